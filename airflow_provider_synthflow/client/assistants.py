@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Walk the list of a workspace's agents."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_synthflow.exceptions import SynthflowIncompleteError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from airflow_provider_synthflow.client.sender import Sender
+
+__all__ = ["walk_assistants"]
+
+_LIMIT = 100
+_WALKS = 5
+
+
+def walk_assistants(sender: Sender) -> Iterator[dict[str, Any]]:
+    """
+    Yield all agents, each once, complete or an error.
+
+    The list is short and changes by hand, so that a walk is simply done again where its count does not fit.
+
+    :param sender: where to ask
+    :raises SynthflowIncompleteError: where the declared total and what came never agree
+    """
+    seen: dict[str, dict[str, Any]] = {}
+    total: int | None = None
+    for _ in range(_WALKS):
+        seen, total = _walk_once(sender)
+        if total is None or len(seen) == total:
+            yield from seen.values()
+            return
+    msg = f"The list of agents is not complete: {total} are declared, and {len(seen)} came."
+    raise SynthflowIncompleteError(msg, expected=total, received=len(seen), walks=_WALKS)
+
+
+def _walk_once(sender: Sender) -> tuple[dict[str, dict[str, Any]], int | None]:
+    seen: dict[str, dict[str, Any]] = {}
+    while True:
+        parameters = {"limit": str(_LIMIT), "offset": str(len(seen))}
+        found, total = sender.elements("/assistants/", "assistants", parameters)
+        before = len(seen)
+        for assistant in found:
+            key = assistant.get("model_id") or assistant.get("id") or repr(sorted(assistant.items(), key=str))
+            seen[str(key)] = assistant
+        if len(seen) == before or len(seen) == total:
+            return seen, total

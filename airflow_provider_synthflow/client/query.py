@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What to ask List calls for: the agent, the bounds and the API's filters, as its parameters."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from airflow_provider_synthflow.instants import InstantLike, to_milliseconds
+
+__all__ = ["CallsQuery"]
+
+
+@dataclass(frozen=True)
+class CallsQuery:
+    """
+    Name the calls to ask for; what is None is not sent.
+
+    :param model_id: the agent whose calls are listed; the API lists one agent a request
+    :param from_ms: the API's ``from_date``, UTC milliseconds since 1970
+    :param to_ms: the API's ``to_date``, UTC milliseconds since 1970
+    :param call_status: one status, as the API writes it
+    :param duration_min: seconds
+    :param duration_max: seconds
+    :param lead_phone_number: caller or callee, E.164 with its plus sign
+    """
+
+    model_id: str
+    from_ms: int | None = None
+    to_ms: int | None = None
+    call_status: str | None = None
+    duration_min: int | None = None
+    duration_max: int | None = None
+    lead_phone_number: str | None = None
+
+    @classmethod
+    def of(
+        cls,
+        model_id: str,
+        *,
+        from_date: InstantLike | None = None,
+        to_date: InstantLike | None = None,
+        call_status: str | None = None,
+        duration_min: int | None = None,
+        duration_max: int | None = None,
+        lead_phone_number: str | None = None,
+    ) -> CallsQuery:
+        """
+        Make a query of what users write; an empty text, as a template may render, counts as None.
+
+        :param model_id: the agent's id
+        :param from_date: an aware datetime, epoch milliseconds, or ISO 8601 with a zone
+        :param to_date: likewise
+        :param call_status: one status
+        :param duration_min: seconds, a whole number
+        :param duration_max: seconds, a whole number
+        :param lead_phone_number: E.164
+        :raises ValueError: for a naive time, a missing agent, or a filter of the wrong type
+        """
+        if not isinstance(model_id, str) or not model_id.strip():
+            msg = "model_id is missing: give the id of the agent whose calls to list."
+            raise ValueError(msg)
+        return cls(
+            model_id=model_id.strip(),
+            from_ms=None if from_date is None else to_milliseconds(from_date, name="from_date"),
+            to_ms=None if to_date is None else to_milliseconds(to_date, name="to_date"),
+            call_status=_text(call_status, "call_status"),
+            duration_min=_seconds(duration_min, "duration_min"),
+            duration_max=_seconds(duration_max, "duration_max"),
+            lead_phone_number=_text(lead_phone_number, "lead_phone_number"),
+        )
+
+    def between(self, from_ms: int | None, to_ms: int | None) -> CallsQuery:
+        """
+        Return the same query with other bounds.
+
+        :param from_ms: UTC milliseconds since 1970, None to send none
+        :param to_ms: UTC milliseconds since 1970, None to send none
+        """
+        return replace(self, from_ms=from_ms, to_ms=to_ms)
+
+    def filters(self) -> dict[str, Any]:
+        """Return the API's filters that are set, without the agent and the bounds."""
+        values = {
+            "call_status": self.call_status,
+            "duration_min": self.duration_min,
+            "duration_max": self.duration_max,
+            "lead_phone_number": self.lead_phone_number,
+        }
+        return {name: value for name, value in values.items() if value is not None}
+
+    def parameters(self, limit: int, offset: int) -> dict[str, str]:
+        """
+        Return the request's parameters for one page.
+
+        :param limit: how many calls to ask for
+        :param offset: the index of the first
+        """
+        values: dict[str, Any] = {
+            "model_id": self.model_id,
+            "limit": limit,
+            "offset": offset,
+            "from_date": self.from_ms,
+            "to_date": self.to_ms,
+            **self.filters(),
+        }
+        return {name: str(value) for name, value in values.items() if value is not None}
+
+
+def _text(value: Any, name: str) -> str | None:
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        msg = f"{name} must be one text: whether the API takes several is not documented."
+        raise ValueError(msg)  # noqa: TRY004 - one class for all that is wrong with a value
+    return value.strip() or None
+
+
+def _seconds(value: Any, name: str) -> int | None:
+    if value is None or (isinstance(value, str) and not value.strip()):
+        return None
+    try:
+        seconds = int(value)
+    except (TypeError, ValueError):
+        seconds = -1
+    if seconds < 0 or isinstance(value, bool) or (isinstance(value, float) and seconds != value):
+        msg = f"{name} must be a whole number of seconds."
+        raise ValueError(msg)
+    return seconds

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A call as it came over the wire: its own bytes, and the few fields that this package looks at."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any, cast
+
+import msgspec
+
+__all__ = ["CallRow", "decode_record", "encode_record", "row_of"]
+
+
+class _Seen(msgspec.Struct):
+    """Name the fields that are looked at; the others are skipped, not decoded."""
+
+    call_id: Any = None
+    call_status: Any = None
+    start_time: Any = None
+    telephony_start: Any = None
+
+
+_seen_decoder = msgspec.json.Decoder(_Seen)
+_record_decoder = msgspec.json.Decoder(dict[str, Any])
+
+
+@dataclass(frozen=True)
+class CallRow:
+    """
+    Hold one call of a page.
+
+    :param call_id: the API's opaque id; for a record without one, the hash of its bytes
+    :param raw: the record's JSON exactly as received
+    :param status: ``call_status`` as received
+    :param start_time: ``start_time`` as received
+    :param telephony_start: ``telephony_start`` as received
+    """
+
+    __slots__ = ("call_id", "raw", "start_time", "status", "telephony_start")
+
+    call_id: str
+    raw: bytes
+    status: Any
+    start_time: Any
+    telephony_start: Any
+
+    def record(self) -> dict[str, Any]:
+        """Return the record as the API sent it, decoded."""
+        return decode_record(self.raw)
+
+
+def row_of(raw: bytes) -> CallRow:
+    """
+    Read a call's own bytes.
+
+    :param raw: one JSON object
+    :raises ValueError: where it is not a JSON object
+    """
+    try:
+        seen = _seen_decoder.decode(raw)
+    except msgspec.MsgspecError:
+        seen = msgspec.convert(_decode_leniently(raw), _Seen)
+    call_id = seen.call_id
+    if call_id is None or call_id == "":
+        # Nothing is required of a record. Without an id, the same bytes are the same call.
+        call_id = "sha256:" + hashlib.sha256(raw).hexdigest()
+    return CallRow(
+        call_id=call_id if isinstance(call_id, str) else str(call_id),
+        raw=raw,
+        status=seen.call_status,
+        start_time=seen.start_time,
+        telephony_start=seen.telephony_start,
+    )
+
+
+def decode_record(raw: bytes) -> dict[str, Any]:
+    """
+    Decode one record without losing or renaming a field.
+
+    :param raw: one JSON object
+    :raises ValueError: where it is not a JSON object
+    """
+    try:
+        return _record_decoder.decode(raw)
+    except msgspec.MsgspecError:
+        return _decode_leniently(raw)
+
+
+def encode_record(record: dict[str, Any]) -> bytes:
+    """
+    Encode a record on one line.
+
+    :param record: what :func:`decode_record` gave, changed or not
+    """
+    try:
+        return msgspec.json.encode(record)
+    except (msgspec.MsgspecError, UnicodeError):  # half of a surrogate pair
+        return json.dumps(record, separators=(",", ":")).encode("ascii")
+
+
+def _decode_leniently(raw: bytes) -> dict[str, Any]:
+    """Decode what msgspec refuses and JSON allows: half a surrogate pair, a number beyond a double."""
+    record = json.loads(raw, parse_constant=_refuse_constant)
+    if not isinstance(record, dict):
+        msg = "a call is not a JSON object"
+        raise ValueError(msg)  # noqa: TRY004 - json.loads raises ValueError too
+    return cast("dict[str, Any]", record)
+
+
+def _refuse_constant(name: str) -> Any:
+    msg = f"{name} is not JSON"
+    raise ValueError(msg)

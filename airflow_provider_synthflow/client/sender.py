@@ -1,0 +1,302 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Send requests to the API with ``requests``: one session a thread, typed errors, retries, one pace for all."""
+
+from __future__ import annotations
+
+import logging
+import ssl
+import threading
+from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import quote, urljoin
+
+import requests
+import tenacity
+import urllib3
+
+from airflow_provider_synthflow import __version__
+from airflow_provider_synthflow.client.answer import error_of, read_elements, read_page
+from airflow_provider_synthflow.client.pace import Pace
+from airflow_provider_synthflow.client.retry import give_up, is_retriable, wait_seconds
+from airflow_provider_synthflow.exceptions import (
+    SynthflowConfigError,
+    SynthflowError,
+    SynthflowProtocolError,
+    SynthflowTransientError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from typing_extensions import Self
+
+    from airflow_provider_synthflow.client.answer import Page
+    from airflow_provider_synthflow.client.query import CallsQuery
+    from airflow_provider_synthflow.client.settings import Settings
+
+__all__ = ["Answer", "Sender"]
+
+log = logging.getLogger(__name__)
+
+
+class Answer:
+    """
+    Hold what came back: a status, headers and the whole body.
+
+    :param status: the HTTP status
+    :param headers: the headers, found by any case
+    :param body: the body, decompressed
+    """
+
+    __slots__ = ("body", "headers", "status")
+
+    def __init__(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
+        self.status = status
+        self.headers = headers
+        self.body = body
+
+
+class _Bearer(requests.auth.AuthBase):
+    """Put the key into the header; as a session's auth it keeps a .netrc from replacing it."""
+
+    def __init__(self, key: str) -> None:
+        self._value = f"Bearer {key}"
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = self._value
+        return request
+
+
+class Sender:
+    """
+    Send requests, from any number of threads.
+
+    :param settings: where to, with which key, how patiently
+    :param pace: the pace that the requests share; default: one of its own
+    :param sleep: how to wait; default: until the time is over or the sender is closed
+    """
+
+    def __init__(
+        self, settings: Settings, *, pace: Pace | None = None, sleep: Callable[[float], None] | None = None
+    ) -> None:
+        self.settings = settings
+        self.pace = pace or Pace()
+        self.requests = 0
+        self.retries = 0
+        self._count_lock = threading.Lock()
+        self._closed = threading.Event()
+        self._sleep = sleep or self._wait
+        self._local = threading.local()
+        self._sessions: list[requests.Session] = []
+
+    def __enter__(self) -> Self:
+        """Return the sender itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the sender."""
+        self.close()
+
+    def close(self) -> None:
+        """Close all sessions and end all waiting; requests that wait for their next try fail."""
+        self._closed.set()
+        with self._count_lock:
+            sessions, self._sessions = self._sessions, []
+        for session in sessions:
+            session.close()
+        self._local = threading.local()
+
+    def session(self) -> requests.Session:
+        """Return this thread's session: authenticated, with kept-alive connections."""
+        session: requests.Session | None = getattr(self._local, "session", None)
+        if session is None:
+            session = requests.Session()
+            session.auth = _Bearer(self.settings.api_key)
+            session.headers["User-Agent"] = f"airflow-provider-synthflow/{__version__}"
+            session.headers["Accept"] = "application/json"
+            self._local.session = session
+            with self._count_lock:
+                self._sessions.append(session)
+            self._closed.clear()
+        return session
+
+    def page(self, query: CallsQuery, limit: int, offset: int) -> Page:
+        """
+        Ask for one page of List calls.
+
+        :param query: which calls
+        :param limit: how many, 1 to 100
+        :param offset: the index of the first
+        :raises SynthflowError: typed, after the retries
+        """
+        return cast("Page", self.ask("/calls", query.parameters(limit, offset), read_page))
+
+    def elements(self, path: str, name: str, parameters: Mapping[str, str]) -> tuple[list[dict[str, Any]], int | None]:
+        """
+        Ask for one page of another list, and its declared total.
+
+        :param path: the path below the base URL
+        :param name: the list's name in the envelope
+        :param parameters: the request's parameters
+        :raises SynthflowError: typed, after the retries
+        """
+        return cast(
+            "tuple[list[dict[str, Any]], int | None]",
+            self.ask(path, parameters, lambda body: read_elements(body, name)),
+        )
+
+    def call_path(self, call_id: str, suffix: str = "") -> str:
+        """
+        Return the path of a call.
+
+        :param call_id: the API's opaque id
+        :param suffix: what follows, such as ``/recording``
+        """
+        return f"/calls/{quote(call_id, safe='')}{suffix}"
+
+    def ask(self, path: str, parameters: Mapping[str, str], read: Callable[[bytes], Any]) -> Any:
+        """
+        Send a GET until there is a proper answer, and read it.
+
+        :param path: the path below the base URL
+        :param parameters: the request's parameters
+        :param read: what makes the result of the body; its retriable errors count as tries, too
+        :raises SynthflowError: typed, after the retries
+        """
+
+        def once() -> Any:
+            answer = self.send(path, parameters)
+            error = error_of(answer.status, answer.headers, answer.body, self.settings)
+            if error is not None:
+                raise error
+            return read(answer.body)
+
+        return self.retrying(once)
+
+    def redirect(self, path: str) -> str:
+        """
+        Ask for a path that answers with another address, and return that address; nothing is asked of it.
+
+        :param path: the path below the base URL
+        :raises SynthflowProtocolError: where no address came
+        :raises SynthflowError: typed, after the retries
+        """
+
+        def once() -> str:
+            answer = self.send(path, {})
+            location = answer.headers.get("Location")
+            if 300 <= answer.status < 400 and location:
+                return urljoin(self.settings.base_url + path, location)
+            msg = f"The API answered HTTP {answer.status} without an address where a redirect was due."
+            raise error_of(answer.status, answer.headers, answer.body, self.settings) or SynthflowProtocolError(msg)
+
+        return cast("str", self.retrying(once))
+
+    def retrying(self, once: Callable[[], Any]) -> Any:
+        """
+        Call something at the shared pace until it succeeds, its error is final, or the tries are used up.
+
+        :param once: sends one request and reads its answer
+        :raises SynthflowError: the last error, with the number of tries
+        """
+        attempts = tenacity.Retrying(
+            stop=tenacity.stop_after_attempt(self.settings.max_attempts),
+            retry=tenacity.retry_if_exception(is_retriable),
+            wait=_wait_of_state,
+            sleep=self._sleep,
+            before_sleep=self._before_retry,
+            reraise=True,
+        )
+        number = 0
+        try:
+            for attempt in attempts:
+                with attempt:
+                    number = attempt.retry_state.attempt_number
+                    return self._paced(once)
+        except SynthflowError as error:
+            raise give_up(error, number) from error.__cause__
+        raise AssertionError  # the loop above returns or raises
+
+    def send(self, path: str, parameters: Mapping[str, str]) -> Answer:
+        """
+        Send one GET, once, and return its answer whatever its status; redirects are not followed.
+
+        :param path: the path below the base URL
+        :param parameters: the request's parameters
+        :raises SynthflowTransientError: where no whole answer came
+        :raises SynthflowConfigError: where none can ever come
+        """
+        with self._count_lock:
+            self.requests += 1
+        timeout = self.settings.timeout
+        try:
+            with self.session().get(
+                self.settings.base_url + path,
+                params=dict(parameters),
+                timeout=timeout,
+                allow_redirects=False,
+                stream=True,
+            ) as response:
+                # response.content would copy the body in pieces of 10 KB
+                body = response.raw.read(decode_content=True)
+                return Answer(response.status_code, response.headers, body)
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+            raise self._error_of_failure(error) from None
+
+    def _paced(self, once: Callable[[], Any]) -> Any:
+        delay = self.pace.reserve()
+        if delay > 0:
+            self._sleep(delay)
+        sent_at = self.pace.now()
+        try:
+            result = once()
+        except SynthflowTransientError as error:
+            if error.status is not None:
+                self.pace.refuse(sent_at, error.retry_after or 0.0)
+            raise
+        self.pace.succeed()
+        return result
+
+    def _before_retry(self, state: tenacity.RetryCallState) -> None:
+        with self._count_lock:
+            self.retries += 1
+        error = state.outcome.exception() if state.outcome else None
+        wait = state.next_action.sleep if state.next_action else 0.0
+        log.warning(
+            "Try %d of %d failed: %s Next try in %.1f s.",
+            state.attempt_number,
+            self.settings.max_attempts,
+            error,
+            wait,
+        )
+
+    def _wait(self, seconds: float) -> None:
+        if self._closed.wait(seconds):
+            msg = "The connection to the API was closed while a request waited for its next try."
+            raise SynthflowTransientError(msg)
+
+    def _error_of_failure(self, error: Exception) -> SynthflowError:
+        """Make a typed error of a failure below HTTP; its own text may hold the URL and is left out."""
+        host = self.settings.host
+        seen: BaseException | None = error
+        while seen is not None:
+            if isinstance(seen, ssl.SSLCertVerificationError):
+                return SynthflowConfigError(
+                    f"The TLS certificate of {host} is not trusted here: {seen.verify_message}. "
+                    "Check the connection's host, or add the certificate authority (REQUESTS_CA_BUNDLE)."
+                )
+            reason = getattr(seen, "reason", None)
+            inner = seen.args[0] if seen.args and isinstance(seen.args[0], BaseException) else None
+            seen = reason if isinstance(reason, BaseException) else inner or seen.__cause__ or seen.__context__
+        if isinstance(error, (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema)):
+            return SynthflowConfigError(f"The connection's host makes no valid address: {host}.")
+        if isinstance(error, (requests.exceptions.ContentDecodingError, urllib3.exceptions.DecodeError)):
+            return SynthflowProtocolError(f"An answer of {host} is not compressed as its header says.", retriable=True)
+        if isinstance(error, (requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError)):
+            return SynthflowTransientError(f"{host} did not answer within {self.settings.timeout:g} s.")
+        kind = type(error).__name__
+        return SynthflowTransientError(f"The network connection to {host} failed ({kind}).")
+
+
+def _wait_of_state(state: tenacity.RetryCallState) -> float:
+    error = state.outcome.exception() if state.outcome else None
+    return wait_seconds(state.attempt_number, error)

@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where the API is, with which key, and how patiently to ask: the settings that a connection holds."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from airflow_provider_synthflow.exceptions import SynthflowConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["REGIONS", "Settings"]
+
+REGIONS: dict[str, str] = {
+    "global": "https://api.synthflow.ai/v2",
+    "us": "https://api.us.synthflow.ai/v2",
+    "eu": "https://api.eu.synthflow.ai/v2",
+}
+"""The base URL of each workspace region, from Synthflow's documentation."""
+
+_API_PATH = "/v2"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """
+    Hold what is needed to reach the API.
+
+    :param base_url: the API's address with its path, without a slash at the end
+    :param api_key: the workspace's key
+    :param region: the region's name, None where a host is set
+    :param timeout: seconds that one request may take to connect, and between two pieces of its answer
+    :param max_attempts: how often one request is sent before it is given up
+    :param hash_key: the secret of ``hash_fields``, None where there is none
+    """
+
+    base_url: str
+    api_key: str = field(repr=False)
+    region: str | None = None
+    timeout: float = 60.0
+    max_attempts: int = 6
+    hash_key: str | None = field(default=None, repr=False)
+
+    @classmethod
+    def from_connection(
+        cls,
+        *,
+        password: str | None,
+        host: str | None = None,
+        schema: str | None = None,
+        port: int | None = None,
+        extra: Mapping[str, Any] | None = None,
+        conn_id: str = "synthflow_default",
+    ) -> Settings:
+        """
+        Read the fields of a connection.
+
+        :param password: the API key
+        :param host: optional: a base URL, a host, or a host with a port
+        :param schema: optional: ``http`` or ``https``, or a path
+        :param port: optional: the host's port
+        :param extra: optional: region, timeout, max_attempts, hash_key, allow_insecure
+        :param conn_id: the connection's id, for the errors
+        :raises SynthflowConfigError: for a missing key, an unknown region, a wrong number, a key over plain http
+        """
+        extra = extra or {}
+        key = _key(password, conn_id)
+        region = _text(extra.get("region")) or "global"
+        insecure = _flag(extra.get("allow_insecure"), "allow_insecure", conn_id)
+        if _text(host):
+            base_url = _base_url(_text(host), _text(schema), port, conn_id)
+        elif region in REGIONS:
+            base_url = REGIONS[region]
+        else:
+            msg = (
+                f"Connection '{conn_id}': region '{region}' is unknown. "
+                f"Set the region to one of {', '.join(REGIONS)}, or set the host."
+            )
+            raise SynthflowConfigError(msg)
+        parts = urlsplit(base_url)
+        if parts.scheme == "http" and not insecure and not _is_loopback(parts.hostname or ""):
+            msg = (
+                f"Connection '{conn_id}': the key would go over plain http to {parts.hostname}. Use https, "
+                "or set allow_insecure to true in the connection's extra where that network is your own."
+            )
+            raise SynthflowConfigError(msg)
+        return cls(
+            base_url=base_url,
+            api_key=key,
+            region=None if _text(host) else region,
+            timeout=_number(extra.get("timeout"), 60.0, "timeout", conn_id),
+            max_attempts=int(_number(extra.get("max_attempts"), 6, "max_attempts", conn_id, whole=True)),
+            hash_key=_text(extra.get("hash_key")) or None,
+        )
+
+    @property
+    def host(self) -> str:
+        """Return the API's host, with its port where it is not the scheme's own."""
+        return urlsplit(self.base_url).netloc
+
+
+def _key(password: str | None, conn_id: str) -> str:
+    key = _text(password)
+    if key.lower().startswith("bearer "):  # pasted with the word that the header has before it
+        key = key[len("bearer ") :].strip()
+    if not key:
+        msg = f"Connection '{conn_id}' has no API key: put your Synthflow key into its password field."
+        raise SynthflowConfigError(msg)
+    if not key.isascii() or not key.isprintable() or " " in key:
+        msg = f"Connection '{conn_id}': the API key holds a blank or a character that a key cannot have. Copy it again."
+        raise SynthflowConfigError(msg)
+    return key
+
+
+def _base_url(host: str, schema: str, port: int | None, conn_id: str) -> str:
+    """Make a base URL of the pieces in which a connection may hold it."""
+    is_protocol = schema.lower() in {"http", "https"}
+    text = host if "://" in host else f"//{host}"
+    try:
+        parts = urlsplit(text)
+        own_port = parts.port
+    except ValueError:
+        parts, own_port = urlsplit(""), None
+    name = parts.hostname
+    if not name or parts.username is not None or parts.query or parts.fragment:
+        msg = (
+            f"Connection '{conn_id}': the host is not an address. Use a base URL such as {REGIONS['eu']}, "
+            "or a host alone; credentials and parameters do not belong into it."
+        )
+        raise SynthflowConfigError(msg)
+    scheme = parts.scheme or (schema.lower() if is_protocol else "")
+    if not scheme:
+        scheme = "http" if _is_loopback(name) else "https"
+    if scheme not in {"http", "https"}:
+        msg = f"Connection '{conn_id}': the host's scheme is '{scheme}'. Use https."
+        raise SynthflowConfigError(msg)
+    path = parts.path.rstrip("/")
+    if not path and schema and not is_protocol:
+        path = "/" + schema.strip("/")
+    shown = f"[{name}]" if ":" in name else name
+    number = own_port if own_port is not None else port
+    netloc = shown if number is None else f"{shown}:{number}"
+    return f"{scheme}://{netloc}{path or _API_PATH}"
+
+
+def _is_loopback(name: str) -> bool:
+    if name == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else str(value).strip()
+
+
+def _flag(value: Any, name: str, conn_id: str) -> bool:
+    text = _text(value).lower()
+    if text in {"", "false", "0", "no", "off"}:
+        return False
+    if text in {"true", "1", "yes", "on"}:
+        return True
+    msg = f"Connection '{conn_id}': {name} is neither true nor false."
+    raise SynthflowConfigError(msg)
+
+
+def _number(value: Any, default: float, name: str, conn_id: str, *, whole: bool = False) -> float:
+    text = _text(value)
+    if not text:
+        return default
+    try:
+        number = float(text)
+    except ValueError:
+        number = float("nan")
+    least = 1 if whole else 0.001
+    if not least <= number < 1e6 or (whole and number != int(number)):
+        kind = "a whole number from 1" if whole else "a number of seconds above 0"
+        msg = f"Connection '{conn_id}': {name} must be {kind}."
+        raise SynthflowConfigError(msg)
+    return number

@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The extraction of one window: ask for more than the window, walk to the end, keep what belongs. Plain Python."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from airflow_provider_synthflow.exceptions import SynthflowProtocolError
+from airflow_provider_synthflow.instants import format_instant
+from airflow_provider_synthflow.placement import started_at
+from airflow_provider_synthflow.privacy import Privacy
+from airflow_provider_synthflow.reading import read_pages
+from airflow_provider_synthflow.statuses import is_terminal
+from airflow_provider_synthflow.walk import Walk
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from airflow_provider_synthflow.client.query import CallsQuery
+    from airflow_provider_synthflow.client.rows import CallRow
+    from airflow_provider_synthflow.client.sender import Sender
+    from airflow_provider_synthflow.spill import Spill
+    from airflow_provider_synthflow.window import Window
+
+__all__ = ["Extraction", "WindowPlan", "extract_window"]
+
+log = logging.getLogger(__name__)
+
+MARGIN_MS = 1_000
+"""Before the window: calls on its first millisecond come whichever way the server counts its bounds."""
+
+LEAST_SETTLE_MS = 60_000
+"""After the window, at least: the API's to_date may bound a call's end."""
+
+STRAY_MS = 24 * 3_600_000
+"""How far outside of what was asked for a call may lie before the window counts as ignored."""
+
+_PROGRESS_SECONDS = 5.0
+_NAMED = 10
+
+
+@dataclass(frozen=True)
+class WindowPlan:
+    """
+    Say how to extract a window.
+
+    :param window: the window
+    :param query: the agent and the filters; its bounds are set by the plan
+    :param settle_ms: milliseconds after the window's end during which a call of the window may change or end
+    :param include_unplaced: whether a final call without any readable start is included, or an error
+    :param concurrency: pages in flight
+    :param max_walks: how often the pages are walked before giving up
+    """
+
+    window: Window
+    query: CallsQuery
+    settle_ms: int
+    include_unplaced: bool = False
+    concurrency: int = 4
+    max_walks: int = 5
+
+    @property
+    def asked(self) -> CallsQuery:
+        """Return the query with the bounds that are sent: more than the window, on both sides."""
+        return self.query.between(
+            self.window.from_ms - MARGIN_MS, self.window.to_ms + max(self.settle_ms, LEAST_SETTLE_MS)
+        )
+
+
+@dataclass(frozen=True)
+class Extraction:
+    """
+    Tell what an extraction found; the calls themselves are in the spill.
+
+    :param count: calls in the window
+    :param unsettled: of them, those not in a final status
+    :param not_started: calls without a start that are not final: they come with the window in which they start
+    :param unplaced: final calls without a start that were included
+    :param total_records: what the server declared for what was asked; None where it declares nothing
+    :param pages: pages of the complete walk
+    :param requests: requests sent, retries included
+    :param walks: walks needed
+    """
+
+    count: int
+    unsettled: int
+    not_started: int
+    unplaced: int
+    total_records: int | None
+    pages: int
+    requests: int
+    walks: int
+
+
+def extract_window(
+    sender: Sender,
+    plan: WindowPlan,
+    spill: Spill,
+    *,
+    privacy: Privacy | None = None,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Extraction:
+    """
+    Bring the calls of one window into a spill, each exactly once, proven complete.
+
+    :param sender: where to ask
+    :param plan: what to ask for
+    :param spill: where to keep the calls; empty at first
+    :param privacy: what to take out of them before they are kept
+    :param sleep: how to wait between two walks, in seconds
+    :raises SynthflowError: typed; then the spill holds nothing of use
+    """
+    before = sender.requests
+    asked = plan.asked
+    walk = Walk(look_ahead=plan.concurrency, max_walks=plan.max_walks)
+    keeper = _Keeper(plan, spill, privacy or Privacy())
+    reported = time.monotonic()
+    for page in read_pages(
+        walk,
+        lambda limit, offset: sender.page(asked, limit, offset),
+        concurrency=plan.concurrency,
+        sleep=sleep,
+    ):
+        for row in page.rows:
+            keeper.take(row)
+        if time.monotonic() - reported > _PROGRESS_SECONDS:
+            reported = time.monotonic()
+            log.info("%d calls of %s so far, %s declared.", len(spill), plan.window, walk.total)
+    return keeper.finish(walk, sender.requests - before)
+
+
+class _Keeper:
+    """Sort what comes into: in this window, not started, without a place, and elsewhere."""
+
+    def __init__(self, plan: WindowPlan, spill: Spill, privacy: Privacy) -> None:
+        self._window = plan.window
+        self._include_unplaced = plan.include_unplaced
+        reach = plan.settle_ms + STRAY_MS
+        self._earliest = plan.window.from_ms - reach
+        self._latest = plan.window.to_ms + reach
+        self._spill = spill
+        self._privacy = privacy
+        self._unsettled: set[str] = set()
+        self._not_started: set[str] = set()
+        self._unplaced: set[str] = set()
+
+    def take(self, row: CallRow) -> None:
+        """Take in a call; of two readings of the same call the later one counts."""
+        key = row.call_id
+        for marks in (self._unsettled, self._not_started, self._unplaced):
+            marks.discard(key)
+        start = started_at(row)
+        final = is_terminal(row.status)
+        if start is None:
+            self._spill.discard(key)
+            if not final:
+                self._not_started.add(key)
+                return
+            self._unplaced.add(key)
+            if self._include_unplaced:
+                self._spill.put(key, self._window.to_ms, self._privacy.apply(row.raw))
+            return
+        if not self._earliest <= start < self._latest:
+            msg = (
+                f"The API ignored the window: asked for {self._window}, it sent a call that started at "
+                f"{format_instant(start)}. Nothing was written."
+            )
+            raise SynthflowProtocolError(msg, call_ids=[key])
+        if start not in self._window:
+            self._spill.discard(key)
+            return
+        if not final:
+            self._unsettled.add(key)
+        self._spill.put(key, start, self._privacy.apply(row.raw))
+
+    def finish(self, walk: Walk, requests: int) -> Extraction:
+        """Leave in the spill what the complete walk holds."""
+        self._spill.keep_only(walk.ids)
+        unplaced = sorted(self._unplaced & walk.ids)
+        if unplaced and not self._include_unplaced:
+            named = ", ".join(unplaced[:_NAMED]) + (", …" if len(unplaced) > _NAMED else "")
+            msg = (
+                f"{len(unplaced)} final calls have no readable start, so that no window is known to be theirs: "
+                f"{named}. Nothing was written. Set on_unplaced='include' to have them in this window, marked."
+            )
+            raise SynthflowProtocolError(msg, call_ids=unplaced)
+        return Extraction(
+            count=len(self._spill),
+            unsettled=len(self._unsettled & walk.ids),
+            not_started=len(self._not_started & walk.ids),
+            unplaced=len(unplaced),
+            total_records=walk.total,
+            pages=walk.pages,
+            requests=requests,
+            walks=walk.walks,
+        )

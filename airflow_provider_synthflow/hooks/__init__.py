@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The hook that holds a connection to Synthflow."""

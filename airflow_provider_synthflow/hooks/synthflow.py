@@ -1,0 +1,371 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The hook: a connection's credentials, and the requests that they allow."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook, mask_secret
+
+from airflow_provider_synthflow import connection_form
+from airflow_provider_synthflow.exceptions import SynthflowConfigError, SynthflowError, SynthflowProtocolError
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Iterator
+
+    import requests
+    from typing_extensions import Self
+
+    from airflow_provider_synthflow.client.answer import CallsPage, Page
+    from airflow_provider_synthflow.client.query import CallsQuery
+    from airflow_provider_synthflow.client.sender import Sender
+    from airflow_provider_synthflow.client.settings import Settings
+    from airflow_provider_synthflow.instants import InstantLike
+    from airflow_provider_synthflow.window import Window
+    from airflow_provider_synthflow.window_calls import WindowCalls
+
+__all__ = ["SynthflowHook"]
+
+
+class SynthflowHook(BaseHook):
+    """
+    Hold a connection to Synthflow and make its requests.
+
+    Use it as a context manager, or call :meth:`close`, to give its connections back. Several threads may share it.
+
+    :param synthflow_conn_id: the id of a connection of type ``synthflow``: the API key in its password, and
+        in its extra ``region`` (``global``, ``us`` or ``eu``), ``timeout`` (seconds), ``max_attempts``,
+        ``hash_key`` and ``allow_insecure``; default ``synthflow_default``
+    """
+
+    conn_name_attr = "synthflow_conn_id"
+    default_conn_name = "synthflow_default"
+    conn_type = connection_form.CONNECTION_TYPE
+    hook_name = connection_form.HOOK_NAME
+
+    def __init__(self, synthflow_conn_id: str = default_conn_name) -> None:
+        super().__init__()
+        self.synthflow_conn_id = synthflow_conn_id
+        self._settings: Settings | None = None
+        self._sender: Sender | None = None
+
+    def __enter__(self) -> Self:
+        """Return the hook itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the hook."""
+        self.close()
+
+    @classmethod
+    def get_ui_field_behaviour(cls) -> dict[str, Any]:
+        """Return what becomes of Airflow's own fields in the form, for versions that ask the hook."""
+        return {name.replace("-", "_"): value for name, value in connection_form.UI_FIELD_BEHAVIOUR.items()}
+
+    @property
+    def settings(self) -> Settings:
+        """
+        Return what the connection says, read once; its secrets are masked in the logs from then on.
+
+        :raises SynthflowConfigError: where there is no such connection, or it is not usable
+        """
+        if self._settings is None:
+            self._settings = _read_connection(self.synthflow_conn_id)
+        return self._settings
+
+    @property
+    def sender(self) -> Sender:
+        """Return what sends the requests, the same until the hook is closed."""
+        if self._sender is None:
+            from airflow_provider_synthflow.client.sender import Sender  # noqa: PLC0415 - loads requests
+
+            self._sender = Sender(self.settings)
+        return self._sender
+
+    def get_conn(self) -> requests.Session:
+        """
+        Return this thread's session: authenticated, with kept-alive connections.
+
+        :raises SynthflowConfigError: where the connection is not usable
+        """
+        return self.sender.session()
+
+    def close(self) -> None:
+        """Close all sessions; the next request opens new ones."""
+        if self._sender is not None:
+            self._sender.close()
+            self._sender = None
+
+    def test_connection(self) -> tuple[bool, str]:
+        """
+        Make a real request that costs nothing, and say what is wrong: the key, the region or the network.
+
+        :return: whether it went well, and a sentence without any secret
+        """
+        from airflow_provider_synthflow.client.check import check_connection  # noqa: PLC0415 - loads requests
+
+        try:
+            return check_connection(self.settings)
+        except SynthflowError as error:
+            return False, str(error)
+
+    def list_calls(
+        self,
+        model_id: str,
+        *,
+        from_date: InstantLike | None = None,
+        to_date: InstantLike | None = None,
+        call_status: str | None = None,
+        duration_min: int | None = None,
+        duration_max: int | None = None,
+        lead_phone_number: str | None = None,
+        limit: int = 100,
+        offset: int = 0,
+        concurrency: int = 1,
+    ) -> Iterator[dict[str, Any]]:
+        """
+        Yield all calls that match, each once, as the API sends them; complete, or an error.
+
+        The bounds go to the API as they are: which time of a call they bound, and whether they are inclusive, is
+        for the API to say. For calls that started in a window use :meth:`list_calls_window`.
+
+        :param model_id: the agent's id
+        :param from_date: an aware datetime, epoch milliseconds, or ISO 8601 with a zone; default: not sent
+        :param to_date: likewise
+        :param call_status: one status, as the API writes it
+        :param duration_min: seconds, inclusive
+        :param duration_max: seconds, inclusive
+        :param lead_phone_number: caller or callee, E.164
+        :param limit: the page size, 1 to 100
+        :param offset: the index of the first call
+        :param concurrency: pages in flight
+        :raises ValueError: for a naive time or a filter of the wrong type
+        :raises SynthflowError: typed, see :mod:`airflow_provider_synthflow.exceptions`
+        """
+        query = _query(
+            model_id,
+            from_date=from_date,
+            to_date=to_date,
+            call_status=call_status,
+            duration_min=duration_min,
+            duration_max=duration_max,
+            lead_phone_number=lead_phone_number,
+        )
+        return self._all_calls(query, limit=limit, offset=offset, concurrency=concurrency)
+
+    def list_calls_page(
+        self,
+        model_id: str,
+        *,
+        from_date: InstantLike | None = None,
+        to_date: InstantLike | None = None,
+        call_status: str | None = None,
+        duration_min: int | None = None,
+        duration_max: int | None = None,
+        lead_phone_number: str | None = None,
+        limit: int = 20,
+        offset: int = 0,
+    ) -> CallsPage:
+        """
+        Return one page of calls, with the total that the API declares.
+
+        :param model_id: the agent's id
+        :param from_date: an aware datetime, epoch milliseconds, or ISO 8601 with a zone; default: not sent
+        :param to_date: likewise
+        :param call_status: one status, as the API writes it
+        :param duration_min: seconds, inclusive
+        :param duration_max: seconds, inclusive
+        :param lead_phone_number: caller or callee, E.164
+        :param limit: the page size, 1 to 100
+        :param offset: the index of the first call
+        :raises ValueError: for a naive time or a filter of the wrong type
+        :raises SynthflowError: typed, see :mod:`airflow_provider_synthflow.exceptions`
+        """
+        from airflow_provider_synthflow.client.answer import CallsPage  # noqa: PLC0415 - only with a request
+
+        query = _query(
+            model_id,
+            from_date=from_date,
+            to_date=to_date,
+            call_status=call_status,
+            duration_min=duration_min,
+            duration_max=duration_max,
+            lead_phone_number=lead_phone_number,
+        )
+        page: Page = self.sender.page(query, limit, offset)
+        return CallsPage(
+            calls=[row.record() for row in page.rows],
+            total_records=page.total,
+            limit=page.limit,
+            offset=page.offset,
+        )
+
+    def list_calls_window(
+        self,
+        model_id: str,
+        window: Window | tuple[InstantLike, InstantLike] | dict[str, InstantLike],
+        *,
+        settle: dt.timedelta | float = 3600.0,
+        call_status: str | None = None,
+        duration_min: int | None = None,
+        duration_max: int | None = None,
+        lead_phone_number: str | None = None,
+        on_unplaced: str = "fail",
+        concurrency: int = 4,
+        max_walks: int = 5,
+    ) -> WindowCalls:
+        """
+        Return the calls whose ``start_time`` lies in a window, each exactly once, verified.
+
+        This holds for whichever timestamp, inclusion and order the API uses: more than the window is asked for, the
+        pages are walked until they prove complete, and the calls are placed by their own start.
+
+        :param model_id: the agent's id
+        :param window: a :class:`~airflow_provider_synthflow.window.Window`, or a pair of an inclusive start and an
+            exclusive end: aware datetimes, epoch milliseconds, or ISO 8601 with a zone
+        :param settle: how long after the window's end a call that began in it may still run or change: a timedelta,
+            or seconds; default one hour. Nothing is waited for here
+        :param call_status: one status, as the API writes it
+        :param duration_min: seconds, inclusive
+        :param duration_max: seconds, inclusive
+        :param lead_phone_number: caller or callee, E.164
+        :param on_unplaced: ``fail`` or ``include`` a final call without any readable start
+        :param concurrency: pages in flight
+        :param max_walks: how often the pages are walked before giving up
+        :return: a list of the calls, in the order of their start, with the numbers of the walk beside it
+        :raises ValueError: for a naive time or a filter of the wrong type
+        :raises SynthflowWindowError: where the window is empty or reversed
+        :raises SynthflowIncompleteError: where no walk was complete
+        :raises SynthflowProtocolError: where the API ignores the window, or a final call has no start
+        :raises SynthflowError: typed, see :mod:`airflow_provider_synthflow.exceptions`
+        """
+        from airflow_provider_synthflow.window_calls import collect_window  # noqa: PLC0415 - only with a request
+
+        query = _query(
+            model_id,
+            call_status=call_status,
+            duration_min=duration_min,
+            duration_max=duration_max,
+            lead_phone_number=lead_phone_number,
+        )
+        return collect_window(
+            self.sender,
+            query,
+            window,
+            settle=settle,
+            on_unplaced=on_unplaced,
+            concurrency=concurrency,
+            max_walks=max_walks,
+        )
+
+    def count_calls(
+        self,
+        model_id: str,
+        *,
+        from_date: InstantLike | None = None,
+        to_date: InstantLike | None = None,
+        call_status: str | None = None,
+        duration_min: int | None = None,
+        duration_max: int | None = None,
+        lead_phone_number: str | None = None,
+    ) -> int:
+        """
+        Return how many calls match, as the API counts them: one request of one row where it declares a total.
+
+        :param model_id: the agent's id
+        :param from_date: an aware datetime, epoch milliseconds, or ISO 8601 with a zone; default: not sent
+        :param to_date: likewise
+        :param call_status: one status, as the API writes it
+        :param duration_min: seconds, inclusive
+        :param duration_max: seconds, inclusive
+        :param lead_phone_number: caller or callee, E.164
+        :raises ValueError: for a naive time or a filter of the wrong type
+        :raises SynthflowError: typed, see :mod:`airflow_provider_synthflow.exceptions`
+        """
+        query = _query(
+            model_id,
+            from_date=from_date,
+            to_date=to_date,
+            call_status=call_status,
+            duration_min=duration_min,
+            duration_max=duration_max,
+            lead_phone_number=lead_phone_number,
+        )
+        total = self.sender.page(query, 1, 0).total
+        return sum(1 for _ in self._all_calls(query, limit=100)) if total is None else total
+
+    def get_call(self, call_id: str) -> dict[str, Any]:
+        """
+        Return one call, as Get a call sends it: not a superset of what List calls has for it.
+
+        :param call_id: the API's opaque id
+        :raises SynthflowRequestError: where there is no such call (404)
+        :raises SynthflowError: typed, see :mod:`airflow_provider_synthflow.exceptions`
+        """
+        calls, _ = self.sender.elements(self.sender.call_path(call_id), "calls", {})
+        if len(calls) != 1:
+            msg = f"The API answered with {len(calls)} calls where one was asked for."
+            raise SynthflowProtocolError(msg, call_ids=[call_id])
+        return calls[0]
+
+    def list_assistants(self) -> Iterator[dict[str, Any]]:
+        """
+        Yield the workspace's agents, each once; deleted ones are not among them.
+
+        :raises SynthflowError: typed, see :mod:`airflow_provider_synthflow.exceptions`
+        """
+        from airflow_provider_synthflow.client.assistants import walk_assistants  # noqa: PLC0415 - only with a request
+
+        return walk_assistants(self.sender)
+
+    def get_recording_url(self, call_id: str) -> str:
+        """
+        Return the signed address of a call's recording, valid for 24 hours; the key is not needed there.
+
+        :param call_id: the API's opaque id
+        :raises SynthflowRequestError: where there is no such recording (404)
+        :raises SynthflowError: typed, see :mod:`airflow_provider_synthflow.exceptions`
+        """
+        return self.sender.redirect(self.sender.call_path(call_id, "/recording"))
+
+    def _all_calls(
+        self, query: CallsQuery, *, limit: int, offset: int = 0, concurrency: int = 1
+    ) -> Iterator[dict[str, Any]]:
+        from airflow_provider_synthflow.reading import read_rows  # noqa: PLC0415 - only with a request
+
+        for row in read_rows(self.sender, query, limit=limit, offset=offset, concurrency=concurrency):
+            yield row.record()
+
+
+def _query(model_id: str, **filters: Any) -> CallsQuery:
+    from airflow_provider_synthflow.client.query import CallsQuery  # noqa: PLC0415 - only with a request
+
+    return CallsQuery.of(model_id, **filters)
+
+
+def _read_connection(conn_id: str) -> Settings:
+    """Read a connection into settings, and have Airflow mask its secrets."""
+    from airflow_provider_synthflow.client.settings import Settings  # noqa: PLC0415 - only with a connection
+
+    try:
+        connection = BaseHook.get_connection(conn_id)
+    except AirflowNotFoundException:
+        msg = (
+            f"There is no Airflow connection '{conn_id}'. Add one of type synthflow with your API key as its "
+            f"password: airflow connections add {conn_id} --conn-type synthflow --conn-password <key>"
+        )
+        raise SynthflowConfigError(msg) from None
+    extra = connection.extra_dejson
+    for secret in (connection.password, extra.get("hash_key")):
+        if isinstance(secret, str) and secret.strip():
+            mask_secret(secret)
+            mask_secret(secret.strip())
+    return Settings.from_connection(
+        password=connection.password,
+        host=connection.host,
+        schema=connection.schema,
+        port=connection.port,
+        extra=extra,
+        conn_id=conn_id,
+    )

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Publish the calls of a window: the file whole, then its manifest; never over the file of another query."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, cast
+
+from airflow_provider_synthflow.exceptions import SynthflowOutputConflictError
+from airflow_provider_synthflow.output.formats import check_format, open_writer
+from airflow_provider_synthflow.output.layout import MANIFEST_NAME, directory_of, file_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from airflow_provider_synthflow.output.store import LocalStore
+    from airflow_provider_synthflow.window import Window
+
+__all__ = ["Publication"]
+
+
+class Publication:
+    """
+    Hold where the calls of one window go.
+
+    :param store: the place for files
+    :param model_id: the agent
+    :param window: the window
+    :param format_name: the file's format
+    :param filters: the API's filters of the query, which the manifest keeps
+    :raises SynthflowConfigError: for an unknown format
+    """
+
+    def __init__(
+        self, store: LocalStore, model_id: str, window: Window, format_name: str, filters: dict[str, Any]
+    ) -> None:
+        check_format(format_name)
+        self._store = store
+        self._format = format_name
+        self._filters = filters
+        self._directory = directory_of(model_id, window)
+        self._name = file_name(format_name)
+        self.path = store.location(f"{self._directory}/{self._name}")
+
+    def check(self) -> None:
+        """
+        Raise where the file could not be published, before anything is read from the API.
+
+        :raises SynthflowConfigError: where the store cannot be written
+        :raises SynthflowOutputConflictError: where the file there was made by another query
+        """
+        self._store.check_writable()
+        manifest = self.manifest()
+        if manifest is None:
+            return
+        theirs = manifest.get("query")
+        theirs = theirs if isinstance(theirs, dict) else {}
+        differing = sorted(
+            name for name in theirs.keys() | self._filters.keys() if theirs.get(name) != self._filters.get(name)
+        )
+        if differing:
+            msg = (
+                f"{self.path} belongs to a query with another {', '.join(differing)}, and is left as it is. "
+                "Write this query to an output_path of its own, or remove the file and its manifest."
+            )
+            raise SynthflowOutputConflictError(msg, path=self.path, differing=differing)
+
+    def manifest(self) -> dict[str, Any] | None:
+        """Return the manifest that is there, or None where there is none that can be read."""
+        data = self._store.read(f"{self._directory}/{MANIFEST_NAME}")
+        try:
+            manifest = None if data is None else json.loads(data)
+        except ValueError:
+            return None
+        return cast("dict[str, Any]", manifest) if isinstance(manifest, dict) else None
+
+    def publish(self, records: Iterable[bytes], result: dict[str, Any]) -> dict[str, Any]:
+        """
+        Write the file and then its manifest, unless the same bytes are there already.
+
+        :param records: the calls in order, each as JSON
+        :param result: the result without what is said of the file
+        :return: the result with ``changed``, ``path``, ``format``, ``bytes`` and ``sha256``
+        :raises SynthflowConfigError: where the store cannot be written
+        """
+        self.check()
+        with self._store.stage(self._directory) as staged:
+            writer = open_writer(self._format, staged)
+            for record in records:
+                writer.write(record)
+            writer.close()
+            changed = self._store.sha256(f"{self._directory}/{self._name}") != staged.sha256
+            if changed:
+                staged.publish(self._name)
+        file = {"path": self.path, "format": self._format, "bytes": staged.size, "sha256": staged.sha256}
+        result = {**result, "changed": changed, **file}
+        there = self.manifest()
+        if changed or there is None or any(there.get(name) != value for name, value in file.items()):
+            with self._store.stage(self._directory) as staged:
+                staged.write(json.dumps(result, indent=2, ensure_ascii=False).encode() + b"\n")
+                staged.publish(MANIFEST_NAME)
+        return result

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Drop fields of a call, or replace them by a keyed hash, before anything is stored."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from airflow_provider_synthflow.client.rows import decode_record, encode_record
+from airflow_provider_synthflow.exceptions import SynthflowConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["Privacy"]
+
+
+class Privacy:
+    """
+    Change what a record holds before it is stored.
+
+    The same value gives the same hash in every window and every field, so that hashed files can be joined. A null
+    stays null, since its hash would tell no more and hide that there was nothing.
+
+    :param drop_fields: the top-level fields to remove
+    :param hash_fields: the top-level fields to replace by the HMAC-SHA-256 of their value, as hexadecimal digits;
+        a value that is no text is hashed as its JSON with sorted keys
+    :param key: the secret of the hash
+    :raises SynthflowConfigError: where ``hash_fields`` are named and there is no key
+    """
+
+    def __init__(
+        self, drop_fields: Sequence[str] = (), hash_fields: Sequence[str] = (), *, key: str | None = None
+    ) -> None:
+        self.drop_fields = _names(drop_fields, "drop_fields")
+        self.hash_fields = _names(hash_fields, "hash_fields")
+        if self.hash_fields and not key:
+            msg = (
+                "hash_fields needs a secret key, and the connection has none: "
+                "set hash_key in the connection's extra (keep it: another key gives other hashes)."
+            )
+            raise SynthflowConfigError(msg)
+        self._key = (key or "").encode()
+
+    def __bool__(self) -> bool:
+        """Tell whether there is anything to change."""
+        return bool(self.drop_fields or self.hash_fields)
+
+    def apply(self, raw: bytes) -> bytes:
+        """
+        Return a record without the dropped fields and with the hashed ones; as it is where there are none.
+
+        :param raw: one JSON object
+        """
+        if not self:
+            return raw
+        record = decode_record(raw)
+        for name in self.drop_fields:
+            record.pop(name, None)
+        for name in self.hash_fields:
+            if record.get(name) is not None:
+                record[name] = self._hash(record[name])
+        return encode_record(record)
+
+    def _hash(self, value: Any) -> str:
+        data = value.encode("utf-8", "surrogatepass") if isinstance(value, str) else _canonical(value)
+        return hmac.new(self._key, data, hashlib.sha256).hexdigest()
+
+
+def _canonical(value: Any) -> bytes:
+    return msgspec.json.encode(value, order="deterministic")
+
+
+def _names(value: Sequence[str] | str | None, name: str) -> tuple[str, ...]:
+    """Take a list of names, or one text of names with commas, as a template renders it."""
+    if not value:
+        return ()
+    names = value.split(",") if isinstance(value, str) else value
+    if not all(isinstance(each, str) for each in names):
+        msg = f"{name} must be a list of field names."
+        raise SynthflowConfigError(msg)
+    return tuple(dict.fromkeys(each.strip() for each in names if each.strip()))

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+What the pages of one walk prove together. Pure.
+
+Offsets into a list that changes repeat rows when rows come and skip rows when rows go, and the API has no cursor.
+So neighbouring pages are asked for with one row in common, the *seam*. A row that stays in the list cannot be missed
+while the seams hold: were it neither on page k nor on page k+1, it stood after page k's last row at the one
+reading and before page k+1's first row at the other; these two are the same row, and rows that stay do not
+overtake each other. On top of that, the number of different ids must equal the declared total, which must be the
+same on all pages.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+__all__ = ["Reading", "Trouble", "Verdict", "distinct_ids", "judge"]
+
+
+class Trouble(Enum):
+    """Say why a page cannot be used."""
+
+    OTHER_OFFSET = "the page of another offset"
+    OTHER_ROWS = "the rows of another page"
+    TOO_MANY = "more rows than the limit"
+    TWICE = "one call twice on the page"
+    EMPTY = "an empty page before the end"
+    NO_PROGRESS = "no new rows before the end"
+
+    @property
+    def systematic(self) -> bool:
+        """Tell whether this, time after time, is the server's way of paging and not an accident."""
+        return self in {Trouble.OTHER_OFFSET, Trouble.OTHER_ROWS, Trouble.TOO_MANY}
+
+
+@dataclass(order=True)
+class Reading:
+    """
+    Hold what one page brought.
+
+    :param start: the index of its first row
+    :param serial: the number of the request within the walk: a later reading has a higher one
+    :param ids: the call ids in order
+    :param total: the declared total, None where there was none
+    """
+
+    start: int
+    serial: int
+    ids: tuple[str, ...] = field(compare=False)
+    total: int | None = field(compare=False)
+
+    @property
+    def end(self) -> int:
+        """Return the index after its last row."""
+        return self.start + len(self.ids)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """
+    Hold what a set of readings proves.
+
+    :param distinct: the different ids
+    :param steady: whether all pages declare the same total
+    :param seamless: whether each page continues the one before it
+    :param counted: whether the number of different ids equals the declared total
+    :param bad: the serials of the readings to read again
+    """
+
+    distinct: frozenset[str]
+    steady: bool
+    seamless: bool
+    counted: bool
+    bad: frozenset[int]
+
+
+def judge(readings: Sequence[Reading], *, expected: int | None, total: int | None, overlap: int) -> Verdict:
+    """
+    Judge the readings of one walk.
+
+    :param readings: in the order of their starts
+    :param expected: how many different ids there should be, None where no total is declared
+    :param total: the total declared last, None where there is none
+    :param overlap: how many rows neighbouring pages share at least
+    """
+    stale = {reading.serial for reading in readings if reading.total is not None and reading.total != total}
+    torn, seamless = _torn_seams(readings, overlap)
+    distinct = frozenset(distinct_ids(reading.ids for reading in readings))
+    return Verdict(
+        distinct=distinct,
+        steady=not stale,
+        seamless=seamless,
+        counted=expected is None or len(distinct) == expected,
+        bad=frozenset(stale | torn),
+    )
+
+
+def distinct_ids(groups: Iterable[tuple[str, ...]]) -> set[str]:
+    """
+    Return the different ids of several pages.
+
+    :param groups: each page's ids
+    """
+    result: set[str] = set()
+    for ids in groups:
+        result.update(ids)
+    return result
+
+
+def _torn_seams(readings: Sequence[Reading], overlap: int) -> tuple[set[int], bool]:
+    """Compare each reading with the one it continues, row by row where they overlap."""
+    torn: set[int] = set()
+    seamless = True
+    reach: Reading | None = None
+    for reading in readings:
+        if reach is not None:
+            shared = min(reach.end, reading.end) - reading.start
+            if shared < overlap:
+                seamless = False  # a page between the two is missing; neither is to blame
+            elif reading.ids[:shared] != reach.ids[reading.start - reach.start :][:shared]:
+                seamless = False
+                torn |= {reach.serial, reading.serial}
+        if reach is None or reading.end > reach.end:
+            reach = reading
+    return torn, seamless

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Read the pages of a walk, one after the other or several at a time in threads."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from typing import TYPE_CHECKING
+
+from airflow_provider_synthflow.walk import Walk
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from airflow_provider_synthflow.client.answer import Page
+    from airflow_provider_synthflow.client.query import CallsQuery
+    from airflow_provider_synthflow.client.rows import CallRow
+    from airflow_provider_synthflow.client.sender import Sender
+    from airflow_provider_synthflow.walk import PageAsk
+
+__all__ = ["read_pages", "read_rows"]
+
+
+def read_pages(
+    walk: Walk, fetch: Callable[[int, int], Page], *, concurrency: int, sleep: Callable[[float], None]
+) -> Iterator[Page]:
+    """
+    Send what a walk asks for until it is done, and yield the pages whose rows are to be used.
+
+    :param walk: the walk to drive
+    :param fetch: sends one request, of a limit and an offset, and returns its page
+    :param concurrency: how many requests may be in flight
+    :param sleep: how to wait between two rounds, in seconds
+    :raises SynthflowError: what ``fetch`` and the walk raise
+    """
+    if concurrency <= 1:
+        yield from _one_by_one(walk, fetch, sleep)
+    else:
+        yield from _side_by_side(walk, fetch, concurrency, sleep)
+
+
+def _one_by_one(walk: Walk, fetch: Callable[[int, int], Page], sleep: Callable[[float], None]) -> Iterator[Page]:
+    walks = walk.walks
+    while not walk.done:
+        for ask in walk.asks():
+            page = fetch(ask.limit, ask.offset)
+            if walk.receive(ask, page):
+                yield page
+        if walk.walks != walks:
+            walks = walk.walks
+            sleep(walk.pause)
+
+
+def _side_by_side(
+    walk: Walk, fetch: Callable[[int, int], Page], concurrency: int, sleep: Callable[[float], None]
+) -> Iterator[Page]:
+    pending: dict[Future[Page], PageAsk] = {}
+    walks = walk.walks
+    pool = ThreadPoolExecutor(concurrency, thread_name_prefix="synthflow-page")
+    try:
+        while not walk.done:
+            if walk.walks != walks:
+                walks = walk.walks
+                sleep(walk.pause)
+            for ask in walk.asks():
+                pending[pool.submit(fetch, ask.limit, ask.offset)] = ask
+            for future in wait(pending, return_when=FIRST_COMPLETED).done:
+                page = future.result()
+                if walk.receive(pending.pop(future), page):
+                    yield page
+    finally:
+        # Requests in flight end by their own time-out; those not yet sent are not sent any more.
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def read_rows(
+    sender: Sender, query: CallsQuery, *, limit: int = 100, offset: int = 0, concurrency: int = 1
+) -> Iterator[CallRow]:
+    """
+    Yield all calls of a query, each once, as they come; complete, or an error at the end.
+
+    :param sender: where to ask
+    :param query: which calls, with bounds as they are to be sent
+    :param limit: the page size
+    :param offset: the index of the first call
+    :param concurrency: pages in flight
+    :raises SynthflowError: typed
+    """
+    walk = Walk(limit=limit, offset=offset, look_ahead=concurrency)
+    seen: set[str] = set()
+    for page in read_pages(
+        walk, lambda size, start: sender.page(query, size, start), concurrency=concurrency, sleep=time.sleep
+    ):
+        for row in page.rows:
+            if row.call_id not in seen:
+                seen.add(row.call_id)
+                yield row

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The result of a window: the same shape for a file and for XCom."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_synthflow import __version__
+from airflow_provider_synthflow.client.rows import decode_record, encode_record
+from airflow_provider_synthflow.exceptions import SynthflowConfigError
+from airflow_provider_synthflow.instants import format_instant
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from airflow_provider_synthflow.extraction import Extraction, WindowPlan
+
+__all__ = ["result_of", "with_calls"]
+
+_NUL = "\x00"
+_REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+
+
+def result_of(plan: WindowPlan, extraction: Extraction) -> dict[str, Any]:
+    """
+    Return the result of an extraction, without the calls and without what is said of a file.
+
+    :param plan: what was asked for
+    :param extraction: what was found
+    """
+    result: dict[str, Any] = {
+        "model_id": plan.query.model_id,
+        "from_date": plan.window.from_iso,
+        "to_date": plan.window.to_iso,
+        "count": extraction.count,
+        "unsettled": extraction.unsettled,
+        "not_started": extraction.not_started,
+        "total_records": extraction.total_records,
+        "query": plan.query.filters(),
+        "pages": extraction.pages,
+        "requests": extraction.requests,
+        "walks": extraction.walks,
+        "changed": True,
+        "provider_version": __version__,
+        "extracted_at": format_instant(time.time_ns() // 1_000_000),
+    }
+    if extraction.unplaced:
+        result["unplaced"] = extraction.unplaced
+    return result
+
+
+def with_calls(result: dict[str, Any], records: Iterable[bytes], size: int, max_bytes: int) -> dict[str, Any]:
+    """
+    Return the result with the calls in it, for XCom.
+
+    :param result: the result without the calls
+    :param records: the calls in order, each as JSON
+    :param size: the bytes of all records together
+    :param max_bytes: the encoded size above which the result is refused
+    :raises SynthflowConfigError: where the result is larger than that
+    """
+    if size <= max_bytes:
+        result = {**result, "calls": [_for_xcom(record) for record in records]}
+        size = len(encode_record(result))
+    if size > max_bytes:
+        msg = (
+            f"The result has {result['count']} calls and {size} bytes, more than max_xcom_bytes ({max_bytes}): "
+            "XCom is no place for that much. Set output_path to have the calls in a file."
+        )
+        raise SynthflowConfigError(msg)
+    return result
+
+
+def _for_xcom(record: bytes) -> dict[str, Any]:
+    """Decode a record for XCom, where PostgreSQL refuses a NUL character."""
+    value = decode_record(record)
+    if b"\\u0000" in record:
+        value = {_without_nul(name): _without_nul(each) for name, each in value.items()}
+    return value
+
+
+def _without_nul(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.replace(_NUL, _REPLACEMENT)
+    if isinstance(value, list):
+        return [_without_nul(each) for each in value]
+    if isinstance(value, dict):
+        return {_without_nul(name): _without_nul(each) for name, each in value.items()}
+    return value

@@ -1,0 +1,277 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+The walk over the pages of a moving list: what to ask next, and when all of it has come. Pure: no network, no clock.
+
+A round reads all pages, several at a time. What it proves, :mod:`~airflow_provider_synthflow.proof` says. Where the
+proof fails, the pages to blame are read again (a repair), or all are; where the API declares no total or its order is
+not stable, two rounds must bring the same ids. Each round counts as a walk, and their number is bounded.
+"""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from airflow_provider_synthflow.exceptions import SynthflowIncompleteError, SynthflowProtocolError
+from airflow_provider_synthflow.proof import Reading, Trouble, judge
+
+if TYPE_CHECKING:
+    from airflow_provider_synthflow.client.answer import Page
+
+__all__ = ["PageAsk", "Walk"]
+
+_FIRST_PAUSE = 0.5
+_LONGEST_PAUSE = 10.0
+_SAME_TROUBLE = 3
+
+
+@dataclass(frozen=True)
+class PageAsk:
+    """
+    Ask for one page.
+
+    :param offset: the index of the first row
+    :param limit: how many rows
+    :param serial: the number of the request within the walk
+    :param stop: up to which index this page is counted on to reach
+    """
+
+    offset: int
+    limit: int
+    serial: int
+    stop: int
+
+
+class Walk:
+    """
+    Drive the reading of all pages of one query until the result is proven complete.
+
+    Send what :meth:`asks` returns, give each page to :meth:`receive`, until :attr:`done`; before the requests of a
+    further round wait :attr:`pause` seconds. Then :attr:`ids` holds the ids of the complete list.
+
+    :param limit: the page size to ask for
+    :param offset: the index of the first row of interest
+    :param look_ahead: how many pages may be in flight
+    :param max_walks: how often the list is walked before it is given up
+    """
+
+    def __init__(self, *, limit: int = 100, offset: int = 0, look_ahead: int = 1, max_walks: int = 5) -> None:
+        self.done = False
+        self.walks = 1
+        self.pause = 0.0
+        self.total: int | None = None
+        self.ids: frozenset[str] = frozenset()
+        self._limit = limit
+        self._offset = offset
+        self._look_ahead = max(1, look_ahead)
+        self._max_walks = max(1, max_walks)
+        self._serial = 0
+        self._total_serial = -1
+        self._most_rows = 0  # on any page so far: what a page can be expected to hold
+        self._readings: list[Reading] = []
+        self._twins: dict[int, Reading] = {}  # by the hash of its set of ids
+        self._flying: set[int] = set()
+        self._to_read: deque[tuple[int, int | None]] = deque([(offset, None)])  # stretches; None: to the end
+        self._horizon: int | None = None  # from here on nothing came in this round
+        self._asked = 0
+        self._aborted = False
+        self._trouble: dict[int, Trouble] = {}
+        self._trouble_times: dict[tuple[int, Trouble], int] = {}
+        self._agreed: frozenset[str] | None = None  # what the round before brought, where two must agree
+
+    @property
+    def pages(self) -> int:
+        """Return how many pages the present round has read or kept; an empty list is one page, too."""
+        return max(1, len(self._readings))
+
+    def asks(self) -> list[PageAsk]:
+        """Return the pages to ask for now; none while an answer must come first."""
+        asks: list[PageAsk] = []
+        while not self.done and len(self._flying) < self._look_ahead:
+            stretch = self._next_stretch()
+            if stretch is None:
+                break
+            reach, stop = stretch
+            start = reach if reach == self._offset else reach - self._overlap
+            expected = start + self._page_size
+            if stop is None or expected < stop:
+                self._to_read.appendleft((expected, stop))
+            ask = PageAsk(start, self._limit, self._serial, expected if stop is None else min(expected, stop))
+            self._serial += 1
+            self._asked += 1
+            self._flying.add(ask.serial)
+            asks.append(ask)
+        return asks
+
+    def receive(self, ask: PageAsk, page: Page) -> bool:
+        """
+        Take in a page.
+
+        :param ask: what was asked for
+        :param page: what came
+        :return: whether its rows are to be used
+        :raises SynthflowProtocolError: where the server does not page as asked, time after time
+        :raises SynthflowIncompleteError: where no walk was complete
+        """
+        self._flying.remove(ask.serial)
+        if page.total is not None and ask.serial > self._total_serial:
+            self.total, self._total_serial = page.total, ask.serial
+        usable = self._take(ask, page)
+        if not self._flying and self._next_stretch(look=True) is None:
+            self._end_round()
+        return usable
+
+    # what to ask
+
+    @property
+    def _page_size(self) -> int:
+        return min(self._limit, self._most_rows) or self._limit
+
+    @property
+    def _overlap(self) -> int:
+        return 1 if self._page_size > 1 else 0
+
+    @property
+    def _end(self) -> int | None:
+        """Return the index at which the list ends, None where nobody knows."""
+        return min((end for end in (self.total, self._horizon) if end is not None), default=None)
+
+    def _next_stretch(self, *, look: bool = False) -> tuple[int, int | None] | None:
+        """Take the next stretch to read, or only look whether there is one."""
+        end = self._end
+        if end is None and self._flying:
+            return None  # nobody says where the end is: one page after the other
+        while self._to_read and not self._aborted and self._asked < self._budget:
+            reach, _ = self._to_read[0]
+            if end is None or reach < end:
+                return self._to_read[0] if look else self._to_read.popleft()
+            self._to_read.popleft()
+        return None
+
+    @property
+    def _budget(self) -> int:
+        """Return how many pages a round may ask for: twice what the total calls for, and some."""
+        if self.total is None:
+            return self._asked + 1  # each page has to bring something new, and the first that does not ends it
+        return 2 * (max(0, self.total - self._offset) // max(1, self._page_size - self._overlap) + 1) + 8
+
+    # what came
+
+    def _take(self, ask: PageAsk, page: Page) -> bool:
+        ids = tuple(row.call_id for row in page.rows)
+        if page.offset is not None and page.offset != ask.offset:
+            return self._refuse(ask.offset, Trouble.OTHER_OFFSET)
+        if len(ids) > (ask.limit if page.limit is None else page.limit):
+            return self._refuse(ask.offset, Trouble.TOO_MANY)
+        if len(set(ids)) != len(ids):
+            return self._refuse(ask.offset, Trouble.TWICE)
+        if page.total is not None and ask.offset >= page.total and ask.offset > 0:
+            return False  # past the end, whatever the server shows there
+        if not ids:
+            return self._take_nothing(ask, page, Trouble.EMPTY)
+        first = ask.offset == self._offset
+        if not first and len(ids) == 1 and page.total is None and self._is_seam(ids[0]):
+            return self._take_nothing(ask, page, Trouble.NO_PROGRESS)
+        if not first and len(ids) <= self._overlap and ask.offset + len(ids) < (page.total or 0):
+            return self._take_nothing(ask, page, Trouble.NO_PROGRESS)
+        reading = Reading(ask.offset, ask.serial, ids, page.total)
+        twin = self._twins.get(hash(frozenset(ids)))
+        if twin is not None and twin.start != reading.start and twin.total == reading.total:
+            # One of the two is not what was asked for, and nobody knows which.
+            self._forget([twin])
+            self._aborted = True
+            return self._refuse(max(twin.start, reading.start), Trouble.OTHER_ROWS)
+        self._most_rows = max(self._most_rows, len(ids))
+        insort(self._readings, reading)
+        self._twins[hash(frozenset(ids))] = reading
+        if reading.end < ask.stop:
+            self._to_read.appendleft((reading.end, ask.stop))
+        return True
+
+    def _take_nothing(self, ask: PageAsk, page: Page, trouble: Trouble) -> bool:
+        """Take in a page that brings nothing: the end, unless the declared total says otherwise."""
+        self._horizon = ask.offset if self._horizon is None else min(self._horizon, ask.offset)
+        if page.total is not None and ask.offset < page.total:
+            return self._refuse(ask.offset, trouble)
+        return False
+
+    def _is_seam(self, call_id: str) -> bool:
+        return bool(self._readings) and self._readings[-1].ids[-1] == call_id
+
+    def _refuse(self, offset: int, trouble: Trouble) -> bool:
+        self._trouble[offset] = trouble
+        return False
+
+    def _forget(self, readings: list[Reading]) -> None:
+        for reading in readings:
+            self._readings.remove(reading)
+            self._twins.pop(hash(frozenset(reading.ids)), None)
+
+    # what is proven
+
+    def _end_round(self) -> None:
+        """End a round: done, or another one, or an error."""
+        expected = None if self.total is None else max(0, self.total - self._offset)
+        verdict = judge(self._readings, expected=expected, total=self.total, overlap=self._overlap)
+        if verdict.steady and verdict.counted and not self._trouble:
+            proven = verdict.seamless and expected is not None
+            if proven or verdict.distinct == self._agreed:
+                self.ids = verdict.distinct
+                self.done = True
+                return
+            self._agreed = verdict.distinct
+            bad = frozenset(reading.serial for reading in self._readings)
+        else:
+            self._agreed = None
+            bad = verdict.bad
+            if not bad and not self._trouble:
+                bad = frozenset(reading.serial for reading in self._readings)
+        self._check_lasting_trouble()
+        if self.walks >= self._max_walks:
+            raise self._incomplete(len(verdict.distinct))
+        self._begin_round(bad)
+
+    def _begin_round(self, bad: frozenset[int]) -> None:
+        self.walks += 1
+        self.pause = min(_FIRST_PAUSE * 2 ** (self.walks - 2), _LONGEST_PAUSE)
+        forget = [reading for reading in self._readings if reading.serial in bad]
+        if len(forget) * 2 > len(self._readings) or self.walks == self._max_walks:
+            forget = list(self._readings)  # too little would stay, or it is the last chance: all anew
+        self._forget(forget)
+        self._trouble = {}
+        self._horizon = None
+        self._aborted = False
+        self._asked = 0
+        self._to_read.clear()
+        reach = self._offset
+        for reading in self._readings:
+            stop = reading.start + (self._overlap if reach > self._offset else 0)
+            if reach < stop:
+                self._to_read.append((reach, reading.start + self._overlap))
+            reach = max(reach, reading.end)
+        self._to_read.append((reach, None))
+
+    def _check_lasting_trouble(self) -> None:
+        """Raise where the same page was wrong in the same way in several rounds on end."""
+        before, self._trouble_times = self._trouble_times, {}
+        for key in self._trouble.items():
+            times = self._trouble_times[key] = before.get(key, 0) + 1
+            if times >= _SAME_TROUBLE and key[1].systematic:
+                msg = (
+                    f"The API does not page as asked: {times} times offset {key[0]} brought {key[1].value}. "
+                    "Its offset or limit may be ignored. Nothing was written, since calls would be missing."
+                )
+                raise SynthflowProtocolError(msg)
+
+    def _incomplete(self, received: int) -> SynthflowIncompleteError:
+        declared = "no total was declared" if self.total is None else f"{self.total} were declared"
+        troubles = [f"offset {offset} brought {why.value}" for offset, why in sorted(self._trouble.items())[:3]]
+        because = f" ({', '.join(troubles)})" if troubles else ""
+        msg = (
+            f"No complete walk over the calls: after {self.walks} walks, {received} different calls came and "
+            f"{declared}{because}. Nothing was written. Run the task again when fewer calls change; "
+            "if it stays so, the API's list contradicts itself for this query."
+        )
+        return SynthflowIncompleteError(msg, expected=self.total, received=received, walks=self.walks)

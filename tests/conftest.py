@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What all tests share: an Airflow home of their own, made before Airflow is imported, and the test server."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_HOME = tempfile.TemporaryDirectory(prefix="synthflow-tests-")
+
+os.environ.update(
+    {
+        "AIRFLOW_HOME": _HOME.name,
+        "AIRFLOW__CORE__DAGS_FOLDER": os.path.join(_HOME.name, "dags"),  # noqa: PTH118 - before any import
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__UNIT_TEST_MODE": "True",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{_HOME.name}/airflow.db",
+    }
+)
+for _name in [name for name in os.environ if name.startswith(("AIRFLOW_CONN_", "SYNTHFLOW_"))]:
+    del os.environ[_name]
+
+import pytest  # noqa: E402 - the environment comes first
+
+pytest_plugins = ["tests.synthflow_server.fixtures"]
+
+
+@pytest.fixture
+def connect(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Give a function that makes the Airflow connection to a test server."""
+
+    def make(host: str, conn_id: str = "synthflow_default", **fields: Any) -> None:
+        connection = {"conn_type": "synthflow", "host": host, "password": "test-key-0123456789", **fields}
+        monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", json.dumps(connection))
+
+    return make
