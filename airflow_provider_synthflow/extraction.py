@@ -163,7 +163,8 @@ class _Keeper:
             if self._include_unplaced:
                 self._spill.put(key, self._window.to_ms, self._privacy.apply(row.raw))
             return
-        if not self._earliest <= start < self._latest:
+        if final and not self._earliest <= start <= self._latest:
+            # One that never became final may be stuck since long ago, and match a filter on the end of calls.
             msg = (
                 f"The API ignored the window: asked for {self._window}, it sent a call that started at "
                 f"{format_instant(start)}. Nothing was written."

@@ -19,6 +19,7 @@ InstantLike: TypeAlias = "dt.datetime | int | str"
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc)
 _MILLISECOND = dt.timedelta(milliseconds=1)
+_EARLIEST, _LATEST = -62_135_596_800_000, 253_402_300_799_999  # the years 1 to 9999
 _INTEGER = re.compile(r"[+-]?\d{1,19}")
 
 
@@ -37,11 +38,11 @@ def to_milliseconds(value: object, *, name: str = "time") -> int:
     elif isinstance(value, bool):
         moment = None
     elif isinstance(value, int):
-        return value
+        return _possible(value, name)
     elif isinstance(value, str):
         text = value.strip()
         if _INTEGER.fullmatch(text):
-            return int(text)
+            return _possible(int(text), name)
         moment = _parse(text)
     else:
         moment = None
@@ -57,7 +58,7 @@ def to_milliseconds(value: object, *, name: str = "time") -> int:
             "such as 2026-11-23T00:00:00Z, since a naive time would be guessed."
         )
         raise ValueError(msg)
-    return (moment - _EPOCH) // _MILLISECOND
+    return _possible(_since_epoch(moment), name)
 
 
 def format_instant(milliseconds: int) -> str:
@@ -103,7 +104,23 @@ def instant_of_iso(text: str) -> int | None:
         return None
     if moment.utcoffset() is None:
         moment = moment.replace(tzinfo=dt.timezone.utc)
-    return (moment - _EPOCH) // _MILLISECOND
+    return _since_epoch(moment)
+
+
+def _since_epoch(moment: dt.datetime) -> int:
+    """Return the milliseconds since 1970; pendulum's own difference is no plain timedelta and cannot be divided."""
+    return dt.datetime.__sub__(moment, _EPOCH) // _MILLISECOND
+
+
+def _possible(milliseconds: int, name: str) -> int:
+    """Return milliseconds that lie in the calendar; an instant in nanoseconds does not."""
+    if not _EARLIEST <= milliseconds <= _LATEST:
+        msg = (
+            f"{name} is not a time: it lies outside of the years 1 to 9999. "
+            "A number is counted in milliseconds since 1970."
+        )
+        raise ValueError(msg)
+    return milliseconds
 
 
 def _parse(text: str) -> object:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["read_instant", "started_at"]
 
 _LEGACY_ID = re.compile(r"(\d{13})x\d+")
-_NUMBER = re.compile(r"\d{1,19}(\.\d{1,9})?([eE]\+?\d{1,2})?")  # 1776876567837, 1776876567.837, 1.776e12
+_NUMBER = re.compile(r"\d{1,19}(\.\d{1,20})?([eE]\+?\d{1,2})?")  # 1776876567837, 1776876567.837, 1.776e12
 
 
 def started_at(row: CallRow) -> int | None:

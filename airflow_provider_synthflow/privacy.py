@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from airflow_provider_synthflow.client.rows import decode_record, encode_record
+from airflow_provider_synthflow.client.rows import decode_record
+from airflow_provider_synthflow.client.splitting import members_of
 from airflow_provider_synthflow.exceptions import SynthflowConfigError
 
 if TYPE_CHECKING:
@@ -57,21 +59,25 @@ class Privacy:
         """
         if not self:
             return raw
-        record = decode_record(raw)
+        fields = members_of(raw)  # the fields that stay keep their own bytes
         for name in self.drop_fields:
-            record.pop(name, None)
+            fields.pop(name, None)
         for name in self.hash_fields:
-            if record.get(name) is not None:
-                record[name] = self._hash(record[name])
-        return encode_record(record)
+            if fields.get(name, b"null") != b"null":
+                fields[name] = self._hash(fields[name])
+        return b"{%b}" % b",".join(b"%b:%b" % (_canonical(name), value) for name, value in fields.items())
 
-    def _hash(self, value: Any) -> str:
+    def _hash(self, raw: bytes) -> bytes:
+        value = decode_record(b'{"":%b}' % raw)[""]
         data = value.encode("utf-8", "surrogatepass") if isinstance(value, str) else _canonical(value)
-        return hmac.new(self._key, data, hashlib.sha256).hexdigest()
+        return b'"%b"' % hmac.new(self._key, data, hashlib.sha256).hexdigest().encode()
 
 
 def _canonical(value: Any) -> bytes:
-    return msgspec.json.encode(value, order="deterministic")
+    try:
+        return msgspec.json.encode(value, order="deterministic")
+    except (msgspec.MsgspecError, UnicodeError):  # half of a surrogate pair
+        return json.dumps(value, sort_keys=True, separators=(",", ":")).encode("ascii")
 
 
 def _names(value: Sequence[str] | str | None, name: str) -> tuple[str, ...]:

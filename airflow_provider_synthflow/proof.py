@@ -31,6 +31,7 @@ class Trouble(Enum):
     TWICE = "one call twice on the page"
     EMPTY = "an empty page before the end"
     NO_PROGRESS = "no new rows before the end"
+    REFUSED = "a refusal"
 
     @property
     def systematic(self) -> bool:
@@ -68,7 +69,7 @@ class Verdict:
     :param distinct: the different ids
     :param steady: whether all pages declare the same total
     :param seamless: whether each page continues the one before it
-    :param counted: whether the number of different ids equals the declared total
+    :param counted: whether the number of different ids equals the declared total, or else the rows read
     :param bad: the serials of the readings to read again
     """
 
@@ -79,15 +80,17 @@ class Verdict:
     bad: frozenset[int]
 
 
-def judge(readings: Sequence[Reading], *, expected: int | None, total: int | None, overlap: int) -> Verdict:
+def judge(readings: Sequence[Reading], *, offset: int, total: int | None, overlap: int) -> Verdict:
     """
     Judge the readings of one walk.
 
     :param readings: in the order of their starts
-    :param expected: how many different ids there should be, None where no total is declared
-    :param total: the total declared last, None where there is none
+    :param offset: the index of the first row of interest
+    :param total: the total declared last, None where there is none: then as many different ids as rows are expected,
+        since a row that is missed in an unstable order is made up for by one that comes twice
     :param overlap: how many rows neighbouring pages share at least
     """
+    end = max((reading.end for reading in readings), default=offset) if total is None else total
     stale = {reading.serial for reading in readings if reading.total is not None and reading.total != total}
     torn, seamless = _torn_seams(readings, overlap)
     distinct = frozenset(distinct_ids(reading.ids for reading in readings))
@@ -95,7 +98,7 @@ def judge(readings: Sequence[Reading], *, expected: int | None, total: int | Non
         distinct=distinct,
         steady=not stale,
         seamless=seamless,
-        counted=expected is None or len(distinct) == expected,
+        counted=len(distinct) == max(0, end - offset),
         bad=frozenset(stale | torn),
     )
 

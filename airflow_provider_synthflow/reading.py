@@ -7,6 +7,7 @@ import time
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING
 
+from airflow_provider_synthflow.exceptions import SynthflowRequestError
 from airflow_provider_synthflow.walk import Walk
 
 if TYPE_CHECKING:
@@ -43,9 +44,13 @@ def _one_by_one(walk: Walk, fetch: Callable[[int, int], Page], sleep: Callable[[
     walks = walk.walks
     while not walk.done:
         for ask in walk.asks():
-            page = fetch(ask.limit, ask.offset)
-            if walk.receive(ask, page):
-                yield page
+            try:
+                page = fetch(ask.limit, ask.offset)
+            except SynthflowRequestError as error:  # noqa: PERF203 - a request costs far more
+                walk.refuse(ask, error)
+            else:
+                if walk.receive(ask, page):
+                    yield page
         if walk.walks != walks:
             walks = walk.walks
             sleep(walk.pause)
@@ -65,9 +70,14 @@ def _side_by_side(
             for ask in walk.asks():
                 pending[pool.submit(fetch, ask.limit, ask.offset)] = ask
             for future in wait(pending, return_when=FIRST_COMPLETED).done:
-                page = future.result()
-                if walk.receive(pending.pop(future), page):
-                    yield page
+                ask = pending.pop(future)
+                try:
+                    page = future.result()
+                except SynthflowRequestError as error:
+                    walk.refuse(ask, error)
+                else:
+                    if walk.receive(ask, page):
+                        yield page
     finally:
         # Requests in flight end by their own time-out; those not yet sent are not sent any more.
         pool.shutdown(wait=False, cancel_futures=True)

@@ -120,7 +120,8 @@ class _Run:
             dag=getattr(context.get("task"), "dag", None) if dag is None else dag,
             run_type=_text(getattr(dag_run, "run_type", None)),
             interval=(to_milliseconds(start), to_milliseconds(end)) if start and end else None,
-            moment=end or moment("logical_date") or moment("run_after"),
+            # The command line gives a run with a logical date an interval that ends now: the date comes first.
+            moment=moment("logical_date") or end or moment("run_after"),
             partition_date=moment("partition_date"),
             partition_key=key if isinstance(key, str) and key else None,
             events=context.get("triggering_asset_events"),

@@ -14,8 +14,12 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from airflow_provider_synthflow.exceptions import SynthflowIncompleteError, SynthflowProtocolError
-from airflow_provider_synthflow.proof import Reading, Trouble, judge
+from airflow_provider_synthflow.exceptions import (
+    SynthflowIncompleteError,
+    SynthflowProtocolError,
+    SynthflowRequestError,
+)
+from airflow_provider_synthflow.proof import Reading, Trouble, distinct_ids, judge
 
 if TYPE_CHECKING:
     from airflow_provider_synthflow.client.answer import Page
@@ -36,12 +40,23 @@ class PageAsk:
     :param limit: how many rows
     :param serial: the number of the request within the walk
     :param stop: up to which index this page is counted on to reach
+    :param behind: whether it is to show that nothing follows the rows that are there
     """
 
     offset: int
     limit: int
     serial: int
     stop: int
+    behind: bool = False
+
+
+@dataclass(frozen=True)
+class _Stretch:
+    """A part of the list that is still to be read."""
+
+    reach: int  # the index up to which rows are there already
+    stop: int | None = None  # the index up to which rows are missing; None: to the end
+    behind: bool = False  # whether to begin behind the last row and not with it, to see that nothing follows
 
 
 class Walk:
@@ -72,13 +87,15 @@ class Walk:
         self._most_rows = 0  # on any page so far: what a page can be expected to hold
         self._readings: list[Reading] = []
         self._twins: dict[int, Reading] = {}  # by the hash of its set of ids
+        self._known: set[str] = set()  # the ids of this round, where no total is declared
         self._flying: set[int] = set()
-        self._to_read: deque[tuple[int, int | None]] = deque([(offset, None)])  # stretches; None: to the end
+        self._to_read: deque[_Stretch] = deque([_Stretch(offset)])
         self._horizon: int | None = None  # from here on nothing came in this round
         self._asked = 0
         self._aborted = False
         self._trouble: dict[int, Trouble] = {}
         self._trouble_times: dict[tuple[int, Trouble], int] = {}
+        self._refusal: SynthflowRequestError | None = None
         self._agreed: frozenset[str] | None = None  # what the round before brought, where two must agree
 
     @property
@@ -93,12 +110,12 @@ class Walk:
             stretch = self._next_stretch()
             if stretch is None:
                 break
-            reach, stop = stretch
-            start = reach if reach == self._offset else reach - self._overlap
+            start = stretch.reach if stretch.behind or stretch.reach == self._offset else stretch.reach - self._overlap
             expected = start + self._page_size
-            if stop is None or expected < stop:
-                self._to_read.appendleft((expected, stop))
-            ask = PageAsk(start, self._limit, self._serial, expected if stop is None else min(expected, stop))
+            if stretch.stop is None or expected < stretch.stop:
+                self._to_read.appendleft(_Stretch(expected, stretch.stop))
+            stop = expected if stretch.stop is None else min(expected, stretch.stop)
+            ask = PageAsk(start, self._limit, self._serial, stop, behind=stretch.behind)
             self._serial += 1
             self._asked += 1
             self._flying.add(ask.serial)
@@ -115,13 +132,34 @@ class Walk:
         :raises SynthflowProtocolError: where the server does not page as asked, time after time
         :raises SynthflowIncompleteError: where no walk was complete
         """
-        self._flying.remove(ask.serial)
         if page.total is not None and ask.serial > self._total_serial:
             self.total, self._total_serial = page.total, ask.serial
         usable = self._take(ask, page)
+        self._land(ask)
+        return usable
+
+    def refuse(self, ask: PageAsk, error: SynthflowRequestError) -> None:
+        """
+        Take in that the API refused the request for a page.
+
+        A page at another offset of the same query was answered, so that it is the offset that the API refuses: the
+        list ends before it, or has become shorter, or is not to be read that far.
+
+        :param ask: what was asked for
+        :param error: what it ended with
+        :raises SynthflowRequestError: where nothing was ever answered
+        :raises SynthflowIncompleteError: where no walk was complete
+        """
+        if ask.offset == self._offset:
+            raise error
+        self._refusal = error
+        self._take_nothing(ask, self.total, Trouble.REFUSED)
+        self._land(ask)
+
+    def _land(self, ask: PageAsk) -> None:
+        self._flying.remove(ask.serial)
         if not self._flying and self._next_stretch(look=True) is None:
             self._end_round()
-        return usable
 
     # what to ask
 
@@ -138,14 +176,13 @@ class Walk:
         """Return the index at which the list ends, None where nobody knows."""
         return min((end for end in (self.total, self._horizon) if end is not None), default=None)
 
-    def _next_stretch(self, *, look: bool = False) -> tuple[int, int | None] | None:
+    def _next_stretch(self, *, look: bool = False) -> _Stretch | None:
         """Take the next stretch to read, or only look whether there is one."""
         end = self._end
         if end is None and self._flying:
             return None  # nobody says where the end is: one page after the other
         while self._to_read and not self._aborted and self._asked < self._budget:
-            reach, _ = self._to_read[0]
-            if end is None or reach < end:
+            if end is None or self._to_read[0].reach < end:
                 return self._to_read[0] if look else self._to_read.popleft()
             self._to_read.popleft()
         return None
@@ -161,47 +198,72 @@ class Walk:
 
     def _take(self, ask: PageAsk, page: Page) -> bool:
         ids = tuple(row.call_id for row in page.rows)
-        if page.offset is not None and page.offset != ask.offset:
-            return self._refuse(ask.offset, Trouble.OTHER_OFFSET)
-        if len(ids) > (ask.limit if page.limit is None else page.limit):
-            return self._refuse(ask.offset, Trouble.TOO_MANY)
-        if len(set(ids)) != len(ids):
-            return self._refuse(ask.offset, Trouble.TWICE)
-        if page.total is not None and ask.offset >= page.total and ask.offset > 0:
-            return False  # past the end, whatever the server shows there
+        flaw = _flaw(ask, page, ids)
+        if flaw is not None:
+            return self._reject(ask.offset, flaw)
         if not ids:
-            return self._take_nothing(ask, page, Trouble.EMPTY)
-        first = ask.offset == self._offset
-        if not first and len(ids) == 1 and page.total is None and self._is_seam(ids[0]):
-            return self._take_nothing(ask, page, Trouble.NO_PROGRESS)
-        if not first and len(ids) <= self._overlap and ask.offset + len(ids) < (page.total or 0):
-            return self._take_nothing(ask, page, Trouble.NO_PROGRESS)
-        reading = Reading(ask.offset, ask.serial, ids, page.total)
-        twin = self._twins.get(hash(frozenset(ids)))
+            return self._take_nothing(ask, page.total, Trouble.EMPTY)
+        if page.total is None:
+            taken = self._take_undeclared(ask, ids)
+            if taken is not None:
+                return taken
+        elif ask.offset >= page.total and ask.offset > 0:
+            return False  # past the end, whatever the server shows there
+        elif ask.offset > self._offset and len(ids) <= self._overlap and ask.offset + len(ids) < page.total:
+            return self._take_nothing(ask, page.total, Trouble.NO_PROGRESS)
+        return self._keep(ask, Reading(ask.offset, ask.serial, ids, page.total))
+
+    def _keep(self, ask: PageAsk, reading: Reading) -> bool:
+        key = hash(frozenset(reading.ids))
+        twin = self._twins.get(key)
         if twin is not None and twin.start != reading.start and twin.total == reading.total:
             # One of the two is not what was asked for, and nobody knows which.
             self._forget([twin])
             self._aborted = True
-            return self._refuse(max(twin.start, reading.start), Trouble.OTHER_ROWS)
-        self._most_rows = max(self._most_rows, len(ids))
+            return self._reject(max(twin.start, reading.start), Trouble.OTHER_ROWS)
+        self._most_rows = max(self._most_rows, len(reading.ids))
         insort(self._readings, reading)
-        self._twins[hash(frozenset(ids))] = reading
+        self._twins[key] = reading
         if reading.end < ask.stop:
-            self._to_read.appendleft((reading.end, ask.stop))
+            self._to_read.appendleft(self._after(reading, ask.stop))
         return True
 
-    def _take_nothing(self, ask: PageAsk, page: Page, trouble: Trouble) -> bool:
-        """Take in a page that brings nothing: the end, unless the declared total says otherwise."""
+    def _after(self, reading: Reading, stop: int | None) -> _Stretch:
+        """Return what follows a page; a page of one row is no seam, since its row was asked for already."""
+        return _Stretch(reading.end, stop, behind=self._overlap > 0 and len(reading.ids) == 1)
+
+    def _take_undeclared(self, ask: PageAsk, ids: tuple[str, ...]) -> bool | None:
+        """Take in a page without a declared total, if it brings nothing new; None where it does."""
+        if not self._known.issuperset(ids):
+            self._known.update(ids)
+            return None
+        if ask.behind:
+            self._horizon = ask.offset  # some servers show the last page again behind the end
+            return True
+        if len(ids) == 1 and self._readings[-1].ids[-1] == ids[0] and (self._overlap or len(self._known) == 1):
+            self._to_read = deque([_Stretch(ask.offset + 1, behind=True)])  # the seam alone: look behind it
+            return True
+        self._horizon = ask.offset
+        return self._reject(ask.offset, Trouble.NO_PROGRESS)
+
+    def _take_nothing(self, ask: PageAsk, total: int | None, trouble: Trouble) -> bool:
+        """Take in that a page brings nothing: the end, unless something should be there."""
+        if total is None and (ask.behind or not self._overlap or ask.offset == self._offset):
+            if ask.behind:
+                self._horizon = ask.offset
+            else:
+                self._to_read = deque([_Stretch(ask.offset, behind=True)])
+            return False
+        # The declared total says that there is more, or a page does not even begin with the row that was there before.
         self._horizon = ask.offset if self._horizon is None else min(self._horizon, ask.offset)
-        if page.total is not None and ask.offset < page.total:
-            return self._refuse(ask.offset, trouble)
+        if total is None or ask.offset < total:
+            return self._reject(ask.offset, trouble)
         return False
 
-    def _is_seam(self, call_id: str) -> bool:
-        return bool(self._readings) and self._readings[-1].ids[-1] == call_id
-
-    def _refuse(self, offset: int, trouble: Trouble) -> bool:
+    def _reject(self, offset: int, trouble: Trouble) -> bool:
         self._trouble[offset] = trouble
+        if self.total is None:
+            self._aborted = True  # without a total, nothing says how far it would be sensible to go on
         return False
 
     def _forget(self, readings: list[Reading]) -> None:
@@ -213,10 +275,11 @@ class Walk:
 
     def _end_round(self) -> None:
         """End a round: done, or another one, or an error."""
-        expected = None if self.total is None else max(0, self.total - self._offset)
-        verdict = judge(self._readings, expected=expected, total=self.total, overlap=self._overlap)
+        verdict = judge(self._readings, offset=self._offset, total=self.total, overlap=self._overlap)
         if verdict.steady and verdict.counted and not self._trouble:
-            proven = verdict.seamless and expected is not None
+            # A page of one row has no seam, unless it is the only one.
+            seamless = verdict.seamless and (self._overlap > 0 or len(self._readings) <= 1)
+            proven = seamless and self.total is not None
             if proven or verdict.distinct == self._agreed:
                 self.ids = verdict.distinct
                 self.done = True
@@ -230,7 +293,7 @@ class Walk:
                 bad = frozenset(reading.serial for reading in self._readings)
         self._check_lasting_trouble()
         if self.walks >= self._max_walks:
-            raise self._incomplete(len(verdict.distinct))
+            raise self._incomplete(len(verdict.distinct)) from self._refusal
         self._begin_round(bad)
 
     def _begin_round(self, bad: frozenset[int]) -> None:
@@ -244,14 +307,25 @@ class Walk:
         self._horizon = None
         self._aborted = False
         self._asked = 0
-        self._to_read.clear()
-        reach = self._offset
+        self._known = distinct_ids(reading.ids for reading in self._readings) if self.total is None else set()
+        self._to_read = self._missing()
+        if self._next_stretch(look=True) is None:  # all is covered, and does not agree all the same
+            self._forget(list(self._readings))
+            self._known = set()
+            self._to_read = self._missing()
+
+    def _missing(self) -> deque[_Stretch]:
+        """Return what the readings leave out."""
+        missing: deque[_Stretch] = deque()
+        rest = _Stretch(self._offset)
         for reading in self._readings:
-            stop = reading.start + (self._overlap if reach > self._offset else 0)
-            if reach < stop:
-                self._to_read.append((reach, reading.start + self._overlap))
-            reach = max(reach, reading.end)
-        self._to_read.append((reach, None))
+            least = reading.start + (self._overlap if rest.reach > self._offset else 0)
+            if rest.reach < least:
+                missing.append(_Stretch(rest.reach, reading.start + self._overlap, rest.behind))
+            if reading.end > rest.reach:
+                rest = self._after(reading, None)
+        missing.append(rest)
+        return missing
 
     def _check_lasting_trouble(self) -> None:
         """Raise where the same page was wrong in the same way in several rounds on end."""
@@ -275,3 +349,14 @@ class Walk:
             "if it stays so, the API's list contradicts itself for this query."
         )
         return SynthflowIncompleteError(msg, expected=self.total, received=received, walks=self.walks)
+
+
+def _flaw(ask: PageAsk, page: Page, ids: tuple[str, ...]) -> Trouble | None:
+    """Return how a page is, in itself, not what was asked for."""
+    if page.offset is not None and page.offset != ask.offset:
+        return Trouble.OTHER_OFFSET
+    if len(ids) > (ask.limit if page.limit is None else page.limit):
+        return Trouble.TOO_MANY
+    if len(set(ids)) != len(ids):
+        return Trouble.TWICE
+    return None

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_synthflow.client.rows import decode_record
@@ -81,9 +82,9 @@ def milliseconds_of(duration: dt.timedelta | float, *, name: str = "settle") -> 
     :raises SynthflowConfigError: where it is no duration, or negative
     """
     if isinstance(duration, dt.timedelta):
-        milliseconds = duration // dt.timedelta(milliseconds=1)
+        milliseconds = round(duration.total_seconds() * 1000)  # also for pendulum's, which cannot be divided
     elif isinstance(duration, (int, float)) and not isinstance(duration, bool):
-        milliseconds = int(duration * 1000)
+        milliseconds = int(duration * 1000) if math.isfinite(duration) else -1
     else:
         milliseconds = -1
     if milliseconds < 0:

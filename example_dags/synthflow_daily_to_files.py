@@ -11,7 +11,7 @@ its own files only. Days in the past are filled with `airflow backfill create`.
 
 Set `SYNTHFLOW_MODEL_ID` (one id, or several with commas) and `SYNTHFLOW_OUTPUT_PATH` for the DAG processor
 and the workers, or write your own values below.
-"""
+"""  # noqa: D415 - it begins with a heading
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@
 XCom suits few calls: what is larger than `max_xcom_bytes` is refused. The task behind gets the result as a
 dictionary: the window, the numbers, and the `calls` as the API sent them. `drop_fields` keeps what the task
 does not need out of Airflow's database.
-"""
+"""  # noqa: D415 - it begins with a heading
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@
 
 The sensor looks once a minute whether at least one call started since the window's begin, without holding a
 worker in between. A day without any call ends in a skipped sensor and no file (`soft_fail`, `timeout`).
-"""
+"""  # noqa: D415 - it begins with a heading
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import tempfile
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _HOME = tempfile.TemporaryDirectory(prefix="synthflow-tests-")
+atexit.register(_HOME.cleanup)
 
 os.environ.update(
     {

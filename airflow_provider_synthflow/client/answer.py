@@ -12,7 +12,8 @@ import msgspec
 
 from airflow_provider_synthflow.client.redaction import redact
 from airflow_provider_synthflow.client.retry import retry_after_seconds
-from airflow_provider_synthflow.client.rows import CallRow, row_of
+from airflow_provider_synthflow.client.rows import CallRow, decode_record, row_of
+from airflow_provider_synthflow.client.splitting import elements_of, members_of, refuse_constant
 from airflow_provider_synthflow.exceptions import (
     SynthflowAuthError,
     SynthflowError,
@@ -22,7 +23,7 @@ from airflow_provider_synthflow.exceptions import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from airflow_provider_synthflow.client.settings import Settings
 
@@ -76,12 +77,11 @@ class _Response(msgspec.Struct):
 
 class _Envelope(msgspec.Struct):
     response: _Response
+    pagination: _Pagination | None = None
     status: str | None = None
 
 
 _envelope_decoder = msgspec.json.Decoder(_Envelope)
-_object_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_list_decoder = msgspec.json.Decoder(list[msgspec.Raw])
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,99}")
 _GOOD_WORDS = {"ok", "success"}
@@ -118,10 +118,11 @@ def read_elements(body: bytes, name: str) -> tuple[list[dict[str, Any]], int | N
     :raises SynthflowProtocolError: where it is not JSON, says it is not ok, or has no such list
     """
     pagination, elements = _read(body, name)
-    records = [msgspec.json.decode(element) for element in elements]
-    if not all(isinstance(record, dict) for record in records):
+    try:
+        records = [decode_record(bytes(element)) for element in elements]
+    except ValueError:
         msg = f"The API's answer holds an element of {name} that is not a JSON object."
-        raise SynthflowProtocolError(msg)
+        raise SynthflowProtocolError(msg) from None
     return records, _whole(pagination.total_records)
 
 
@@ -172,72 +173,65 @@ def _auth_text(status: int, settings: Settings) -> str:
     )
 
 
-def _read(body: bytes, name: str) -> tuple[_Pagination, list[msgspec.Raw]]:
+def _read(body: bytes, name: str) -> tuple[_Pagination, Sequence[bytes | msgspec.Raw]]:
     """Find the named list and its pagination."""
     if name == "calls":
         try:
             envelope = _envelope_decoder.decode(body)
             body.decode()  # the decoder skips over the calls without looking at their UTF-8
-        except (msgspec.MsgspecError, UnicodeDecodeError):
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             pass  # another envelope, or no JSON: the patient way below tells
         else:
             _check_word(envelope.status)
-            return envelope.response.pagination or _Pagination(), envelope.response.calls
+            return envelope.response.pagination or envelope.pagination or _Pagination(), envelope.response.calls
     return _find(_strict(body), name, _Pagination(), _DEEPEST)
 
 
-def _find(
-    body: msgspec.Raw | bytes, name: str, pagination: _Pagination, depth: int
-) -> tuple[_Pagination, list[msgspec.Raw]]:
-    if bytes(body[:1] if isinstance(body, bytes) else memoryview(body)[:1]) == b"[":
-        return pagination, _list_decoder.decode(body)
+def _find(body: bytes, name: str, pagination: _Pagination, depth: int) -> tuple[_Pagination, list[bytes]]:
+    if body.startswith(b"["):
+        return pagination, elements_of(body)
     try:
-        fields = _object_decoder.decode(body)
-    except msgspec.ValidationError:
+        fields = members_of(body)
+    except ValueError:
         fields = {}
     if "status" in fields:
-        _check_word(msgspec.json.decode(fields["status"]))
+        _check_word(json.loads(fields["status"]))
     if "pagination" in fields:
         try:
             pagination = msgspec.json.decode(fields["pagination"], type=_Pagination)
-        except msgspec.ValidationError:
+        except msgspec.MsgspecError:
             pagination = _Pagination()
     if name in fields:
         try:
-            return pagination, _list_decoder.decode(fields[name])
-        except msgspec.ValidationError:
+            return pagination, elements_of(fields[name])
+        except ValueError:
             pass  # null or an object: as good as missing
     elif "response" in fields and depth > 0:
         return _find(fields["response"], name, pagination, depth - 1)
     msg = f"The API's answer has no list '{name}'. A missing list is not an empty one, so nothing was read."
-    raise SynthflowProtocolError(msg)
+    raise SynthflowProtocolError(msg, retriable=True)
 
 
 def _strict(body: bytes) -> bytes:
-    """Return the body as JSON that msgspec reads, or say that it is none."""
+    """Return the body without blanks and a mark around it, or say that it is no JSON."""
     try:
-        text = body.decode("utf-8-sig").strip()
+        text = body.decode("utf-8-sig").strip(" \t\n\r")
         try:
             msgspec.json.decode(text, type=msgspec.Raw)
-            return text.encode()
-        except msgspec.DecodeError:
-            # JSON allows half a surrogate pair, msgspec does not; rewritten, they part no more.
-            return json.dumps(json.loads(text, parse_constant=_refuse)).encode()
+        except msgspec.DecodeError:  # JSON allows half of a surrogate pair, msgspec does not
+            json.loads(text, parse_constant=refuse_constant)
+        return text.encode()
     except (ValueError, RecursionError):
-        msg = (
-            f"The API's answer is not JSON ({len(body)} bytes). A proxy may have answered in its place, "
-            "or the answer was cut off."
-        )
-        raise SynthflowProtocolError(msg, retriable=True) from None
-
-
-def _refuse(name: str) -> Any:
-    msg = f"{name} is not JSON"
-    raise ValueError(msg)
+        pass  # their texts may hold the body: the error below is raised apart from them
+    msg = (
+        f"The API's answer is not JSON ({len(body)} bytes). A proxy may have answered in its place, "
+        "or the answer was cut off."
+    )
+    raise SynthflowProtocolError(msg, retriable=True)
 
 
 def _check_word(word: Any) -> None:
-    if isinstance(word, str) and word.strip().lower() not in _GOOD_WORDS:
+    if word is not None and (not isinstance(word, str) or word.strip().lower() not in _GOOD_WORDS):
         msg = "The API answered 200 with a status that is neither ok nor success. Nothing of it was used."
         raise SynthflowProtocolError(msg, retriable=True)
 
@@ -257,7 +251,7 @@ def _said(body: bytes, settings: Settings) -> tuple[str | None, str | None]:
     """Return the request id and the sentence of an error body, in any of its known shapes."""
     try:
         fields = msgspec.json.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None, None
     if not isinstance(fields, dict):
         return None, None
@@ -271,8 +265,9 @@ def _said(body: bytes, settings: Settings) -> tuple[str | None, str | None]:
         sentence = detail.get("description") or detail.get("message") or detail.get("error")
     elif isinstance(detail, list):
         sentence = "; ".join(_invalid(item) for item in detail if isinstance(item, dict))
+    is_id = isinstance(request_id, str) and _REQUEST_ID.fullmatch(request_id) and settings.api_key not in request_id
     return (
-        request_id if isinstance(request_id, str) and _REQUEST_ID.fullmatch(request_id) else None,
+        request_id if is_id else None,
         redact(sentence, (settings.api_key,)) if isinstance(sentence, str) and sentence else None,
     )
 

@@ -47,16 +47,26 @@ def check_connection(settings: Settings) -> tuple[bool, str]:
 def _key_or_region(settings: Settings) -> str:
     """Tell a wrong key from a wrong region, by asking Synthflow's other regions where no host of one's own is set."""
     if settings.region is not None:
+        silent = []
         for region, base_url in REGIONS.items():
             if region == settings.region:
                 continue
             try:
                 _ask(replace(settings, base_url=base_url, region=region))
+            except SynthflowAuthError as error:
+                if error.status == 401:
+                    continue
             except SynthflowError:
+                silent.append(region)
                 continue
             return (
                 f"Region: {settings.host} does not accept the key, but region '{region}' does. "
                 f"Set the connection's region to '{region}'."
+            )
+        if silent:
+            return (
+                f"Key or region: {settings.host} does not accept the key (HTTP 401). The API key is wrong, or it "
+                f"belongs to another region; {' and '.join(silent)} could not be asked."
             )
         return (
             f"Key: neither region '{settings.region}' nor another one accepts it (HTTP 401). "

@@ -46,7 +46,7 @@ class CallsQuery:
         lead_phone_number: str | None = None,
     ) -> CallsQuery:
         """
-        Make a query of what users write; an empty text, as a template may render, counts as None.
+        Make a query of what users write; an empty filter, as a template may render, counts as None.
 
         :param model_id: the agent's id
         :param from_date: an aware datetime, epoch milliseconds, or ISO 8601 with a zone
@@ -121,7 +121,7 @@ def _seconds(value: Any, name: str) -> int | None:
         return None
     try:
         seconds = int(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         seconds = -1
     if seconds < 0 or isinstance(value, bool) or (isinstance(value, float) and seconds != value):
         msg = f"{name} must be a whole number of seconds."

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import math
 import random
 import time
@@ -45,6 +46,8 @@ def retry_after_seconds(value: str | None, *, now: float | None = None) -> float
             moment = parsedate_to_datetime(text)
         except (TypeError, ValueError, IndexError, OverflowError):
             return None
+        if moment.tzinfo is None:  # an HTTP date is GMT, also where its old form does not say so
+            moment = moment.replace(tzinfo=dt.timezone.utc)
         seconds = moment.timestamp() - (time.time() if now is None else now)
     if math.isnan(seconds):
         return None
@@ -75,7 +78,7 @@ def wait_seconds(attempt: int, error: BaseException | None) -> float:
     """
     asked = getattr(error, "retry_after", None)
     if asked is not None:
-        return float(asked) + random.random()  # noqa: S311 - spreads load, guards nothing
+        return min(float(asked) + random.random(), LONGEST_WAIT)  # noqa: S311 - spreads load, guards nothing
     first = 2.0 if getattr(error, "status", None) == 429 else 0.5
     backoff = min(first * 2.0 ** min(attempt - 1, 30), _LONGEST_BACKOFF)
     return backoff * random.uniform(0.75, 1.25)  # noqa: S311 - likewise
@@ -90,7 +93,8 @@ def give_up(error: SynthflowError, attempts: int) -> SynthflowError:
     """
     if isinstance(error, SynthflowTransientError):
         cure = _CURES.get(error.status, _CURE)
-        error.args = (f"{error.args[0]} Gave up after {attempts} tries. {cure}",)
+        tries = "try" if attempts == 1 else "tries"
+        error.args = (f"{error.args[0]} Gave up after {attempts} {tries}. {cure}",)
         error.attempts = attempts
     elif isinstance(error, SynthflowProtocolError):
         error.attempts = attempts

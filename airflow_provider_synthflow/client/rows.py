@@ -10,6 +10,8 @@ from typing import Any, cast
 
 import msgspec
 
+from airflow_provider_synthflow.client.splitting import refuse_constant
+
 __all__ = ["CallRow", "decode_record", "encode_record", "row_of"]
 
 
@@ -61,7 +63,8 @@ def row_of(raw: bytes) -> CallRow:
     try:
         seen = _seen_decoder.decode(raw)
     except msgspec.MsgspecError:
-        seen = msgspec.convert(_decode_leniently(raw), _Seen)
+        record = _decode_leniently(raw)
+        seen = _Seen(**{name: record.get(name) for name in _Seen.__struct_fields__})
     call_id = seen.call_id
     if call_id is None or call_id == "":
         # Nothing is required of a record. Without an id, the same bytes are the same call.
@@ -102,13 +105,8 @@ def encode_record(record: dict[str, Any]) -> bytes:
 
 def _decode_leniently(raw: bytes) -> dict[str, Any]:
     """Decode what msgspec refuses and JSON allows: half a surrogate pair, a number beyond a double."""
-    record = json.loads(raw, parse_constant=_refuse_constant)
+    record = json.loads(raw, parse_constant=refuse_constant)
     if not isinstance(record, dict):
         msg = "a call is not a JSON object"
         raise ValueError(msg)  # noqa: TRY004 - json.loads raises ValueError too
     return cast("dict[str, Any]", record)
-
-
-def _refuse_constant(name: str) -> Any:
-    msg = f"{name} is not JSON"
-    raise ValueError(msg)

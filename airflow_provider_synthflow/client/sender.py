@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import ssl
 import threading
 from typing import TYPE_CHECKING, Any, cast
@@ -36,6 +37,24 @@ if TYPE_CHECKING:
 __all__ = ["Answer", "Sender"]
 
 log = logging.getLogger(__name__)
+
+_PHONE_NUMBER = re.compile(r"(?<=lead_phone_number=)[^&\s]+")
+
+
+class _WithoutPhoneNumbers(logging.Filter):
+    """Take the telephone number out of the addresses that urllib3 logs."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Let every record pass, changed where a number is in it."""
+        if isinstance(record.args, tuple):
+            record.args = tuple(
+                _PHONE_NUMBER.sub("***", each) if isinstance(each, str) else each for each in record.args
+            )
+        return True
+
+
+for _name in ("urllib3.connection", "urllib3.connectionpool"):
+    logging.getLogger(_name).addFilter(_WithoutPhoneNumbers())
 
 
 class Answer:
@@ -240,7 +259,8 @@ class Sender:
                 body = response.raw.read(decode_content=True)
                 return Answer(response.status_code, response.headers, body)
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-            raise self._error_of_failure(error) from None
+            failure = self._error_of_failure(error)
+        raise failure  # apart from the other error, whose text may hold the address with its parameters
 
     def _paced(self, once: Callable[[], Any]) -> Any:
         delay = self.pace.reserve()

@@ -105,8 +105,9 @@ class Settings:
 
 def _key(password: str | None, conn_id: str) -> str:
     key = _text(password)
-    if key.lower().startswith("bearer "):  # pasted with the word that the header has before it
-        key = key[len("bearer ") :].strip()
+    word, _, rest = key.partition(" ")
+    if word.lower() == "bearer":  # pasted with the word that the header has before it
+        key = rest.strip()
     if not key:
         msg = f"Connection '{conn_id}' has no API key: put your Synthflow key into its password field."
         raise SynthflowConfigError(msg)
@@ -119,7 +120,10 @@ def _key(password: str | None, conn_id: str) -> str:
 def _base_url(host: str, schema: str, port: int | None, conn_id: str) -> str:
     """Make a base URL of the pieces in which a connection may hold it."""
     is_protocol = schema.lower() in {"http", "https"}
-    text = host if "://" in host else f"//{host}"
+    try:
+        text = f"//[{ipaddress.IPv6Address(host)}]"  # a connection URI's host comes without its brackets
+    except ValueError:
+        text = host if "://" in host else f"//{host}"
     try:
         parts = urlsplit(text)
         own_port = parts.port

@@ -70,7 +70,7 @@ class SynthflowListCallsOperator(BaseOperator):
         ``hash_key`` in the connection's extra (templated)
     :param max_xcom_bytes: the encoded size above which a result for XCom is refused; default 1 MiB
     :param deferrable: reserved for waiting in the triggerer; default: ``[operators] default_deferrable``
-    :param synthflow_conn_id: the Airflow connection to Synthflow; default ``synthflow_default``
+    :param synthflow_conn_id: the Airflow connection to Synthflow; default ``synthflow_default`` (templated)
     :raises SynthflowError: typed, see :mod:`airflow_provider_synthflow.exceptions`
     """
 
@@ -87,6 +87,7 @@ class SynthflowListCallsOperator(BaseOperator):
         "lead_phone_number",
         "drop_fields",
         "hash_fields",
+        "synthflow_conn_id",
     )
     ui_color = "#e3e8fd"
 
@@ -180,6 +181,8 @@ class SynthflowListCallsOperator(BaseOperator):
         return self._hook
 
     def _check_choices(self) -> None:
+        from airflow_provider_synthflow.window_calls import milliseconds_of  # noqa: PLC0415 - only on a worker
+
         for name, choices in _CHOICES.items():
             value = getattr(self, name)
             if value not in choices:
@@ -190,9 +193,14 @@ class SynthflowListCallsOperator(BaseOperator):
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 msg = f"{name} must be a whole number from 1."
                 raise SynthflowConfigError(msg)
+        for name in ("settle", "max_unsettled_wait"):
+            milliseconds_of(getattr(self, name), name=name)
 
     def _agents(self) -> list[str]:
-        agents = [self.model_id] if isinstance(self.model_id, str) else list(self.model_id or ())
+        try:
+            agents = [self.model_id] if isinstance(self.model_id, str) else list(self.model_id or ())
+        except TypeError:  # neither a text nor a list of any kind
+            agents = []
         if not agents or not all(isinstance(agent, str) and agent.strip() for agent in agents):
             msg = "model_id is missing: give the id of an agent, or a list of ids that is not empty."
             raise SynthflowConfigError(msg)
@@ -299,7 +307,7 @@ class SynthflowListCallsOperator(BaseOperator):
 
             moment = dt.datetime.fromtimestamp(moment_ms / 1000, dt.timezone.utc)
             self.log.info("Waiting until %s, when %s.", moment.isoformat(timespec="seconds"), reason)
-            raise AirflowRescheduleException(moment)
+            raise AirflowRescheduleException(moment)  # type: ignore[no-untyped-call]  # Airflow's own
 
 
 def _now_ms() -> int:

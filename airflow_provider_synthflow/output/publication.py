@@ -91,6 +91,9 @@ class Publication:
             writer.close()
             changed = self._store.sha256(f"{self._directory}/{self._name}") != staged.sha256
             if changed:
+                staged.flush()
+                # Between the two files' publishing no manifest is true: the old one is of other bytes.
+                self._store.remove(f"{self._directory}/{MANIFEST_NAME}")
                 staged.publish(self._name)
         file = {"path": self.path, "format": self._format, "bytes": staged.size, "sha256": staged.sha256}
         result = {**result, "changed": changed, **file}

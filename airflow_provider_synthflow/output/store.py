@@ -12,7 +12,7 @@ import secrets
 import time
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 from airflow_provider_synthflow.exceptions import SynthflowConfigError
 
@@ -74,19 +74,15 @@ class LocalStore:
     Keep files below a directory of a local disk.
 
     :param output_path: a path, or a ``file://`` URL; a relative path counts from the working directory
-    :raises SynthflowConfigError: for a URL that is no local file
+    :raises SynthflowConfigError: for what names no local file
     """
 
     def __init__(self, output_path: str) -> None:
-        self._given = output_path.rstrip("/") or "/"
         if output_path.startswith("file:"):
-            parts = urlsplit(output_path)
-            if parts.netloc not in {"", "localhost"} or not parts.path.startswith("/"):
-                msg = "output_path names no local file: write file:///directory, with three slashes."
-                raise SynthflowConfigError(msg)
-            self._root = Path(unquote(parts.path))
+            self._root = _path_of_url(output_path)
+            self._given = f"file://{self._root}"
         else:
-            self._root = Path(output_path).expanduser().absolute()
+            self._root = _path_of_text(output_path)
             self._given = str(self._root)
 
     def location(self, relative: str) -> str:
@@ -95,7 +91,7 @@ class LocalStore:
 
         :param relative: its path below the output path
         """
-        return f"{self._given.rstrip('/')}/{relative}"
+        return f"{self._given}{'' if self._given.endswith('/') else '/'}{relative}"
 
     def check_writable(self) -> None:
         """
@@ -119,6 +115,23 @@ class LocalStore:
             return (self._root / relative).read_bytes()
         except (FileNotFoundError, NotADirectoryError):
             return None
+        except OSError as error:
+            raise self._typed(error) from None
+
+    def remove(self, relative: str) -> None:
+        """
+        Remove a file, if there is one; a power cut does not bring it back.
+
+        :param relative: its path below the output path
+        """
+        path = self._root / relative
+        try:
+            path.unlink()
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        except OSError as error:
+            raise self._typed(error) from None
+        _sync(path.parent)
 
     def sha256(self, relative: str) -> str | None:
         """
@@ -133,6 +146,8 @@ class LocalStore:
                     digest.update(piece)
         except (FileNotFoundError, NotADirectoryError):
             return None
+        except OSError as error:
+            raise self._typed(error) from None
         return digest.hexdigest()
 
     @contextlib.contextmanager
@@ -144,10 +159,11 @@ class LocalStore:
         :raises SynthflowConfigError: where the directory cannot be written
         """
         folder = self._root / directory
-        created = _missing(folder)
+        created: list[Path] = []
         temporary = folder / f".{secrets.token_hex(8)}.tmp"
         published = False
         try:
+            created = _missing(folder)
             folder.mkdir(parents=True, exist_ok=True)
             _sweep(folder)
             # Opened with the usual mode, unlike a tempfile: the file is to be readable like any other.
@@ -159,15 +175,18 @@ class LocalStore:
                 yield staged
                 published = staged.published
         except OSError as error:
-            if error.errno in _FIXABLE:
-                raise self._unwritable(os.strerror(error.errno or 0)) from None
-            raise
+            raise self._typed(error) from None
         finally:
             if not published:
-                temporary.unlink(missing_ok=True)
+                with contextlib.suppress(OSError):  # its directory could not be made
+                    temporary.unlink()
                 for each in created:
                     with contextlib.suppress(OSError):  # something else was put there meanwhile
                         each.rmdir()
+
+    def _typed(self, error: OSError) -> OSError | SynthflowConfigError:
+        """Return an error of the system as one of this package where a person can mend it."""
+        return self._unwritable(os.strerror(error.errno)) if error.errno in _FIXABLE else error
 
     def _unwritable(self, why: str) -> SynthflowConfigError:
         return SynthflowConfigError(
@@ -195,11 +214,39 @@ class _LocalStaged(StagedFile):
         os.fsync(self._file.fileno())
         self._temporary.replace(self._folder / name)
         self.published = True
-        descriptor = os.open(self._folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)  # so that the name outlives a power cut, too
-        finally:
-            os.close(descriptor)
+        _sync(self._folder)  # so that the name outlives a power cut, too
+
+
+def _path_of_url(url: str) -> Path:
+    """Return the path that a ``file://`` URL names; as in Airflow's ObjectStoragePath, nothing in it is decoded."""
+    rest = url.removeprefix("file:")
+    if rest.startswith("//"):
+        host, slash, path = rest[2:].partition("/")
+        rest = slash + path if host in {"", "localhost"} else ""
+    if not rest.startswith("/") or "\0" in rest:
+        msg = "output_path names no local file: write file:///directory, with three slashes."
+        raise SynthflowConfigError(msg)
+    return Path(rest)
+
+
+def _path_of_text(text: str) -> Path:
+    try:
+        path = Path(text).expanduser().absolute()
+    except RuntimeError:  # a tilde with a name that is no user's
+        path = None
+    if path is None or "\0" in text:
+        msg = "output_path names no directory. Name one that every worker can write, or an object store."
+        raise SynthflowConfigError(msg)
+    return path
+
+
+def _sync(folder: Path) -> None:
+    """Have a directory's names written down."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _missing(folder: Path) -> list[Path]:

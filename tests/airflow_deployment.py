@@ -1,0 +1,256 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A real Airflow for tests: scheduler, DAG processor, triggerer and API server over SQLite, on free ports."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import os
+import secrets
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psutil
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from typing_extensions import Self
+
+__all__ = ["AirflowDeployment"]
+
+_REPOSITORY = Path(__file__).resolve().parent.parent
+_POLL = 0.3
+_CONNECT_ARGS = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONNECT_ARGS"
+
+# Airflow reads these by their dotted names. Its processes share one SQLite file and wait for one another, but
+# not the API server: there a request that waits can hold up the one that it waits for, until it gives up.
+SQLITE_PATIENT = {"timeout": 60}
+SQLITE_IMPATIENT = {"timeout": 1}
+
+
+class AirflowDeployment:
+    """
+    Run all processes of Airflow with their own home, ports and environment, and leave nothing behind.
+
+    It runs the Airflow of the Python that runs the tests, and sees this repository on its path. Nothing of
+    the tests' own Airflow settings gets into it. As a context manager it starts and stops.
+
+    :param home: the Airflow home, a folder that is made where it is not there
+    :param dags_folder: the folder of its DAGs
+    :param env: more environment, such as ``AIRFLOW_CONN_*``; it wins over what is set here
+    """
+
+    def __init__(self, home: Path, dags_folder: Path, env: Mapping[str, str] | None = None) -> None:
+        self.home = Path(home).resolve()
+        self.log = self.home / "airflow.log"
+        self.port, log_port, trigger_port = _free_ports(3)
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.env = _outer_environment() | {
+            "AIRFLOW_HOME": str(self.home),
+            "AIRFLOW__API_AUTH__JWT_ISSUER": self.url,  # Airflow 3.0 with a new PyJWT needs one
+            "AIRFLOW__API_AUTH__JWT_SECRET": secrets.token_urlsafe(48),
+            "AIRFLOW__API__BASE_URL": self.url,
+            "AIRFLOW__API__HOST": "127.0.0.1",
+            "AIRFLOW__API__PORT": str(self.port),
+            "AIRFLOW__API__SECRET_KEY": secrets.token_urlsafe(24),
+            "AIRFLOW__API__WORKERS": "1",
+            "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
+            "AIRFLOW__CORE__DAGS_FOLDER": str(dags_folder),
+            "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{self.url}/execution/",
+            "AIRFLOW__CORE__FERNET_KEY": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
+            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+            "AIRFLOW__CORE__PARALLELISM": "4",
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
+            # an asset becomes active after its first parse, and its watcher is stored by a parse after that
+            "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "5",
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{self.home / 'airflow.db'}",
+            _CONNECT_ARGS: f"{__name__}.SQLITE_PATIENT",
+            "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(trigger_port),
+            "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(log_port),
+            "AIRFLOW__SCHEDULER__MAX_DAGRUNS_TO_CREATE_PER_LOOP": "50",
+            "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
+            "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+            "AIRFLOW__WEBSERVER__SECRET_KEY": secrets.token_urlsafe(24),
+            "AIRFLOW__WEBSERVER__WEB_SERVER_HOST": "127.0.0.1",
+            "AIRFLOW__WEBSERVER__WEB_SERVER_PORT": str(self.port),
+            "AIRFLOW__WEBSERVER__WORKERS": "1",
+            **(env or {}),
+        }
+        self.components: dict[str, subprocess.Popen[bytes]] = {}
+        self._token: str | None = None
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self, timeout: float = 90) -> None:
+        """
+        Start all processes and wait until each of them reports itself healthy.
+
+        :param timeout: seconds until this is an error
+        """
+        self.home.mkdir(parents=True, exist_ok=True)
+        with contextlib.closing(sqlite3.connect(self.home / "airflow.db")) as database:
+            database.execute("PRAGMA journal_mode=WAL")  # it stays so: readers do not wait for the writer
+        self.cli("db", "migrate")
+        impatient = {_CONNECT_ARGS: f"{__name__}.SQLITE_IMPATIENT"}
+        servers = ["webserver"] if _is_airflow_2() else ["api-server", "dag-processor"]
+        with self.log.open("ab") as log:
+            for component in [*servers, "scheduler", "triggerer"]:
+                self.components[component] = subprocess.Popen(  # noqa: S603
+                    [sys.executable, "-m", "airflow", component],
+                    env=self.env | (impatient if component == "api-server" else {}),
+                    cwd=self.home,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                )
+        self.wait_for(self._healthy, "Airflow is healthy", timeout=timeout)
+
+    def stop(self) -> None:
+        """Kill all that the deployment started, also what made itself a process group of its own."""
+        for number, seconds in ((signal.SIGTERM, 2), (signal.SIGKILL, 3), (signal.SIGKILL, 3)):
+            # once more, since what forks at this moment is not yet in the list
+            processes = self.processes()
+            for process in processes:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process.send_signal(number)
+            psutil.wait_procs(processes, timeout=seconds)
+        for component in self.components.values():
+            component.wait(timeout=10)
+        self.components.clear()
+
+    def processes(self) -> list[psutil.Process]:
+        """
+        Return all living processes of the deployment.
+
+        They are what it started, what came of that, and whatever has the Airflow home in its environment; the API
+        server writes its title over its environment, and is known by its process group alone.
+        """
+        groups = {component.pid for component in self.components.values()}
+        found = []
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error, ProcessLookupError):
+                if os.getpgid(process.pid) in groups or process.environ().get("AIRFLOW_HOME") == str(self.home):
+                    found.append(process)
+        return found
+
+    def cli(self, *args: str, check: bool = True, timeout: float = 120) -> str:
+        """
+        Run an Airflow command in the environment of the deployment and return what it printed.
+
+        :param args: such as ``"dags", "trigger", "my_dag"``
+        :param check: whether an exit code other than zero is an error
+        :param timeout: seconds until this is an error
+        """
+        result = subprocess.run(  # noqa: S603
+            [sys.executable, "-m", "airflow", *args],
+            env=self.env,
+            cwd=self.home,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+        if check and result.returncode != 0:
+            raise AssertionError(f"airflow {' '.join(args)} failed:\n{result.stdout}\n{result.stderr}")
+        return result.stdout
+
+    def rest(self, method: str, path: str, body: Any = None) -> Any:
+        """
+        Call Airflow's public API, as the administrator that everybody is, and return its answer.
+
+        :param method: the HTTP method
+        :param path: below ``/api/v2``, such as ``"/dags"``
+        :param body: what to send as JSON
+        :raises urllib.error.HTTPError: where Airflow refuses, with its answer in the message
+        """
+        text = self._send(method, f"/api/v2{path}", None if body is None else json.dumps(body).encode())
+        return json.loads(text) if text else None
+
+    def wait_for(self, condition: Callable[[], Any], what: str, *, timeout: float = 60) -> Any:
+        """
+        Ask a condition until it holds and return what it gave; show the log where it never does.
+
+        :param condition: gives something true once it holds; an error of the network counts as not yet
+        :param what: what is waited for, for the error
+        :param timeout: seconds until this is an error
+        """
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline:
+            with contextlib.suppress(OSError):  # also URLError, HTTPError and refused connections
+                if result := condition():
+                    return result
+            ended = [name for name, component in self.components.items() if component.poll() is not None]
+            if ended:
+                what = f"{what}, since {ended} ended"
+                break
+            time.sleep(_POLL)
+        tail = self.log.read_text(errors="replace")[-6000:] if self.log.exists() else ""
+        raise AssertionError(f"It did not come about in {timeout} s that {what}. The log ends with:\n{tail}")
+
+    def _send(self, method: str, path: str, data: bytes | None = None) -> bytes:
+        """Send a request with the token of the one user there is, and return the answer's body."""
+        headers = {"Content-Type": "application/json"}
+        if self._token is None and path != "/auth/token":
+            self._token = json.loads(self._send("GET", "/auth/token"))["access_token"]
+        if self._token is not None:
+            headers["Authorization"] = f"Bearer {self._token}"
+        request = urllib.request.Request(self.url + path, method=method, data=data, headers=headers)  # noqa: S310
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
+                body: bytes = answer.read()
+        except urllib.error.HTTPError as error:
+            error.msg = f"{error.msg}: {error.read().decode(errors='replace')}"
+            raise
+        return body
+
+    def _healthy(self) -> bool:
+        """Tell whether every component sends its heartbeat."""
+        path = "/health" if _is_airflow_2() else "/api/v2/monitor/health"
+        with urllib.request.urlopen(f"{self.url}{path}", timeout=5) as answer:  # noqa: S310
+            health = json.load(answer)
+        needed = {"scheduler", "triggerer"} | (set() if _is_airflow_2() else {"dag_processor"})
+        return all((health.get(name) or {}).get("status") == "healthy" for name in needed)
+
+
+def _is_airflow_2() -> bool:
+    import airflow  # noqa: PLC0415
+
+    return airflow.__version__.startswith("2.")
+
+
+def _outer_environment() -> dict[str, str]:
+    """Return the environment without Airflow's settings of the tests, and with this Python's commands first."""
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "_AIRFLOW", "PYTEST"))}
+    env["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), env.get("PATH", os.defpath)])
+    env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(_REPOSITORY), env.get("PYTHONPATH")]))
+    return env
+
+
+def _free_ports(count: int) -> list[int]:
+    """Return ports that are free now, all different."""
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in sockets]

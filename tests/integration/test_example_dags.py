@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Each example DAG parses without a database, explains itself, and does what it says."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import BaseOperator
+
+from airflow_provider_synthflow.operators.synthflow import SynthflowListCallsOperator
+from airflow_provider_synthflow.sensors.synthflow import SynthflowNewCallsSensor
+from tests.integration.airflow_home import AirflowHome
+from tests.synthflow_server import TEST_KEY, SynthflowApi, make_calls, serve
+from tests.synthflow_server.dataset import DAY_MS
+
+try:
+    from airflow.dag_processing.dagbag import DagBag
+except ImportError:  # before Airflow 3.2
+    from airflow.models.dagbag import DagBag
+
+FOLDER = Path(__file__).resolve().parents[2] / "example_dags"
+FILES = sorted(FOLDER.glob("*.py"))
+FROM_MS = 1_767_571_200_000  # 2026-01-05T00:00:00Z
+AGENTS = ["agent-a", "agent-b", "agent-c"]
+RUN_AT = "2026-01-06T00:00:00+00:00"
+
+# Runs each DAG once, as of the same date, and prints its tasks' states and what they returned.
+PROGRAM = """
+import json, sys
+import pendulum
+try:
+    from airflow.dag_processing.dagbag import DagBag
+except ImportError:
+    from airflow.models.dagbag import DagBag
+
+bag = DagBag(sys.argv[1])
+found = {}
+for dag_id in sorted(bag.dag_ids):
+    run = bag.get_dag(dag_id).test(**{sys.argv[2]: pendulum.parse(sys.argv[3])})
+    instances = run.get_task_instances()
+    found[dag_id] = {
+        "state": str(run.state),
+        "tasks": {f"{each.task_id}[{each.map_index}]": str(each.state) for each in instances},
+        "returned": {
+            f"{each.task_id}[{each.map_index}]": each.xcom_pull(task_ids=each.task_id, map_indexes=each.map_index)
+            for each in instances
+        },
+    }
+print("\\n" + json.dumps(found))
+"""
+
+
+@pytest.fixture(scope="module")
+def bag():
+    return DagBag(str(FOLDER))
+
+
+class TestParsing:
+    def test_needs_no_database(self, bag):
+        assert bag.import_errors == {}
+        assert len(bag.dags) == len(FILES) > 0
+
+    def test_finds_each_dag_in_the_file_of_its_name(self, bag):
+        assert {dag_id: Path(dag.fileloc).stem for dag_id, dag in bag.dags.items()} == {
+            path.stem: path.stem for path in FILES
+        }
+
+    @pytest.mark.parametrize("dag_id", [path.stem for path in FILES])
+    def test_finds_an_explanation_and_a_start(self, bag, dag_id):
+        dag = bag.dags[dag_id]
+
+        assert dag.doc_md.strip().startswith("### ")
+        assert dag.tags == {"synthflow"}
+        assert dag.start_date.utcoffset() is not None
+        assert dag.catchup is False
+
+    def test_finds_the_operator_in_each_dag_and_the_sensor_in_one(self, bag):
+        kinds = {dag_id: {kind_of(each) for each in dag.tasks} for dag_id, dag in bag.dags.items()}
+
+        assert all(SynthflowListCallsOperator in each for each in kinds.values())
+        assert any(SynthflowNewCallsSensor in each for each in kinds.values())
+
+
+def kind_of(task: Any) -> type:
+    return type(task) if isinstance(task, BaseOperator) else task.operator_class
+
+
+class Ran:
+    """
+    Hold what the DAGs did.
+
+    :param found: by DAG, its state, its tasks' states and what they returned
+    :param output: the directory of the files
+    :param api: the server that they asked
+    """
+
+    def __init__(self, found: dict[str, Any], output: Path, api: SynthflowApi) -> None:
+        self.found = found
+        self.output = output
+        self.api = api
+
+    def returned(self, dag_id: str, task: str) -> Any:
+        return self.found[dag_id]["returned"][task]
+
+    def expected(self, agent: str, from_ms: int, to_ms: int) -> set[str]:
+        return {call.call_id for call in self.api.all_calls(agent) if from_ms <= call.start_ms < to_ms}
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory):
+    home = tmp_path_factory.mktemp("home")
+    output = tmp_path_factory.mktemp("output")
+    calls = make_calls(5, 400, agents=AGENTS, from_ms=FROM_MS - DAY_MS, to_ms=FROM_MS + 3 * DAY_MS)
+    with serve(SynthflowApi(calls)) as server:
+        airflow = AirflowHome(
+            home,
+            {
+                "AIRFLOW__CORE__DAGS_FOLDER": str(FOLDER),
+                "AIRFLOW_CONN_SYNTHFLOW_DEFAULT": json.dumps(
+                    {"conn_type": "synthflow", "host": server.url, "password": TEST_KEY}
+                ),
+                "SYNTHFLOW_MODEL_ID": ",".join(AGENTS[:2]),
+                "SYNTHFLOW_OUTPUT_PATH": str(output),
+            },
+        )
+        date = "execution_date" if is_airflow_2() else "logical_date"
+        done = airflow.run("-c", PROGRAM, str(FOLDER), date, RUN_AT)
+        yield Ran(json.loads(done.stdout.splitlines()[-1]), output, server.api)
+
+
+class TestRunning:
+    @pytest.mark.parametrize("dag_id", [path.stem for path in FILES])
+    def test_ends_well(self, ran, dag_id):
+        assert ran.found[dag_id]["state"].endswith("success")
+        assert {state.rpartition(".")[2].lower() for state in ran.found[dag_id]["tasks"].values()} == {"success"}
+
+    def test_writes_the_day_s_calls_of_each_agent_into_files(self, ran):
+        results = ran.returned("synthflow_daily_to_files", "calls[-1]")
+
+        assert [result["model_id"] for result in results] == AGENTS[:2]
+        for result in results:
+            assert (result["from_date"], result["to_date"]) == ("2026-01-05T00:00:00.000Z", "2026-01-06T00:00:00.000Z")
+            self.check(ran, result)
+
+    def test_brings_the_hour_s_calls_to_the_next_task(self, ran):
+        result = ran.returned("synthflow_hourly_to_xcom", "calls[-1]")
+        told = ran.returned("synthflow_hourly_to_xcom", "answered[-1]")
+
+        ids = {call["call_id"] for call in result["calls"]}
+        assert result["from_date"] == "2026-01-05T23:00:00.000Z"
+        assert ids == ran.expected(AGENTS[0], FROM_MS + DAY_MS - 3_600_000, FROM_MS + DAY_MS)
+        assert not any({"transcript", "recording_url"} & call.keys() for call in result["calls"])
+        assert told["calls"] == result["count"] == len(ids)
+        assert told["answered"] == sum(call["call_status"] == "completed" for call in result["calls"])
+
+    def test_waits_for_calls_and_then_writes_them(self, ran):
+        sensed = ran.returned("synthflow_sensor_then_files", "new_calls[-1]")
+        result = ran.returned("synthflow_sensor_then_files", "calls[-1]")
+
+        assert sensed["model_id"] == result["model_id"] == AGENTS[0]
+        assert sensed["count"] >= 1
+        self.check(ran, result)
+
+    def test_maps_over_all_agents_of_the_workspace(self, ran):
+        results = [ran.returned("synthflow_all_agents", f"calls[{number}]") for number in range(len(AGENTS))]
+
+        assert sorted(result["model_id"] for result in results) == AGENTS
+        for result in results:
+            self.check(ran, result)
+
+    def check(self, ran: Ran, result: dict[str, Any]) -> None:
+        with gzip.open(result["path"]) as lines:
+            ids = [json.loads(line)["call_id"] for line in lines]
+        assert result["path"].startswith(str(ran.output))
+        assert len(ids) == result["count"] > 0
+        assert set(ids) == ran.expected(result["model_id"], FROM_MS, FROM_MS + DAY_MS)
+        manifest = json.loads((Path(result["path"]).parent / "_manifest.json").read_bytes())
+        assert (manifest["sha256"], manifest["count"]) == (result["sha256"], result["count"])
+
+
+def is_airflow_2() -> bool:
+    from airflow import __version__  # noqa: PLC0415 - only here
+
+    return __version__.startswith("2.")

@@ -1,0 +1,532 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import gzip
+import logging
+import re
+import threading
+from collections import Counter
+
+import pytest
+import requests
+
+import airflow_provider_synthflow
+from airflow_provider_synthflow.client.answer import read_page
+from airflow_provider_synthflow.client.pace import Pace
+from airflow_provider_synthflow.client.query import CallsQuery
+from airflow_provider_synthflow.client.sender import Sender
+from airflow_provider_synthflow.exceptions import (
+    SynthflowAuthError,
+    SynthflowConfigError,
+    SynthflowProtocolError,
+    SynthflowRequestError,
+    SynthflowTransientError,
+)
+from tests.synthflow_server import TEST_KEY, Answer, Behaviour, Fault
+from tests.unit.client.making import FakeClock, make_sender, make_settings
+from tests.unit.synthflow_server.asking import AGENT, make_call
+
+CALLS = [make_call(f"c{n:03}", -n) for n in range(30)]
+QUERY = CallsQuery(AGENT)
+NEVER_REACHED = "http://127.0.0.1:9/v2"
+
+PASSING = {
+    "429": Fault(status=429),
+    "429 with seconds": Fault(status=429, headers={"Retry-After": "7"}),
+    "429 with nonsense": Fault(status=429, headers={"Retry-After": "soon"}),
+    "408": Fault(status=408),
+    "500": Fault(status=500),
+    "502 html": Fault(kind="html_error"),
+    "503": Fault(status=503),
+    "504": Fault(status=504, error_body="empty"),
+    "599": Fault(status=599, error_body="html"),
+    "reset": Fault(kind="reset"),
+    "truncated body": Fault(kind="truncated_body"),
+    "truncated json": Fault(kind="truncated_json"),
+    "no headers in time": Fault(kind="timeout_before_headers"),
+    "no body in time": Fault(kind="timeout_mid_body"),
+    "html": Fault(kind="html"),
+    "not json": Fault(kind="not_json"),
+    "empty body": Fault(kind="empty_body"),
+    "status word": Fault(kind="bad_status_word"),
+    "not gzip": Fault(kind="html", headers={"Content-Encoding": "gzip"}),
+}
+FATAL = {
+    "400": (Fault(status=400), SynthflowRequestError),
+    "401": (Fault(status=401), SynthflowAuthError),
+    "403": (Fault(status=403), SynthflowAuthError),
+    "404": (Fault(status=404, error_body="plain"), SynthflowRequestError),
+    "409": (Fault(status=409), SynthflowRequestError),
+    "422": (Fault(status=422, error_body="loc"), SynthflowRequestError),
+    "302": (Fault(kind="redirect"), SynthflowProtocolError),
+    "308": (Fault(kind="redirect", status=308), SynthflowProtocolError),
+}
+
+
+def again(fault, **changes):
+    return Fault(**{**vars(fault), **changes})
+
+
+def named(faults):
+    return [pytest.param(value, id=name) for name, value in faults.items()]
+
+
+def patience(fault):
+    """Return how long to wait for an answer: not long where none comes."""
+    return 0.05 if fault.kind.startswith("timeout") else 5.0
+
+
+@pytest.fixture
+def clock():
+    return FakeClock()
+
+
+@pytest.fixture
+def ask(synthflow, clock):
+    """Start a server with some faults and make a sender to it; give both."""
+
+    def start(*faults, behaviour=None, **fields):
+        handle = synthflow(CALLS, faults=faults, behaviour=behaviour or Behaviour())
+        return handle.api, make_sender(handle.url, clock, **fields)
+
+    return start
+
+
+@pytest.fixture
+def scripted(synthflow, monkeypatch):
+    """Give a function that starts a server with one answer to every request."""
+
+    def start(answer):
+        handle = synthflow()
+        monkeypatch.setattr(handle.api, "handle", lambda *_: answer)
+        return handle
+
+    return start
+
+
+# --- what is sent
+
+
+def test_a_page_of_calls_comes_back_as_the_server_has_it(ask):
+    api, sender = ask()
+    page = sender.page(QUERY, 10, 5)
+    assert [row.call_id for row in page.rows] == [f"c{n:03}" for n in range(5, 15)]
+    assert (page.total, page.limit, page.offset) == (30, 10, 5)
+    assert api.requests[0].query == {"model_id": AGENT, "limit": "10", "offset": "5"}
+    assert (sender.requests, sender.retries) == (1, 0)
+
+
+def test_the_key_is_sent_as_a_bearer_and_the_package_names_itself_with_its_version(ask):
+    api, sender = ask()
+    sender.page(QUERY, 1, 0)
+    headers = api.requests[0].headers
+    assert headers["authorization"] == f"Bearer {TEST_KEY}"
+    assert headers["user-agent"] == f"airflow-provider-synthflow/{airflow_provider_synthflow.__version__}"
+    assert headers["accept"] == "application/json"
+
+
+def test_the_plus_of_a_number_is_sent_as_percent_2b(ask):
+    api, sender = ask()
+    sender.page(CallsQuery(AGENT, lead_phone_number="+15550100001"), 1, 0)
+    assert "lead_phone_number=%2B15550100001" in api.requests[0].target
+    assert api.requests[0].query["lead_phone_number"] == "+15550100001"
+
+
+@pytest.mark.parametrize("name", ["a b&c=d", "ä/ö?#", "100%"])
+def test_whatever_is_in_a_parameter_reaches_the_server_as_it_was(ask, name):
+    api, sender = ask()
+    sender.page(CallsQuery(name), 1, 0)
+    assert api.requests[0].query["model_id"] == name
+
+
+def test_a_netrc_file_does_not_replace_the_key(ask, monkeypatch, tmp_path):
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login somebody password something\ndefault login any password any\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    api, sender = ask()
+    assert requests.utils.get_netrc_auth(sender.settings.base_url) == ("somebody", "something")
+    sender.page(QUERY, 1, 0)
+    assert api.requests[0].headers["authorization"] == f"Bearer {TEST_KEY}"
+
+
+@pytest.mark.parametrize(
+    ("call_id", "path"),
+    [
+        ("5f3c1f0a-6f0d", "/calls/5f3c1f0a-6f0d/recording"),
+        ("1776876567837x123", "/calls/1776876567837x123/recording"),
+        ("a/../b?c#d e", "/calls/a%2F..%2Fb%3Fc%23d%20e/recording"),
+    ],
+)
+def test_an_id_is_one_part_of_a_path_whatever_is_in_it(call_id, path):
+    assert make_sender(NEVER_REACHED).call_path(call_id, "/recording") == path
+
+
+def test_a_compressed_answer_is_read(scripted):
+    body = gzip.compress(b'{"status":"ok","response":{"calls":[{"call_id":"a"}]}}')
+    handle = scripted(Answer(200, {"Content-Encoding": "gzip"}, body))
+    assert [row.call_id for row in make_sender(handle.url).page(QUERY, 1, 0).rows] == ["a"]
+
+
+# --- what is tried again
+
+
+@pytest.mark.parametrize("fault", named(PASSING))
+def test_what_may_pass_is_tried_again_and_then_the_page_is_whole(ask, clock, fault):
+    api, sender = ask(again(fault, at=(1, 2)), timeout=patience(fault))
+    assert len(sender.page(QUERY, 100, 0).rows) == 30
+    assert len(api.requests) == sender.requests == 3
+    assert sender.retries == 2
+    assert len(clock.slept) >= 2
+    assert all(0 < seconds <= 300 for seconds in clock.slept)
+
+
+@pytest.mark.parametrize("fault", named(PASSING))
+def test_what_does_not_pass_is_given_up_after_so_many_tries(ask, fault):
+    api, sender = ask(fault, max_attempts=3, timeout=patience(fault))
+    with pytest.raises((SynthflowTransientError, SynthflowProtocolError)) as caught:
+        sender.page(QUERY, 100, 0)
+    assert len(api.requests) == sender.requests == 3
+    assert sender.retries == 2
+    assert caught.value.attempts == 3
+
+
+@pytest.mark.parametrize(("fault", "kind"), [pytest.param(*pair, id=name) for name, pair in FATAL.items()])
+def test_what_cannot_pass_is_sent_once(ask, clock, fault, kind):
+    api, sender = ask(fault)
+    with pytest.raises(kind):
+        sender.page(QUERY, 100, 0)
+    assert len(api.requests) == sender.requests == 1
+    assert sender.retries == 0
+    assert clock.slept == []
+
+
+def test_one_attempt_is_one_request(ask, clock):
+    api, sender = ask(Fault(status=503), max_attempts=1)
+    with pytest.raises(SynthflowTransientError, match="Gave up after 1 try"):
+        sender.page(QUERY, 1, 0)
+    assert len(api.requests) == 1
+    assert clock.slept == []
+
+
+def test_a_fatal_error_ends_the_tries_that_passing_ones_began(ask):
+    api, sender = ask(Fault(status=503, at=1), Fault(status=401, at=2))
+    with pytest.raises(SynthflowAuthError):
+        sender.page(QUERY, 1, 0)
+    assert len(api.requests) == 2
+
+
+@pytest.mark.parametrize(
+    ("fault", "text", "status"),
+    [
+        (Fault(status=429), "rate limit was reached: HTTP 429 (request req-00000002)", 429),
+        (Fault(status=503), "The API failed: HTTP 503 (request req-00000002)", 503),
+        (Fault(kind="reset"), "The network connection to 127.0.0.1:", None),
+        (Fault(kind="truncated_body"), "The network connection to 127.0.0.1:", None),
+        (Fault(kind="timeout_before_headers"), "did not answer within 0.05 s", None),
+        (Fault(kind="timeout_mid_body"), "did not answer within 0.05 s", None),
+    ],
+    ids=["429", "503", "reset", "truncated", "before headers", "mid body"],
+)
+def test_the_error_of_the_last_try_tells_what_happened(ask, fault, text, status):
+    _, sender = ask(fault, max_attempts=2, timeout=patience(fault))
+    with pytest.raises(SynthflowTransientError, match=re.escape(text)) as caught:
+        sender.page(QUERY, 1, 0)
+    assert (caught.value.status, caught.value.attempts) == (status, 2)
+    assert "Gave up after 2 tries" in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["html", "not_json", "truncated_json", "empty_body"])
+def test_an_answer_that_stays_broken_is_a_protocol_error(ask, kind):
+    _, sender = ask(Fault(kind=kind), max_attempts=2)
+    with pytest.raises(SynthflowProtocolError, match="is not JSON") as caught:
+        sender.page(QUERY, 1, 0)
+    assert caught.value.attempts == 2
+
+
+def test_nobody_listening_is_a_transient_error_that_names_the_host(synthflow, clock):
+    handle = synthflow(CALLS)
+    handle.pause()
+    sender = make_sender(handle.url, clock, max_attempts=2)
+    with pytest.raises(
+        SynthflowTransientError, match=f"connection to 127.0.0.1:{handle.port} failed.*Check the network"
+    ):
+        sender.page(QUERY, 1, 0)
+    assert sender.requests == 2
+    handle.resume()
+    assert len(sender.page(QUERY, 100, 0).rows) == 30
+
+
+@pytest.mark.parametrize("host", ["http://exa mple.test/v2", "http://127.0.0.1:99999/v2", "http://.test/v2"])
+def test_an_impossible_host_is_a_configuration_error_at_once(clock, host):
+    sender = make_sender(host, clock)
+    with pytest.raises(SynthflowConfigError, match="no valid address"):
+        sender.page(QUERY, 1, 0)
+    assert sender.requests == 1
+
+
+def test_https_where_plain_http_answers_is_a_transient_error_that_names_the_host(synthflow, clock):
+    url = synthflow(CALLS).url.replace("http:", "https:")
+    sender = make_sender(url, clock, max_attempts=2, timeout=0.2)
+    with pytest.raises(SynthflowTransientError, match=r"127\.0\.0\.1:\d+ (failed|did not answer)"):
+        sender.page(QUERY, 1, 0)
+    assert sender.requests == 2
+
+
+def test_the_wait_before_a_try_is_what_the_server_asks_for(ask, clock):
+    _, sender = ask(Fault(status=429, headers={"Retry-After": "7"}, at=1))
+    sender.page(QUERY, 1, 0)
+    assert 7 <= sum(clock.slept) <= 8.1
+
+
+def test_an_absurd_wait_is_five_minutes(ask, clock):
+    _, sender = ask(Fault(status=503, headers={"Retry-After": "99999999"}, at=1))
+    sender.page(QUERY, 1, 0)
+    assert 300 <= sum(clock.slept) <= 301
+
+
+def test_without_a_header_the_waits_grow(ask, clock):
+    _, sender = ask(Fault(kind="reset"))
+    with pytest.raises(SynthflowTransientError):
+        sender.page(QUERY, 1, 0)
+    assert len(clock.slept) == 5
+    for seconds, middle in zip(clock.slept, [0.5, 1, 2, 4, 8], strict=True):
+        assert 0.75 * middle <= seconds <= 1.25 * middle
+
+
+def test_each_retry_is_logged_with_its_number_its_cause_and_its_wait(ask, caplog):
+    _, sender = ask(Fault(status=503, at=(1, 2)))
+    sender.page(QUERY, 1, 0)
+    told = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert [text[:15] for text in told] == ["Try 1 of 6 fail", "Try 2 of 6 fail"]
+    assert all(re.search(r"HTTP 503 \(request req-\d+\)\. Next try in \d+\.\d s\.$", text) for text in told)
+
+
+# --- the shared pace
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_a_refusal_slows_down_the_pace_and_success_speeds_it_up(ask, clock, status):
+    _, sender = ask(Fault(status=status, at=(1, 2)))
+    sender.page(QUERY, 1, 0)
+    assert sender.pace.interval == pytest.approx(0.1 * 0.9)
+    for _ in range(30):
+        sender.page(QUERY, 1, 0)
+    assert sender.pace.interval == 0.0
+
+
+@pytest.mark.parametrize("fault", [Fault(kind="reset", at=1), Fault(kind="html", at=1)], ids=["reset", "html"])
+def test_a_failure_that_is_no_refusal_leaves_the_pace(ask, fault):
+    _, sender = ask(fault)
+    sender.page(QUERY, 1, 0)
+    assert sender.pace.interval == 0.0
+
+
+def test_senders_that_share_a_pace_are_halted_together(ask, synthflow, clock):
+    pace = Pace(clock)
+    refused = synthflow(CALLS, faults=[Fault(status=429, headers={"Retry-After": "40"}, at=1)])
+    first = Sender(make_settings(refused.url, max_attempts=1), pace=pace, sleep=clock.sleep)
+    second = Sender(make_settings(synthflow(CALLS).url), pace=pace, sleep=clock.sleep)
+    with pytest.raises(SynthflowTransientError):
+        first.page(QUERY, 1, 0)
+    second.page(QUERY, 1, 0)
+    assert clock.slept == [40.0]
+
+
+# --- redirects
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_is_not_followed_and_the_key_never_reaches_the_other_host(ask, synthflow, status):
+    other = synthflow(CALLS)
+    api, sender = ask(Fault(kind="redirect", status=status, location=f"{other.url}/calls?model_id={AGENT}"))
+    with pytest.raises(SynthflowProtocolError, match=f"HTTP {status}.*Redirects are not followed") as caught:
+        sender.page(QUERY, 1, 0)
+    assert str(other.port) not in str(caught.value)
+    assert other.api.requests == []
+    assert len(api.requests) == 1
+
+
+def test_the_address_of_a_redirect_is_handed_back_and_nothing_is_asked_of_it(ask, synthflow):
+    other = synthflow(CALLS)
+    base = other.url.removesuffix("/v2")
+    api, sender = ask(behaviour=Behaviour(signed_base=base))
+    address = sender.redirect(sender.call_path("c000", "/recording"))
+    assert address.startswith(f"{base}/signed/recordings/c000.mp3?")
+    assert other.api.requests == []
+    assert [received.route for received in api.requests] == ["recording"]
+
+
+def test_a_relative_address_of_a_redirect_is_completed(ask):
+    _, sender = ask(Fault(kind="redirect", location="/signed/a.mp3", route="recording"))
+    address = sender.redirect(sender.call_path("c000", "/recording"))
+    assert address == sender.settings.base_url.removesuffix("/v2") + "/signed/a.mp3"
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind", "text"),
+    [
+        (Fault(kind="html", route="recording"), SynthflowProtocolError, "HTTP 200 without an address"),
+        (Fault(status=404, route="recording"), SynthflowRequestError, "HTTP 404"),
+        (Fault(status=401, route="recording"), SynthflowAuthError, "HTTP 401"),
+        (Fault(kind="redirect", location="", route="recording"), SynthflowProtocolError, "HTTP 302"),
+    ],
+    ids=["200", "404", "401", "no address"],
+)
+def test_no_address_where_a_redirect_was_due_is_an_error(ask, fault, kind, text):
+    api, sender = ask(fault)
+    with pytest.raises(kind, match=text):
+        sender.redirect(sender.call_path("c000", "/recording"))
+    assert len(api.requests) == 1
+
+
+def test_the_request_for_an_address_is_tried_again_like_any_other(ask):
+    api, sender = ask(Fault(status=503, route="recording", at=1))
+    assert "/signed/" in sender.redirect(sender.call_path("c000", "/recording"))
+    assert len(api.requests) == 2
+
+
+# --- sessions and threads
+
+
+def test_each_thread_has_one_session_of_its_own_and_keeps_it(ask):
+    _, sender = ask()
+    barrier = threading.Barrier(4)
+    found = []
+
+    def work():
+        barrier.wait()
+        found.append((sender.session(), sender.session()))
+        barrier.wait()
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert all(first is second for first, second in found)
+    assert len({id(first) for first, _ in found}) == 4
+
+
+def test_a_session_keeps_its_connection_from_one_request_to_the_next(synthflow, monkeypatch):
+    handle = synthflow(CALLS)
+    sender = make_sender(handle.url)
+    sender.page(QUERY, 1, 0)
+    assert handle._server is not None
+    connections = set(handle._server.connections)
+    for _ in range(5):
+        sender.page(QUERY, 1, 0)
+    assert len(connections) == 1
+    assert set(handle._server.connections) == connections
+
+
+def test_requests_of_many_threads_are_all_counted(ask):
+    api, sender = ask(Fault(status=503, every_nth=5), max_attempts=20)
+    pages = []
+
+    def work():
+        pages.extend(len(sender.page(QUERY, 100, 0).rows) for _ in range(10))
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    statuses = Counter(received.status for received in api.requests)
+    assert pages == [30] * 80
+    assert sender.requests == len(api.requests)
+    assert (statuses[200], statuses[503]) == (80, sender.retries)
+
+
+class Told(logging.Handler):
+    """Set an event once a retry is told of."""
+
+    def __init__(self):
+        super().__init__()
+        self.event = threading.Event()
+
+    def emit(self, record):  # noqa: ARG002 - that there is one is enough
+        """Set the event."""
+        self.event.set()
+
+
+def test_closing_ends_a_request_that_waits_for_its_next_try(synthflow):
+    handle = synthflow(CALLS, faults=[Fault(status=503, headers={"Retry-After": "300"})])
+    sender = Sender(make_settings(handle.url))
+    told, errors = Told(), []
+
+    def work():
+        try:
+            sender.page(QUERY, 1, 0)
+        except SynthflowTransientError as error:
+            errors.append(error)
+
+    logger = logging.getLogger("airflow_provider_synthflow.client.sender")
+    logger.addHandler(told)
+    try:
+        thread = threading.Thread(target=work, daemon=True)
+        thread.start()
+        assert told.event.wait(10)
+        sender.close()
+        thread.join(10)
+    finally:
+        logger.removeHandler(told)
+    assert not thread.is_alive()
+    assert len(errors) == 1
+    assert "was closed" in str(errors[0])
+    assert len(handle.api.requests) == 1
+
+
+def test_leaving_the_context_closes_the_sessions_and_the_sender_can_be_used_again(ask):
+    _, sender = ask()
+    closed = []
+    with sender as same:
+        session = sender.session()
+        session.close = lambda: closed.append(session)
+    assert same is sender
+    assert closed == [session]
+    assert sender.session() is not session
+    assert len(sender.page(QUERY, 100, 0).rows) == 30
+
+
+# --- asking
+
+
+def test_another_list_is_read_by_its_name(ask):
+    _, sender = ask()
+    found, total = sender.elements("/assistants/", "assistants", {"limit": "1"})
+    assert ([each["model_id"] for each in found], total) == ([AGENT], 1)
+
+
+def test_an_error_of_the_reader_that_is_not_retriable_ends_the_tries(ask):
+    api, sender = ask()
+
+    def read(body):
+        msg = "no"
+        raise SynthflowProtocolError(msg)
+
+    with pytest.raises(SynthflowProtocolError):
+        sender.ask("/calls", QUERY.parameters(1, 0), read)
+    assert len(api.requests) == 1
+
+
+def test_an_error_that_is_not_ours_passes_through_as_it_is(ask):
+    api, sender = ask()
+    with pytest.raises(ZeroDivisionError):
+        sender.ask("/calls", QUERY.parameters(1, 0), lambda body: len(body) / 0)
+    assert len(api.requests) == 1
+
+
+def test_sending_alone_gives_any_answer_back_once(ask):
+    api, sender = ask(Fault(status=503, headers={"Retry-After": "7"}))
+    answer = sender.send("/calls", QUERY.parameters(1, 0))
+    assert (answer.status, answer.headers["retry-after"]) == (503, "7")
+    assert b"request_id" in answer.body
+    assert len(api.requests) == 1
+
+
+def test_a_large_answer_comes_whole(synthflow):
+    calls = [make_call(f"c{n:03}", -n, transcript="ä" * 100_000) for n in range(20)]
+    sender = make_sender(synthflow(calls).url)
+    answer = sender.send("/calls", QUERY.parameters(100, 0))
+    assert len(answer.body) > 4_000_000
+    assert len(read_page(answer.body).rows) == 20

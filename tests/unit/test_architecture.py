@@ -1,0 +1,293 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The rooms of the package know of each other only what they may, and each says what it offers."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+NAME = "airflow_provider_synthflow"
+PACKAGE = ROOT / NAME
+MODULES = sorted(PACKAGE.rglob("*.py"))
+SHELLS = ("hooks", "operators", "sensors", "triggers", "links")
+LONGEST = 400
+AIRFLOW = {"exceptions.py": {"try"}, "run_window.py": {"function"}, "ticks.py": {"function"}}
+"""Who of the core may import Airflow, and where: it is plain Python, but for what only Airflow can tell."""
+
+
+def room_of(path: Path) -> str:
+    """Return the first folder below the package, or the module's own name."""
+    return path.relative_to(PACKAGE).with_suffix("").parts[0]
+
+
+def is_shell(path: Path) -> bool:
+    return room_of(path) in (*SHELLS, "get_provider_info")
+
+
+def named(path: Path) -> str:
+    return str(path.relative_to(PACKAGE))
+
+
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"), str(path))
+
+
+def is_type_checking(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+
+
+def imports_of(node: ast.AST, where: str = "top") -> list[tuple[str, str]]:
+    """Return the imports below a node as pairs: where (top, try, function, typing) and what."""
+    found: list[tuple[str, str]] = []
+    for child in ast.iter_child_nodes(node):
+        inner = where
+        if is_type_checking(child):
+            found += [pair for part in child.body for pair in imports_in(part, "typing")]
+            found += [pair for part in child.orelse for pair in imports_in(part, where)]
+            continue
+        if isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            inner = "function"
+        elif isinstance(child, ast.Try) and where == "top":
+            inner = "try"
+        found += names_of(child, where)
+        found += imports_of(child, inner)
+    return found
+
+
+def imports_in(node: ast.AST, where: str) -> list[tuple[str, str]]:
+    inner = "try" if isinstance(node, ast.Try) and where == "top" else where
+    return names_of(node, where) + imports_of(node, inner)
+
+
+def names_of(node: ast.AST, where: str) -> list[tuple[str, str]]:
+    if isinstance(node, ast.Import):
+        return [(where, alias.name) for alias in node.names]
+    if isinstance(node, ast.ImportFrom):
+        assert node.level == 0, "imports are absolute"
+        if node.module == NAME:
+            return [(where, f"{NAME}.{alias.name}") for alias in node.names]
+        return [(where, node.module or "")]
+    return []
+
+
+def own(path: Path, *, typing: bool = True) -> set[str]:
+    """Return the rooms and modules of the package that a module imports."""
+    return {
+        name.removeprefix(f"{NAME}.")
+        for where, name in imports_of(tree_of(path))
+        if name.startswith(f"{NAME}.") and (typing or where != "typing")
+    }
+
+
+def airflow(path: Path) -> set[str]:
+    """Return where a module imports Airflow."""
+    return {where for where, name in imports_of(tree_of(path)) if name.split(".")[0] == "airflow"}
+
+
+class TestRooms:
+    @pytest.mark.parametrize("path", [path for path in MODULES if not is_shell(path)], ids=named)
+    def test_of_the_core_import_no_airflow(self, path):
+        assert airflow(path) <= AIRFLOW.get(named(path), set())
+
+    @pytest.mark.parametrize("path", [path for path in MODULES if not is_shell(path)], ids=named)
+    def test_of_the_core_import_no_shell(self, path):
+        assert {name for name in own(path) if name.split(".")[0] in (*SHELLS, "get_provider_info")} == set()
+
+    @pytest.mark.parametrize("path", sorted((PACKAGE / "client").glob("*.py")), ids=named)
+    def test_client_knows_of_requests_and_answers_only(self, path):
+        outside = {name for name in own(path) if not name.startswith("client.")}
+
+        assert outside <= {"exceptions", "instants", "__version__"}
+
+    @pytest.mark.parametrize("path", sorted((PACKAGE / "output").glob("*.py")), ids=named)
+    def test_output_knows_of_files_only(self, path):
+        outside = {name for name in own(path) if not name.startswith("output.")}
+
+        assert outside <= {"exceptions", "instants", "window", "client.rows"}
+
+    @pytest.mark.parametrize("name", ["walk", "proof"])
+    def test_walk_and_proof_neither_send_nor_wait(self, name):
+        path = PACKAGE / f"{name}.py"
+
+        assert own(path, typing=False) <= {"exceptions", "proof"}
+        assert not {name for _, name in imports_of(tree_of(path))} & {
+            "requests",
+            "httpx",
+            "time",
+            "threading",
+            "logging",
+        }
+
+    @pytest.mark.parametrize("name", ["instants", "statuses", "connection_form"])
+    def test_at_the_bottom_import_nothing_of_the_package(self, name):
+        assert own(PACKAGE / f"{name}.py") <= set()
+
+    def test_provider_info_imports_nothing_but_data(self):
+        assert own(PACKAGE / "get_provider_info.py") == {"__version__", "connection_form"}
+
+    @pytest.mark.parametrize("path", [path for path in MODULES if room_of(path) in SHELLS], ids=named)
+    def test_of_airflow_load_no_library_before_they_work(self, path):
+        at_once = {name.split(".")[0] for where, name in imports_of(tree_of(path)) if where in ("top", "try")}
+
+        assert not at_once & {"requests", "httpx", "msgspec", "tenacity", "pyarrow", "pendulum"}
+
+    def test_are_all_known(self):
+        core = {
+            "__init__", "client", "connection_form", "exceptions", "extraction", "instants", "output", "placement",
+            "polling", "privacy", "proof", "reading", "result", "run_window", "spill", "statuses", "ticks", "walk",
+            "window", "window_calls",
+        }  # fmt: skip
+
+        assert core <= {room_of(path) for path in MODULES}
+
+    def test_form_no_circle(self):
+        graph = {
+            named(path).removesuffix(".py").replace("/", "."): {
+                name for where, name in imports_in_package(path) if where in ("top", "try")
+            }
+            for path in MODULES
+        }
+
+        while graph:
+            leaves = {name for name, needs in graph.items() if not needs & graph.keys()}
+            assert leaves, f"these import each other: {sorted(graph)}"
+            graph = {name: needs for name, needs in graph.items() if name not in leaves}
+
+
+def imports_in_package(path: Path) -> list[tuple[str, str]]:
+    return [
+        (where, name.removeprefix(f"{NAME}."))
+        for where, name in imports_of(tree_of(path))
+        if name.startswith(f"{NAME}.")
+    ]
+
+
+def public_definitions(tree: ast.Module) -> list[ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef]:
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    return [node for node in tree.body if isinstance(node, kinds) and not node.name.startswith("_")]
+
+
+def exported(tree: ast.Module) -> list[str] | None:
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and [getattr(target, "id", "") for target in node.targets] == ["__all__"]:
+            return ast.literal_eval(node.value)
+    return None
+
+
+def bound(tree: ast.Module) -> set[str]:
+    """Return the names that a module binds at its top."""
+    names: set[str] = set()
+    for node in tree.body:
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            names.add(node.name)
+        elif isinstance(node, ast.Assign):
+            names.update(target.id for target in node.targets if isinstance(target, ast.Name))
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            names.add(node.target.id)
+        elif isinstance(node, (ast.Import, ast.ImportFrom)):
+            names.update(alias.asname or alias.name for alias in node.names)
+    return names
+
+
+def kind_and_name(name: str) -> tuple[int, str]:
+    """Order names as the linter does: constants, classes, then functions."""
+    letters = name.replace("_", "")
+    return (0 if letters.isupper() else 1 if letters[:1].isupper() else 2, name)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=named)
+def test_a_module_lists_what_it_offers_and_no_more(path):
+    tree = tree_of(path)
+    names = exported(tree)
+
+    if path.name == "__init__.py" and not public_definitions(tree):
+        assert names is None or set(names) <= bound(tree)
+        return
+    assert names is not None, "there is no __all__"
+    assert names == sorted(names, key=kind_and_name)
+    assert len(set(names)) == len(names)
+    assert set(names) <= bound(tree)
+    assert {node.name for node in public_definitions(tree)} <= set(names)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=named)
+def test_a_module_fits_in_a_reader_s_head(path):
+    assert len(path.read_text(encoding="utf-8").splitlines()) < LONGEST
+
+
+def parameters_of(node: ast.FunctionDef | ast.AsyncFunctionDef) -> set[str]:
+    arguments = node.args
+    names = [argument.arg for argument in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)]
+    return {name for name in names if name not in ("self", "cls")}
+
+
+def is_called(decorator: ast.expr, name: str) -> bool:
+    target = decorator.func if isinstance(decorator, ast.Call) else decorator
+    return isinstance(target, ast.Name) and target.id == name
+
+
+def constructor_of(node: ast.ClassDef) -> set[str]:
+    """Return the parameters of a class's constructor; an error's message explains itself."""
+    for part in node.body:
+        if isinstance(part, ast.FunctionDef) and part.name == "__init__":
+            return parameters_of(part) - {"message"}
+    if any(is_called(decorator, "dataclass") for decorator in node.decorator_list):
+        return {
+            part.target.id
+            for part in node.body
+            if isinstance(part, ast.AnnAssign)
+            and isinstance(part.target, ast.Name)
+            and "init=False" not in ast.unparse(part)
+        }
+    return set()
+
+
+def documented(docstring: str) -> list[str]:
+    return re.findall(r"^\s*:param (\w+):", docstring, flags=re.MULTILINE)
+
+
+def public_parts(path: Path) -> list[tuple[str, ast.AST]]:
+    parts: list[tuple[str, ast.AST]] = []
+    for node in public_definitions(tree_of(path)):
+        parts.append((node.name, node))
+        if isinstance(node, ast.ClassDef):
+            parts += [
+                (f"{node.name}.{part.name}", part)
+                for part in node.body
+                if isinstance(part, (ast.FunctionDef, ast.AsyncFunctionDef)) and not part.name.startswith("_")
+            ]
+    return parts
+
+
+@pytest.mark.parametrize("path", MODULES, ids=named)
+def test_everything_public_says_what_it_does_and_names_its_parameters(path):
+    assert ast.get_docstring(tree_of(path))
+    for name, node in public_parts(path):
+        docstring = ast.get_docstring(node)
+        assert docstring, f"{name} has no docstring"
+        parameters = constructor_of(node) if isinstance(node, ast.ClassDef) else parameters_of(node)
+        names = documented(docstring)
+        assert len(set(names)) == len(names), f"{name} documents a parameter twice"
+        assert set(names) == parameters, f"{name} documents {sorted(names)} and has {sorted(parameters)}"
+        assert re.search(r"[.!?:]$", docstring.split("\n\n")[0].strip()), f"{name}: the summary is no sentence"
+
+
+@pytest.mark.parametrize("folder", [NAME, "example_dags", "tests"])
+def test_every_file_names_its_licence(folder):
+    files = [path for path in (ROOT / folder).rglob("*.py") if path.read_text(encoding="utf-8").strip()]
+
+    assert files
+    assert [
+        str(path.relative_to(ROOT))
+        for path in files
+        if path.read_text(encoding="utf-8").splitlines()[0] != "# SPDX-License-Identifier: Apache-2.0"
+    ] == []
+
+
+def test_the_package_is_marked_as_typed_and_each_folder_is_one():
+    assert (PACKAGE / "py.typed").exists()
+    assert [folder for folder in {path.parent for path in MODULES} if not (folder / "__init__.py").exists()] == []

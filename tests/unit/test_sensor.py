@@ -1,0 +1,275 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The sensor waits for calls, whatever passes, and fails at once for what does not."""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from types import SimpleNamespace
+from typing import Any
+
+import airflow
+import pendulum
+import pytest
+from airflow.exceptions import AirflowRescheduleException
+from airflow.providers.common.compat.sdk import (
+    AirflowFailException,
+    AirflowSensorTimeout,
+    AirflowSkipException,
+    PokeReturnValue,
+    TaskDeferred,
+)
+
+from airflow_provider_synthflow.exceptions import (
+    SynthflowAuthError,
+    SynthflowConfigError,
+    SynthflowRequestError,
+    SynthflowWindowError,
+)
+from airflow_provider_synthflow.sensors.synthflow import SynthflowNewCallsSensor
+from tests.synthflow_server import Behaviour, Fault
+from tests.unit.making import AGENT, DAY, FROM, FROM_MS, TO, make_call, many_calls
+
+
+def sensor(**arguments: Any) -> SynthflowNewCallsSensor:
+    return SynthflowNewCallsSensor(**{"task_id": "new", "model_id": AGENT, "from_date": FROM, **arguments})
+
+
+needs_no_database = pytest.mark.skipif(
+    airflow.__version__.startswith("2."), reason="Airflow 2 reads the reschedules of a task from its database"
+)
+
+
+@pytest.fixture
+def serve(synthflow, connect):
+    """Start a test server that the default connection leads to; a request is sent only once."""
+
+    def start(calls=(), *, fields=None, **options):
+        handle = synthflow(calls, **options)
+        connect(**{"host": handle.url, "extra": {"max_attempts": 1}, **(fields or {})})
+        return handle
+
+    return start
+
+
+class TestPoke:
+    def test_hands_on_counts_and_instants_and_no_call(self, serve):
+        serve([make_call("a"), make_call("b", 5)])
+
+        found = sensor().poke({})
+
+        assert isinstance(found, PokeReturnValue)
+        assert found.is_done
+        assert found.xcom_value == {
+            "model_id": AGENT,
+            "from_date": FROM,
+            "count": 2,
+            "newest_start_time": "2024-03-01T00:00:00.005Z",
+        }
+
+    def test_goes_on_waiting_while_there_are_too_few(self, serve):
+        handle = serve(many_calls(2))
+        one = sensor(min_calls=3)
+
+        assert one.poke({}) is False
+        handle.api.add(make_call("third", 2 * DAY))
+        assert one.poke({}).xcom_value["count"] == 3
+
+    def test_in_vain_is_one_small_request(self, serve):
+        handle = serve()
+
+        sensor(min_calls=2).poke({})
+
+        (received,) = handle.api.requests
+        assert received.query == {
+            "model_id": AGENT, "limit": "2", "offset": "0", "from_date": str(FROM_MS - 1000),
+        }  # fmt: skip
+
+    @pytest.mark.parametrize(("to_date", "count"), [(TO, 2), (None, 3), ("", 3), ("None", 3), (FROM_MS + 6, 2)])
+    def test_counts_up_to_to_date_or_now(self, serve, to_date, count):
+        calls = [make_call("before", -1), make_call("a"), make_call("b", 5), make_call("c", DAY)]
+        serve(calls)
+
+        assert sensor(to_date=to_date).poke({}).xcom_value["count"] == count
+
+    def test_counts_no_call_of_the_future(self, serve):
+        ahead = time.time_ns() // 1_000_000 - FROM_MS + DAY
+        serve([make_call("planned", ahead)])
+
+        assert sensor().poke({}) is False
+
+    def test_of_a_start_that_lies_ahead_asks_for_nothing(self, serve):
+        handle = serve()
+
+        assert sensor(from_date=dt.datetime.now(dt.timezone.utc) + dt.timedelta(hours=1)).poke({}) is False
+        assert handle.api.requests == []
+
+    def test_begins_with_the_run_s_window(self, serve):
+        serve([make_call("a"), make_call("b", 5 * 3_600_000)])
+        start = pendulum.datetime(2024, 3, 1, 3)
+        context = {"data_interval_start": start, "data_interval_end": start.add(hours=1)}
+
+        found = sensor(from_date=None).poke(context)
+
+        assert found.xcom_value == {
+            "model_id": AGENT,
+            "from_date": "2024-03-01T03:00:00.000Z",
+            "count": 1,
+            "newest_start_time": "2024-03-01T05:00:00.000Z",
+        }
+
+    def test_sends_the_filters(self, serve):
+        handle = serve([make_call("a"), make_call("b", 1, call_status="busy")])
+        filters = {"call_status": "busy", "duration_min": 1, "duration_max": 99, "lead_phone_number": "+15550100001"}
+
+        found = sensor(**filters).poke({})
+
+        assert found.xcom_value["count"] == 1
+        query = handle.api.requests[0].query
+        assert {name: query[name] for name in filters} == {name: str(value) for name, value in filters.items()}
+
+
+class TestTemplates:
+    def test_are_the_parameters_that_the_contract_names(self):
+        assert set(SynthflowNewCallsSensor.template_fields) >= {
+            "model_id", "from_date", "to_date", "call_status", "duration_min", "duration_max", "lead_phone_number",
+        }  # fmt: skip
+
+    def test_are_rendered(self, serve):
+        serve([make_call("a")])
+        one = sensor(model_id="{{ agent }}", from_date="{{ start }}", to_date="{{ nothing }}", duration_min="{{ 1 }}")
+        context = {"agent": AGENT, "start": pendulum.datetime(2024, 3, 1), "nothing": ""}
+
+        one.render_template_fields(context)
+
+        assert one.poke(context).xcom_value["count"] == 1
+
+
+class TestModes:
+    def run(self, one: SynthflowNewCallsSensor) -> Any:
+        instance = SimpleNamespace(
+            start_date=pendulum.now("UTC"), try_number=1, max_tries=0, get_first_reschedule_date=lambda _: None, id="1"
+        )
+        return one.execute({"ti": instance, "task_reschedule_count": 0})
+
+    @needs_no_database
+    @pytest.mark.parametrize("arguments", [{"mode": "poke"}, {"mode": "reschedule"}, {"deferrable": True}])
+    def test_give_the_same_answer(self, serve, arguments):
+        serve(many_calls(3))
+
+        assert self.run(sensor(min_calls=3, **arguments)) == {
+            "model_id": AGENT,
+            "from_date": FROM,
+            "count": 3,
+            "newest_start_time": "2024-03-01T00:02:00.000Z",
+        }
+
+    @pytest.mark.parametrize(
+        "arguments", [{"mode": "reschedule"}, {"deferrable": True}], ids=["reschedule", "deferrable"]
+    )
+    @needs_no_database
+    def test_give_the_worker_back_until_the_next_look(self, serve, arguments):
+        serve()
+
+        with pytest.raises((AirflowRescheduleException, TaskDeferred)) as caught:
+            self.run(sensor(poke_interval=2, timeout=3, **arguments))
+
+        if isinstance(caught.value, AirflowRescheduleException):
+            assert 0 < (caught.value.reschedule_date - pendulum.now("UTC")).total_seconds() <= 2
+
+    def test_of_poking_look_again_by_themselves(self, serve):
+        handle = serve(faults=[Fault(status=500, at=(1,))])
+        handle.api.add(make_call("a"))
+
+        found = self.run(sensor(mode="poke", poke_interval=0.05, timeout=20))
+
+        assert found["count"] == 1
+        assert [received.status for received in handle.api.requests][:2] == [500, 200]
+
+    @pytest.mark.parametrize("soft_fail", [False, True])
+    def test_end_at_the_timeout(self, serve, soft_fail):
+        serve()
+        one = sensor(mode="poke", poke_interval=0.05, timeout=0.1, soft_fail=soft_fail)
+
+        with pytest.raises(AirflowSkipException if soft_fail else AirflowSensorTimeout):
+            self.run(one)
+
+    def test_follow_airflow_s_default_for_deferring(self, monkeypatch):
+        monkeypatch.setenv("AIRFLOW__OPERATORS__DEFAULT_DEFERRABLE", "True")
+        assert sensor().deferrable is True
+        monkeypatch.setenv("AIRFLOW__OPERATORS__DEFAULT_DEFERRABLE", "False")
+        assert sensor().deferrable is False
+        assert sensor(deferrable=True).deferrable is True
+
+
+class TestTrouble:
+    @pytest.mark.parametrize(
+        "fault",
+        [
+            Fault(status=429),
+            Fault(status=500),
+            Fault(status=503, headers={"Retry-After": "1"}),
+            Fault(kind="reset"),
+            Fault(kind="html"),
+            Fault(kind="not_json"),
+            Fault(kind="no_calls"),
+            Fault(kind="truncated_body"),
+        ],
+        ids=lambda fault: fault.kind if fault.kind != "status" else str(fault.status),
+    )
+    def test_that_passes_never_fails_the_sensor(self, serve, fault):
+        handle = serve([make_call("a")], faults=[fault])
+        one = sensor()
+
+        assert one.poke({}) is False
+        assert one.poke({}) is False
+        handle.api.disarm()
+        assert one.poke({}).is_done
+
+    def test_of_a_network_that_is_down_never_fails_the_sensor(self, serve):
+        handle = serve([make_call("a")])
+        handle.pause()
+        one = sensor()
+
+        assert one.poke({}) is False
+        handle.resume()
+        assert one.poke({}).is_done
+
+    @pytest.mark.parametrize(("soft_fail", "error"), [(False, SynthflowAuthError), (True, AirflowSkipException)])
+    def test_with_the_key_ends_the_sensor_at_once(self, serve, soft_fail, error):
+        handle = serve(fields={"password": "wrong-key-987654"})
+        one = sensor(mode="poke", poke_interval=60, timeout=600, soft_fail=soft_fail)
+
+        with pytest.raises(error):
+            TestModes().run(one)
+
+        assert len(handle.api.requests) == 1
+
+    @pytest.mark.parametrize(
+        ("arguments", "options", "error", "text"),
+        [
+            ({"synthflow_conn_id": "nowhere"}, {}, SynthflowConfigError, "airflow connections add"),
+            ({"model_id": ""}, {}, SynthflowConfigError, "model_id is missing"),
+            (
+                {"model_id": "x"},
+                {"behaviour": Behaviour(unknown_model="404")},
+                SynthflowRequestError,
+                "Unknown model_id",
+            ),
+            ({"min_calls": 0}, {}, SynthflowConfigError, "min_calls must be a whole number from 1"),
+            ({"min_calls": "3"}, {}, SynthflowConfigError, "min_calls must be a whole number from 1"),
+            ({"duration_min": "x"}, {}, SynthflowConfigError, "duration_min"),
+            ({"from_date": "2024-03-01T00:00:00"}, {}, SynthflowWindowError, "no time zone"),
+            ({"to_date": dt.datetime(2024, 3, 2)}, {}, SynthflowWindowError, "no time zone"),  # noqa: DTZ001
+            ({"to_date": FROM}, {}, SynthflowWindowError, "not before to_date"),
+            ({"from_date": None}, {}, SynthflowWindowError, "Give from_date"),
+        ],
+        ids=lambda value: "" if not isinstance(value, dict) else ",".join(value),
+    )
+    def test_that_stays_fails_at_once_with_the_cure(self, serve, arguments, options, error, text):
+        serve(**options)
+
+        with pytest.raises(error, match=text) as caught:
+            sensor(**arguments).poke({})
+
+        assert isinstance(caught.value, AirflowFailException)

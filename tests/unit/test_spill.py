@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A spill gives back the last record of each key, in order, and leaves nothing on the disk."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_synthflow.spill import Spill
+
+LARGE = 5 * 1024 * 1024  # beyond what stays in memory
+
+
+@pytest.fixture
+def spill():
+    with Spill() as one:
+        yield one
+
+
+def test_gives_records_back_by_their_order_and_then_by_their_key(spill):
+    for key, order in [("b", 2), ("z", 1), ("a", 2), ("c", -5), ("A", 2)]:
+        spill.put(key, order, f"{order}{key}".encode())
+
+    assert list(spill.records()) == [b"-5c", b"1z", b"2A", b"2a", b"2b"]
+
+
+def test_keeps_the_last_record_of_a_key_at_its_new_place(spill):
+    spill.put("a", 1, b"first")
+    spill.put("b", 2, b"other")
+    spill.put("a", 3, b"second, longer")
+
+    assert list(spill.records()) == [b"other", b"second, longer"]
+    assert (len(spill), spill.size()) == (2, len(b"other" + b"second, longer"))
+
+
+def test_forgets_what_is_discarded_and_minds_no_unknown_key(spill):
+    spill.put("a", 1, b"1")
+    spill.put("b", 2, b"2")
+
+    spill.discard("a")
+    spill.discard("nobody")
+
+    assert list(spill.records()) == [b"2"]
+    assert (len(spill), spill.size()) == (1, 1)
+
+
+@pytest.mark.parametrize("kind", [set, frozenset, list, iter, dict.fromkeys])
+def test_keeps_only_the_keys_it_is_told(spill, kind):
+    for number, key in enumerate("abc"):
+        spill.put(key, number, key.encode())
+
+    spill.keep_only(kind(["c", "a", "x"]))
+
+    assert list(spill.records()) == [b"a", b"c"]
+
+
+def test_gives_records_more_than_once_and_takes_more_in_between(spill):
+    spill.put("b", 2, b"2")
+    first = list(spill.records())
+    spill.put("a", 1, b"1")
+
+    assert (first, list(spill.records())) == ([b"2"], [b"1", b"2"])
+
+
+@pytest.mark.parametrize("data", [b"", b"\n", b"\x00\xff" * 10, b"x" * LARGE], ids=["empty", "line", "binary", "large"])
+def test_gives_back_the_very_bytes(spill, data):
+    spill.put("before", 0, b"<")
+    spill.put("a", 1, data)
+    spill.put("after", 2, b">")
+
+    assert list(spill.records()) == [b"<", data, b">"]
+
+
+def test_of_nothing_is_empty(spill):
+    assert (list(spill.records()), len(spill), spill.size()) == ([], 0, 0)
+
+
+def test_holds_nothing_once_it_is_closed():
+    with Spill() as one:
+        one.put("a", 1, b"1")
+
+    assert len(one) == 0
+    with pytest.raises(ValueError, match="closed"):
+        one.put("b", 1, b"1")
+
+
+def test_leaves_no_file_that_has_a_name(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+
+    with Spill() as one:
+        one.put("a", 1, b"x" * LARGE)
+        assert list(tmp_path.iterdir()) == []
+
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs /proc")
+def test_goes_to_a_private_file_only_beyond_four_mebibytes(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+
+    def modes():
+        found = []
+        for each in Path("/proc/self/fd").iterdir():
+            with contextlib.suppress(FileNotFoundError):  # the listing's own
+                if str(tmp_path) in str(each.readlink()):
+                    found.append(oct(each.stat().st_mode & 0o777))
+        return found
+
+    with Spill() as one:
+        one.put("a", 1, b"x" * 1024 * 1024)
+        assert modes() == []
+        one.put("b", 1, b"x" * LARGE)
+        assert modes() == ["0o600"]
+    assert modes() == []
+
+
+def test_leaves_nothing_when_its_process_is_killed(tmp_path):
+    code = (
+        "import sys, tempfile, time\n"
+        "sys.modules['airflow'] = None\n"
+        "from airflow_provider_synthflow.spill import Spill\n"
+        "spill = Spill(); spill.put('a', 1, b'x' * 6_000_000); print('ready', flush=True); time.sleep(60)\n"
+    )
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, env=environment) as process:  # noqa: S603 - our own program
+        assert process.stdout.readline() == "ready\n"
+        process.kill()
+
+    assert list(tmp_path.iterdir()) == []
