@@ -6,7 +6,9 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint types check pins serve clean
+.PHONY: help install demo test soak lint types check reference pins serve clean
+
+MINUTES ?= 10
 
 help: ## list the verbs
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -28,6 +30,9 @@ demo: $(STAMP) ## run the daily example DAG over a fortnight of calls, and check
 test: $(STAMP) ## run the tests
 	@$(BIN)/python -m pytest
 
+soak: $(STAMP) ## search at random for a lost call, for MINUTES=10
+	@$(BIN)/python -m tests.completeness --minutes $(MINUTES)
+
 lint: $(STAMP) ## check the style
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -39,6 +44,9 @@ check: lint types test ## all of the above
 
 serve: $(STAMP) ## start the test server by itself
 	@$(BIN)/python -m tests.synthflow_server --port 8080
+
+reference: $(STAMP) ## write docs/reference.md from the docstrings
+	@AIRFLOW_HOME=.cache/airflow $(BIN)/python -m tests.reference
 
 pins: $(STAMP) ## pin the newest versions of what requirements/dev.in names
 	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.10 --no-header --no-annotate \

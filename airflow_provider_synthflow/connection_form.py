@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["CONNECTION_TYPE", "CONN_FIELDS", "HOOK_CLASS_NAME", "HOOK_NAME", "UI_FIELD_BEHAVIOUR"]
+__all__ = ["CONNECTION_TYPE", "CONN_FIELDS", "HOOK_CLASS_NAME", "HOOK_NAME", "UI_FIELD_BEHAVIOUR", "form_widgets"]
 
 CONNECTION_TYPE = "synthflow"
 HOOK_NAME = "Synthflow"
@@ -49,3 +49,36 @@ CONN_FIELDS: dict[str, dict[str, Any]] = {
     },
 }
 """The connection's own fields, which Airflow keeps in its extra."""
+
+
+def form_widgets() -> dict[str, Any]:
+    """
+    Return the connection's own fields for Airflow before 3.2, whose form is made of wtforms fields.
+
+    :raises ImportError: where Airflow brings no wtforms, and so asks for none
+    """
+    from flask_appbuilder.fieldwidgets import (  # noqa: PLC0415 - where Airflow has it
+        BS3PasswordFieldWidget,
+        BS3TextFieldWidget,
+    )
+    from wtforms import BooleanField, IntegerField, PasswordField, StringField  # noqa: PLC0415 - likewise
+    from wtforms.validators import AnyOf, NumberRange, Optional  # noqa: PLC0415 - likewise
+
+    widgets: dict[str, Any] = {}
+    for name, declared in CONN_FIELDS.items():
+        schema = declared["schema"]
+        about = {"label": declared["label"], "description": declared["description"], "default": schema.get("default")}
+        checks: list[Any] = [Optional()]
+        if "minimum" in schema:
+            checks.append(NumberRange(min=schema["minimum"]))
+        if "enum" in schema:
+            checks.append(AnyOf(schema["enum"]))
+        if schema.get("format") == "password":
+            widgets[name] = PasswordField(**about, validators=checks, widget=BS3PasswordFieldWidget())
+        elif "boolean" in schema["type"]:
+            widgets[name] = BooleanField(**about)
+        elif {"number", "integer"} & set(schema["type"]):
+            widgets[name] = IntegerField(**about, validators=checks, widget=BS3TextFieldWidget())
+        else:
+            widgets[name] = StringField(**about, validators=checks, widget=BS3TextFieldWidget())
+    return widgets

@@ -162,7 +162,6 @@ class DeltaSchedule:
     delta: _Step
     interval: _Step | None = None
     start: dt.datetime | None = None
-    partitioned: bool = False
 
     def period_before(self, moment: dt.datetime, *, automatic: bool = False) -> _Period:
         """

@@ -39,14 +39,14 @@ class PageAsk:
     :param offset: the index of the first row
     :param limit: how many rows
     :param serial: the number of the request within the walk
-    :param stop: up to which index this page is counted on to reach
+    :param stop: up to which index rows are missing that no other page is asked for; None: to the end
     :param behind: whether it is to show that nothing follows the rows that are there
     """
 
     offset: int
     limit: int
     serial: int
-    stop: int
+    stop: int | None
     behind: bool = False
 
 
@@ -112,9 +112,10 @@ class Walk:
                 break
             start = stretch.reach if stretch.behind or stretch.reach == self._offset else stretch.reach - self._overlap
             expected = start + self._page_size
-            if stretch.stop is None or expected < stretch.stop:
-                self._to_read.appendleft(_Stretch(expected, stretch.stop))
-            stop = expected if stretch.stop is None else min(expected, stretch.stop)
+            stop = stretch.stop
+            if self._end is not None and (stop is None or expected < stop):
+                self._to_read.appendleft(_Stretch(expected, stop))
+                stop = expected
             ask = PageAsk(start, self._limit, self._serial, stop, behind=stretch.behind)
             self._serial += 1
             self._asked += 1
@@ -224,7 +225,7 @@ class Walk:
         self._most_rows = max(self._most_rows, len(reading.ids))
         insort(self._readings, reading)
         self._twins[key] = reading
-        if reading.end < ask.stop:
+        if ask.stop is None or reading.end < ask.stop:
             self._to_read.appendleft(self._after(reading, ask.stop))
         return True
 

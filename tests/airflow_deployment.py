@@ -16,6 +16,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,16 +27,24 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-__all__ = ["AirflowDeployment"]
+__all__ = ["COMPONENTS", "AirflowDeployment"]
 
 _REPOSITORY = Path(__file__).resolve().parent.parent
 _POLL = 0.3
 _CONNECT_ARGS = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONNECT_ARGS"
 
+_AIRFLOW_2 = version("apache-airflow").startswith("2.")
+
+COMPONENTS = ("webserver", "scheduler", "triggerer")
+"""What :meth:`AirflowDeployment.start` starts, in this order; the first answers whether the others are well."""
+if not _AIRFLOW_2:
+    COMPONENTS = ("api-server", "dag-processor", "scheduler", "triggerer")
+
 # Airflow reads these by their dotted names. Its processes share one SQLite file and wait for one another, but
 # not the API server: there a request that waits can hold up the one that it waits for, until it gives up.
 SQLITE_PATIENT = {"timeout": 60}
 SQLITE_IMPATIENT = {"timeout": 1}
+_IMPATIENT = {_CONNECT_ARGS: f"{__name__}.SQLITE_IMPATIENT"}
 
 
 class AirflowDeployment:
@@ -52,6 +61,7 @@ class AirflowDeployment:
 
     def __init__(self, home: Path, dags_folder: Path, env: Mapping[str, str] | None = None) -> None:
         self.home = Path(home).resolve()
+        self.database = self.home / "airflow.db"
         self.log = self.home / "airflow.log"
         self.port, log_port, trigger_port = _free_ports(3)
         self.url = f"http://127.0.0.1:{self.port}"
@@ -71,9 +81,7 @@ class AirflowDeployment:
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
             "AIRFLOW__CORE__PARALLELISM": "4",
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
-            # an asset becomes active after its first parse, and its watcher is stored by a parse after that
-            "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "5",
-            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{self.home / 'airflow.db'}",
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{self.database}",
             _CONNECT_ARGS: f"{__name__}.SQLITE_PATIENT",
             "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(trigger_port),
             "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(log_port),
@@ -100,23 +108,20 @@ class AirflowDeployment:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def start(self, timeout: float = 90) -> None:
+    def start(self, *components: str, timeout: float = 90) -> None:
         """
-        Start all processes and wait until each of them reports itself healthy.
+        Start Airflow and wait until what was started reports itself healthy.
 
+        :param components: the commands to start, such as ``"scheduler"``; all of them where none is named
         :param timeout: seconds until this is an error
         """
-        self.home.mkdir(parents=True, exist_ok=True)
-        with contextlib.closing(sqlite3.connect(self.home / "airflow.db")) as database:
-            database.execute("PRAGMA journal_mode=WAL")  # it stays so: readers do not wait for the writer
-        self.cli("db", "migrate")
-        impatient = {_CONNECT_ARGS: f"{__name__}.SQLITE_IMPATIENT"}
-        servers = ["webserver"] if _is_airflow_2() else ["api-server", "dag-processor"]
+        if not self.database.exists():
+            self._make_database()
         with self.log.open("ab") as log:
-            for component in [*servers, "scheduler", "triggerer"]:
+            for component in components or COMPONENTS:
                 self.components[component] = subprocess.Popen(  # noqa: S603
                     [sys.executable, "-m", "airflow", component],
-                    env=self.env | (impatient if component == "api-server" else {}),
+                    env=self.env | (_IMPATIENT if component == "api-server" else {}),
                     cwd=self.home,
                     stdin=subprocess.DEVNULL,
                     stdout=log,
@@ -208,6 +213,17 @@ class AirflowDeployment:
         tail = self.log.read_text(errors="replace")[-6000:] if self.log.exists() else ""
         raise AssertionError(f"It did not come about in {timeout} s that {what}. The log ends with:\n{tail}")
 
+    def dag_ids(self) -> set[str]:
+        """Return the DAGs that Airflow knows by now, so that they can be triggered."""
+        with contextlib.closing(sqlite3.connect(self.database)) as database:
+            return {dag_id for (dag_id,) in database.execute("SELECT dag_id FROM serialized_dag")}
+
+    def _make_database(self) -> None:
+        self.home.mkdir(parents=True, exist_ok=True)
+        with contextlib.closing(sqlite3.connect(self.database)) as database:
+            database.execute("PRAGMA journal_mode=WAL")  # it stays so: readers do not wait for the writer
+        self.cli("db", "migrate")
+
     def _send(self, method: str, path: str, data: bytes | None = None) -> bytes:
         """Send a request with the token of the one user there is, and return the answer's body."""
         headers = {"Content-Type": "application/json"}
@@ -225,18 +241,12 @@ class AirflowDeployment:
         return body
 
     def _healthy(self) -> bool:
-        """Tell whether every component sends its heartbeat."""
-        path = "/health" if _is_airflow_2() else "/api/v2/monitor/health"
+        """Tell whether every component that was started sends its heartbeat."""
+        path = "/health" if _AIRFLOW_2 else "/api/v2/monitor/health"
         with urllib.request.urlopen(f"{self.url}{path}", timeout=5) as answer:  # noqa: S310
             health = json.load(answer)
-        needed = {"scheduler", "triggerer"} | (set() if _is_airflow_2() else {"dag_processor"})
-        return all((health.get(name) or {}).get("status") == "healthy" for name in needed)
-
-
-def _is_airflow_2() -> bool:
-    import airflow  # noqa: PLC0415
-
-    return airflow.__version__.startswith("2.")
+        beating = {component.replace("-", "_") for component in self.components} - {"api_server", "webserver"}
+        return all((health.get(component) or {}).get("status") == "healthy" for component in beating)
 
 
 def _outer_environment() -> dict[str, str]:

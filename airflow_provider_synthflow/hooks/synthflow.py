@@ -63,6 +63,13 @@ class SynthflowHook(BaseHook):
         """Return what becomes of Airflow's own fields in the form, for versions that ask the hook."""
         return {name.replace("-", "_"): value for name, value in connection_form.UI_FIELD_BEHAVIOUR.items()}
 
+    @classmethod
+    def get_connection_form_widgets(cls) -> dict[str, Any]:
+        """Return the connection's own fields as wtforms fields, for versions that read no declaration of them."""
+        from airflow_provider_synthflow.connection_form import form_widgets  # noqa: PLC0415 - only with a form
+
+        return form_widgets()
+
     @property
     def settings(self) -> Settings:
         """

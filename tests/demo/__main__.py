@@ -30,6 +30,7 @@ _DAY = dt.timedelta(days=1)
 def main() -> int:
     """Run it, and return the process's exit code."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that nothing is left running
+    os.environ["AIRFLOW_HOME"] = str(_FOLDER / "airflow")  # for what of Airflow is used in this process
     started = time.monotonic()
     output = _FOLDER / ("calls" if not os.environ.get("SYNTHFLOW_API_KEY") else "calls-of-your-workspace")
     before = digests(output)

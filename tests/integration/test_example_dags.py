@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -171,6 +172,17 @@ class TestRunning:
         assert sorted(result["model_id"] for result in results) == AGENTS
         for result in results:
             self.check(ran, result)
+
+    def test_reads_the_last_days_again_and_replaces_only_what_differs(self, ran):
+        results = [ran.returned("synthflow_reread_late_data", f"calls[{number}]") for number in range(7)]
+
+        bounds = sorted((result["from_date"], result["to_date"]) for result in results)
+        assert bounds[0][0] == "2025-12-30T00:00:00.000Z"
+        assert bounds[-1][1] == "2026-01-06T00:00:00.000Z"
+        assert all(end == start for (_, end), (start, _) in pairwise(bounds))
+        written_before = "2026-01-05"
+        days = [result["from_date"][:10] for result in results]
+        assert ran.returned("synthflow_reread_late_data", "changed[-1]") == sorted(set(days) - {written_before})
 
     def check(self, ran: Ran, result: dict[str, Any]) -> None:
         with gzip.open(result["path"]) as lines:

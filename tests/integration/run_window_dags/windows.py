@@ -170,7 +170,7 @@ if Asset is not None:
         cells("m2", "12:00", "12:15"),
         # The last one again and again: of events that come close together Airflow may leave some lying
         # until the next one comes.
-        *[cells("m1", "10:00", "10:30")] * 20,
+        *[cells("m1", "10:00", "10:30")] * 10,
     ]
     calls = Asset(
         "new_calls", watchers=[AssetWatcher(name="cells", trigger=CellTrigger(events=json.dumps(events), pause=3.0))]
