@@ -13,7 +13,6 @@ from airflow.providers.common.compat.sdk import (
 )
 
 from airflow_provider_synthflow.exceptions import SynthflowConfigError, SynthflowIncompleteError
-from airflow_provider_synthflow.run_window import windows_of_run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -152,6 +151,8 @@ class SynthflowListCallsOperator(BaseOperator):
         :param context: the task's context; with explicit bounds nothing of it is needed
         :return: the result; a list of results for a list of agents, and for a run that asset events started
         """
+        from airflow_provider_synthflow.run_window import windows_of_run  # noqa: PLC0415 - only on a worker
+
         self._check_choices()
         agents = self._agents()
         many = not isinstance(self.model_id, str)

@@ -14,8 +14,6 @@ from airflow_provider_synthflow.exceptions import (
     SynthflowTransientError,
     SynthflowWindowError,
 )
-from airflow_provider_synthflow.instants import to_milliseconds
-from airflow_provider_synthflow.run_window import windows_of_run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -118,6 +116,7 @@ class SynthflowNewCallsSensor(BaseSensorOperator):
         """Make the poll of what the task was given and the run's window."""
         from airflow_provider_synthflow.client.query import CallsQuery  # noqa: PLC0415 - only on a worker
         from airflow_provider_synthflow.polling import Poll  # noqa: PLC0415 - likewise
+        from airflow_provider_synthflow.run_window import windows_of_run  # noqa: PLC0415 - likewise
 
         if not isinstance(self.min_calls, int) or isinstance(self.min_calls, bool) or self.min_calls < 1:
             msg = "min_calls must be a whole number from 1."
@@ -153,6 +152,8 @@ def _instant(value: InstantLike | None, name: str) -> int | None:
     """Read a bound; an empty text, as a template may render, is none."""
     if value is None or (isinstance(value, str) and value.strip() in {"", "None"}):
         return None
+    from airflow_provider_synthflow.instants import to_milliseconds  # noqa: PLC0415 - only on a worker
+
     try:
         return to_milliseconds(value, name=name)
     except ValueError as error:

@@ -51,7 +51,7 @@ def main() -> int:
             _say("stopped", f"not all runs succeeded; the logs are in {_FOLDER / 'airflow' / 'logs'}")
             return 1
         _print_table(output, source)
-        comparison = compare(output, source.held())
+        comparison = compare([each["path"] for each in manifests(output, source)], source.held())
     _say_repetition(before, digests(output))
     print(f"\n{comparison}.  ({time.monotonic() - started:.0f} s)")
     return 0 if comparison.right else 1
@@ -91,7 +91,7 @@ def _follow(deployment: AirflowDeployment, source: Source, output: Path) -> bool
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while time.monotonic() < deadline:
         done, failed = (_count_runs(deployment, state) for state in ("success", "failed"))
-        calls = sum(manifest["count"] for manifest in manifests(output))
+        calls = sum(manifest["count"] for manifest in manifests(output, source))
         bar = "#" * done + "." * (source.days - done)
         _say("runs", f"[{bar}] {done} of {source.days} days, {calls:,} calls in files", again=True)
         if failed or done >= source.days:
@@ -109,12 +109,10 @@ def _count_runs(deployment: AirflowDeployment, state: str) -> int:
 
 def _print_table(output: Path, source: Source) -> None:
     print(f"\n  {'agent':<10} {'window (UTC)':<34} {'calls':>6} {'bytes':>9}  file below {output}")
-    numbers = {agent: number for number, agent in enumerate(source.agents, start=1)}
-    shown = (manifest for manifest in manifests(output) if manifest["model_id"] in numbers)
-    for manifest in sorted(shown, key=lambda each: (numbers[each["model_id"]], each["from_date"])):
+    for manifest in manifests(output, source):
         window = f"{manifest['from_date'][:16]} to {manifest['to_date'][:16]}"
         file = manifest["path"].removeprefix(f"{output}/")
-        agent = numbers[manifest["model_id"]]
+        agent = source.agents.index(manifest["model_id"]) + 1
         print(f"  {agent:<10} {window:<34} {manifest['count']:>6,} {manifest['bytes']:>9,}  {file}")
 
 

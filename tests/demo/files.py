@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+    from tests.demo.source import Source
+
 __all__ = ["Comparison", "compare", "digests", "manifests"]
 
 
@@ -48,13 +50,18 @@ class Comparison:
         return f"{text} - {self.missing:,} missing, {self.doubled:,} doubled, {self.foreign:,} unknown to the server"
 
 
-def manifests(output: Path) -> list[dict[str, Any]]:
+def manifests(output: Path, source: Source) -> list[dict[str, Any]]:
     """
-    Return all manifests below a directory, in the order of agent and window.
+    Return the manifests of a source's agents and days below a directory, in the order of agent and window.
 
     :param output: the output path of the runs
+    :param source: the agents and the days
     """
-    return [json.loads(path.read_bytes()) for path in sorted(output.glob("*/*/*/_manifest.json"))]
+    numbers = {agent: number for number, agent in enumerate(source.agents)}
+    first, until = f"{source.first:%Y-%m-%dT%H:%M:%S}", f"{source.until:%Y-%m-%dT%H:%M:%S}.000Z"
+    found = [json.loads(path.read_bytes()) for path in output.glob("*/*/*/_manifest.json")]
+    mine = [each for each in found if each["model_id"] in numbers and first <= each["from_date"] < until]
+    return sorted(mine, key=lambda each: (numbers[each["model_id"]], each["from_date"]))
 
 
 def digests(output: Path) -> dict[str, str]:
@@ -68,15 +75,15 @@ def digests(output: Path) -> dict[str, str]:
     }
 
 
-def compare(output: Path, held: Iterable[str]) -> Comparison:
+def compare(paths: Iterable[str], held: Iterable[str]) -> Comparison:
     """
-    Compare the ids in all files with those that the server holds.
+    Compare the ids in files with those that the server holds.
 
-    :param output: the output path of the runs
+    :param paths: the files
     :param held: the ids of the server's calls
     """
     found: Counter[str] = Counter()
-    for path in output.glob("*/*/*/calls.jsonl.gz"):
+    for path in paths:
         with gzip.open(path) as lines:
             found.update(json.loads(line)["call_id"] for line in lines)
     truth = set(held)

@@ -86,8 +86,8 @@ def _real(key: str, agents: list[str]) -> Source:
     settled = dt.datetime.now(dt.timezone.utc) - _SETTLE
     until = settled.replace(hour=0, minute=0, second=0, microsecond=0)
     first = until - _REAL_DAYS * _DAY
-    region = os.environ.get("SYNTHFLOW_REGION", "global")
-    connection = json.dumps({"conn_type": "synthflow", "password": key, "extra": {"region": region}})
+    region, host = os.environ.get("SYNTHFLOW_REGION", "global"), os.environ.get("SYNTHFLOW_HOST")
+    connection = json.dumps({"conn_type": "synthflow", "password": key, "host": host, "extra": {"region": region}})
 
     def held() -> list[str]:
         os.environ["AIRFLOW_CONN_SYNTHFLOW_DEFAULT"] = connection
@@ -95,7 +95,7 @@ def _real(key: str, agents: list[str]) -> Source:
             return [call["call_id"] for agent in agents for call in hook.list_calls_window(agent, (first, until))]
 
     return Source(
-        title=f"Synthflow's API, region {region}, {len(agents)} agents",
+        title=f"Synthflow's API, {host or f'region {region}'}, agents: {len(agents)}",
         connection=connection,
         agents=agents,
         first=first,

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_synthflow.client.answer import Page
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_synthflow.walk import PageAsk, Walk
 
-__all__ = ["Listing", "drive", "ids_of", "page_of"]
+__all__ = ["Drive", "Listing", "drive", "ids_of", "page_of"]
 
 
 def page_of(ids: Iterable[str], total: int | None = None, **echo: Any) -> Page:
@@ -128,8 +128,3 @@ def drive(
             walks = walk.walks
             log.pauses.append(walk.pause)
     return log
-
-
-def echoed(page: Page, **echo: Any) -> Page:
-    """Return a page that echoes something else."""
-    return replace(page, **echo)
