@@ -12,11 +12,17 @@ HOOK_NAME = "Synthflow"
 HOOK_CLASS_NAME = "airflow_provider_synthflow.hooks.synthflow.SynthflowHook"
 
 UI_FIELD_BEHAVIOUR: dict[str, Any] = {
-    "hidden-fields": ["login", "schema", "extra"],
-    "relabeling": {"password": "API key", "host": "Host (optional)", "port": "Port (optional)"},
+    "hidden-fields": ["login", "extra"],
+    "relabeling": {
+        "password": "API key",
+        "host": "Host (optional)",
+        "schema": "Schema (optional)",
+        "port": "Port (optional)",
+    },
     "placeholders": {
         "password": "your Synthflow API key",
         "host": "empty: the region's own host",
+        "schema": "http or https",
     },
 }
 """What becomes of Airflow's own fields; the names are those of the provider info."""

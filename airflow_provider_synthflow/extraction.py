@@ -66,7 +66,7 @@ class WindowPlan:
     def asked(self) -> CallsQuery:
         """Return the query with the bounds that are sent: more than the window, on both sides."""
         return self.query.between(
-            self.window.from_ms - MARGIN_MS, self.window.to_ms + max(self.settle_ms, LEAST_SETTLE_MS)
+            max(0, self.window.from_ms - MARGIN_MS), self.window.to_ms + max(self.settle_ms, LEAST_SETTLE_MS)
         )
 
 
@@ -101,7 +101,7 @@ def extract_window(
     spill: Spill,
     *,
     privacy: Privacy | None = None,
-    sleep: Callable[[float], None] = time.sleep,
+    sleep: Callable[[float], None] | None = None,
 ) -> Extraction:
     """
     Bring the calls of one window into a spill, each exactly once, proven complete.
@@ -110,7 +110,7 @@ def extract_window(
     :param plan: what to ask for
     :param spill: where to keep the calls; empty at first
     :param privacy: what to take out of them before they are kept
-    :param sleep: how to wait between two walks, in seconds
+    :param sleep: how to wait between two walks, in seconds; default: as the sender waits, which its closing ends
     :raises SynthflowError: typed; then the spill holds nothing of use
     """
     before = sender.requests
@@ -122,7 +122,7 @@ def extract_window(
         walk,
         lambda limit, offset: sender.page(asked, limit, offset),
         concurrency=plan.concurrency,
-        sleep=sleep,
+        sleep=sleep or sender.wait,
     ):
         for row in page.rows:
             keeper.take(row)

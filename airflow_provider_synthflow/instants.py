@@ -126,6 +126,9 @@ def _possible(milliseconds: int, name: str) -> int:
 def _parse(text: str) -> object:
     """Parse ISO 8601 into a datetime, a date, a time or a duration; None where it is none of them."""
     try:
-        return parse_iso8601(text)
+        moment: object = parse_iso8601(text)
+        if isinstance(moment, dt.datetime):
+            moment.utcoffset()  # an offset of a day or more is found out only here
     except (ValueError, OverflowError):
         return None
+    return moment

@@ -26,10 +26,10 @@ class Poll:
     """
     Drive one poll: has a number of calls started since an instant?
 
-    Send what :meth:`next_page` returns and give the page to :meth:`receive`, until there is none to send. While too
-    few calls have started, that is one small page, or more where calls that do not count fill it. Once there are
-    enough, the others are read too, to count them and find the newest: up to ten pages, and beyond these the page
-    at the other end of the list; the count then rests on the total that the API declares.
+    Send what :meth:`next_page` returns and give the page to :meth:`receive`, until there is none to send. Mostly that
+    is one small page. Where calls that do not count fill it, larger ones follow, ten at the most; the next poll
+    looks again. Once there are enough, the page at the other end of the list is read for the newest call, and the
+    count rests on the declared total; with an end given, and without a total, the calls themselves are counted.
 
     :param query: the agent and the filters, without bounds
     :param from_ms: UTC milliseconds since 1970, inclusive
@@ -65,11 +65,12 @@ class Poll:
         """Return the limit and the offset of the next page to ask for, or None where the answer is known."""
         if self._ended:
             return None
-        if not self.satisfied:
-            return min(max(self.min_calls, 1), _LARGEST_PAGE), self._reach
-        if self.pages < _MOST_PAGES:
+        if self.pages == 0:
+            return min(max(self.min_calls, 1), _LARGEST_PAGE), 0
+        counts = not self.satisfied or self.to_given or self.total is None
+        if counts and self.pages < _MOST_PAGES:
             return _LARGEST_PAGE, self._reach
-        if self.total is not None and not self._looked_behind:
+        if self.satisfied and self.total is not None and not self._looked_behind:
             self._looked_behind = True
             return _LARGEST_PAGE, max(self._reach, self.total - _LARGEST_PAGE)
         return None

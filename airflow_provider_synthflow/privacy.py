@@ -85,7 +85,7 @@ def _names(value: Sequence[str] | str | None, name: str) -> tuple[str, ...]:
     if not value:
         return ()
     names = value.split(",") if isinstance(value, str) else value
-    if not all(isinstance(each, str) for each in names):
+    if not isinstance(names, (list, tuple, set, frozenset)) or not all(isinstance(each, str) for each in names):
         msg = f"{name} must be a list of field names."
         raise SynthflowConfigError(msg)
     return tuple(dict.fromkeys(each.strip() for each in names if each.strip()))

@@ -38,6 +38,11 @@ class Trouble(Enum):
         """Tell whether this, time after time, is the server's way of paging and not an accident."""
         return self in {Trouble.OTHER_OFFSET, Trouble.OTHER_ROWS, Trouble.TOO_MANY}
 
+    @property
+    def barren(self) -> bool:
+        """Tell whether the page brought nothing, so that nothing can be expected behind it."""
+        return self in {Trouble.EMPTY, Trouble.NO_PROGRESS, Trouble.REFUSED}
+
 
 @dataclass(order=True)
 class Reading:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import time
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING
 
@@ -99,7 +98,7 @@ def read_rows(
     walk = Walk(limit=limit, offset=offset, look_ahead=concurrency)
     seen: set[str] = set()
     for page in read_pages(
-        walk, lambda size, start: sender.page(query, size, start), concurrency=concurrency, sleep=time.sleep
+        walk, lambda size, start: sender.page(query, size, start), concurrency=concurrency, sleep=sender.wait
     ):
         for row in page.rows:
             if row.call_id not in seen:

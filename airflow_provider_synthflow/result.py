@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+import json
+import math
+import re
 import time
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_synthflow import __version__
-from airflow_provider_synthflow.client.rows import decode_record, encode_record
+from airflow_provider_synthflow.client.rows import encode_record
 from airflow_provider_synthflow.exceptions import SynthflowConfigError
 from airflow_provider_synthflow.instants import format_instant
 
@@ -16,9 +19,10 @@ if TYPE_CHECKING:
 
     from airflow_provider_synthflow.extraction import Extraction, WindowPlan
 
-__all__ = ["result_of", "with_calls"]
+__all__ = ["result_of", "size_of", "with_calls"]
 
-_NUL = "\x00"
+_DIGITS = 20
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 
@@ -50,41 +54,66 @@ def result_of(plan: WindowPlan, extraction: Extraction) -> dict[str, Any]:
     return result
 
 
-def with_calls(result: dict[str, Any], records: Iterable[bytes], size: int, max_bytes: int) -> dict[str, Any]:
+def with_calls(
+    result: dict[str, Any], records: Iterable[bytes], size: int, max_bytes: int, *, used: int = 0
+) -> dict[str, Any]:
     """
     Return the result with the calls in it, for XCom.
 
     :param result: the result without the calls
     :param records: the calls in order, each as JSON
     :param size: the bytes of all records together
-    :param max_bytes: the encoded size above which the result is refused
+    :param max_bytes: the encoded size above which an XCom is refused
+    :param used: the bytes of the other results in the same XCom
     :raises SynthflowConfigError: where the result is larger than that
     """
-    if size <= max_bytes:
+    if used + size <= max_bytes:
         result = {**result, "calls": [_for_xcom(record) for record in records]}
-        size = len(encode_record(result))
-    if size > max_bytes:
+        size = size_of(result)
+    if used + size > max_bytes:
         msg = (
-            f"The result has {result['count']} calls and {size} bytes, more than max_xcom_bytes ({max_bytes}): "
+            f"The result has {result['count']} calls and {used + size} bytes, more than max_xcom_bytes ({max_bytes}): "
             "XCom is no place for that much. Set output_path to have the calls in a file."
         )
         raise SynthflowConfigError(msg)
     return result
 
 
+def size_of(result: dict[str, Any]) -> int:
+    """
+    Return the bytes of an encoded result.
+
+    :param result: the result
+    """
+    return len(encode_record(result))
+
+
 def _for_xcom(record: bytes) -> dict[str, Any]:
-    """Decode a record for XCom, where PostgreSQL refuses a NUL character."""
-    value = decode_record(record)
-    if b"\\u0000" in record:
-        value = {_without_nul(name): _without_nul(each) for name, each in value.items()}
-    return value
+    """
+    Decode a record for XCom.
+
+    PostgreSQL refuses a NUL character there, and Airflow half of a surrogate pair and numbers beyond a double or
+    64 bits: the characters become U+FFFD, the numbers stay as their text.
+    """
+    value = json.loads(record, parse_int=_whole, parse_float=_fraction)
+    return {_storable(name): _storable(each) for name, each in value.items()}
 
 
-def _without_nul(value: Any) -> Any:
+def _whole(text: str) -> int | str:
+    number = int(text) if len(text) <= _DIGITS else None
+    return text if number is None or not -(2**63) <= number < 2**63 else number
+
+
+def _fraction(text: str) -> float | str:
+    number = float(text)
+    return number if math.isfinite(number) else text
+
+
+def _storable(value: Any) -> Any:
     if isinstance(value, str):
-        return value.replace(_NUL, _REPLACEMENT)
+        return _UNSTORABLE.sub(_REPLACEMENT, value)
     if isinstance(value, list):
-        return [_without_nul(each) for each in value]
+        return [_storable(each) for each in value]
     if isinstance(value, dict):
-        return {_without_nul(name): _without_nul(each) for name, each in value.items()}
+        return {_storable(name): _storable(each) for name, each in value.items()}
     return value

@@ -107,10 +107,12 @@ class CronSchedule:
             named = dt.datetime.strptime(key, self.timetable._key_format)  # noqa: DTZ007, SLF001
         except ValueError as error:
             raise SynthflowWindowError(_no_such_partition(key)) from error
+        if named.year < 1970:  # what a format without a year gives
+            raise SynthflowWindowError(_no_such_partition(key))
         for zone in (_UTC, self.timetable._timezone):  # noqa: SLF001
             tick = self.next_after(utc(named.replace(tzinfo=zone)) - dt.timedelta(seconds=1))
             neighbours = (self.period_before(tick)[0], self.next_after(tick))
-            if written(tick) == key and key not in map(written, neighbours) and tick.year >= 1970:
+            if written(tick) == key and key not in map(written, neighbours):
                 return tick
         raise SynthflowWindowError(_no_such_partition(key))
 

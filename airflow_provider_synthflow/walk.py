@@ -19,7 +19,7 @@ from airflow_provider_synthflow.exceptions import (
     SynthflowProtocolError,
     SynthflowRequestError,
 )
-from airflow_provider_synthflow.proof import Reading, Trouble, distinct_ids, judge
+from airflow_provider_synthflow.proof import Reading, Trouble, judge
 
 if TYPE_CHECKING:
     from airflow_provider_synthflow.client.answer import Page
@@ -90,9 +90,11 @@ class Walk:
         self._known: set[str] = set()  # the ids of this round, where no total is declared
         self._flying: set[int] = set()
         self._to_read: deque[_Stretch] = deque([_Stretch(offset)])
-        self._horizon: int | None = None  # from here on nothing came in this round
+        self._horizon: int | None = None  # from here on nothing came in this round, though it was declared
         self._asked = 0
+        self._asked_again: set[int] = set()  # the offsets of pages that could not be used at first
         self._aborted = False
+        self._blamed: int | None = None  # how many pages the present repair reads again; None: this is no repair
         self._trouble: dict[int, Trouble] = {}
         self._trouble_times: dict[tuple[int, Trouble], int] = {}
         self._refusal: SynthflowRequestError | None = None
@@ -121,6 +123,9 @@ class Walk:
             self._asked += 1
             self._flying.add(ask.serial)
             asks.append(ask)
+        if not asks and not self._flying and not self.done:
+            msg = "The walk stands still, which it never should: please report this."
+            raise AssertionError(msg)  # better than to be asked again for ever
         return asks
 
     def receive(self, ask: PageAsk, page: Page) -> bool:
@@ -133,8 +138,6 @@ class Walk:
         :raises SynthflowProtocolError: where the server does not page as asked, time after time
         :raises SynthflowIncompleteError: where no walk was complete
         """
-        if page.total is not None and ask.serial > self._total_serial:
-            self.total, self._total_serial = page.total, ask.serial
         usable = self._take(ask, page)
         self._land(ask)
         return usable
@@ -154,6 +157,7 @@ class Walk:
         if ask.offset == self._offset:
             raise error
         self._refusal = error
+        self._trouble.pop(ask.offset, None)
         self._take_nothing(ask, self.total, Trouble.REFUSED)
         self._land(ask)
 
@@ -183,7 +187,8 @@ class Walk:
         if end is None and self._flying:
             return None  # nobody says where the end is: one page after the other
         while self._to_read and not self._aborted and self._asked < self._budget:
-            if end is None or self._to_read[0].reach < end:
+            # The first page of a round is asked for whatever the round before said of the end.
+            if end is None or self._to_read[0].reach < end or (not self._asked and not self._readings):
                 return self._to_read[0] if look else self._to_read.popleft()
             self._to_read.popleft()
         return None
@@ -201,7 +206,10 @@ class Walk:
         ids = tuple(row.call_id for row in page.rows)
         flaw = _flaw(ask, page, ids)
         if flaw is not None:
-            return self._reject(ask.offset, flaw)
+            return self._reject(ask, flaw)
+        self._trouble.pop(ask.offset, None)
+        if page.total is not None and ask.serial > self._total_serial:
+            self.total, self._total_serial = page.total, ask.serial
         if not ids:
             return self._take_nothing(ask, page.total, Trouble.EMPTY)
         if page.total is None:
@@ -221,7 +229,8 @@ class Walk:
             # One of the two is not what was asked for, and nobody knows which.
             self._forget([twin])
             self._aborted = True
-            return self._reject(max(twin.start, reading.start), Trouble.OTHER_ROWS)
+            self._trouble[max(twin.start, reading.start)] = Trouble.OTHER_ROWS
+            return False
         self._most_rows = max(self._most_rows, len(reading.ids))
         insort(self._readings, reading)
         self._twins[key] = reading
@@ -239,30 +248,33 @@ class Walk:
             self._known.update(ids)
             return None
         if ask.behind:
-            self._horizon = ask.offset  # some servers show the last page again behind the end
-            return True
+            return True  # some servers show the last page again behind the end
         if len(ids) == 1 and self._readings[-1].ids[-1] == ids[0] and (self._overlap or len(self._known) == 1):
             self._to_read = deque([_Stretch(ask.offset + 1, behind=True)])  # the seam alone: look behind it
             return True
-        self._horizon = ask.offset
-        return self._reject(ask.offset, Trouble.NO_PROGRESS)
+        return self._reject(ask, Trouble.NO_PROGRESS)
 
     def _take_nothing(self, ask: PageAsk, total: int | None, trouble: Trouble) -> bool:
         """Take in that a page brings nothing: the end, unless something should be there."""
         if total is None and (ask.behind or not self._overlap or ask.offset == self._offset):
-            if ask.behind:
-                self._horizon = ask.offset
-            else:
+            if not ask.behind:
                 self._to_read = deque([_Stretch(ask.offset, behind=True)])
             return False
         # The declared total says that there is more, or a page does not even begin with the row that was there before.
-        self._horizon = ask.offset if self._horizon is None else min(self._horizon, ask.offset)
         if total is None or ask.offset < total:
-            return self._reject(ask.offset, trouble)
+            return self._reject(ask, trouble)
         return False
 
-    def _reject(self, offset: int, trouble: Trouble) -> bool:
-        self._trouble[offset] = trouble
+    def _reject(self, ask: PageAsk, trouble: Trouble) -> bool:
+        """Ask for a page that cannot be used once more, since most such are accidents; then this round has failed."""
+        self._trouble[ask.offset] = trouble  # until the page is there
+        if ask.offset not in self._asked_again:
+            self._asked_again.add(ask.offset)
+            begins = ask.behind or ask.offset == self._offset
+            self._to_read.appendleft(_Stretch(ask.offset + (0 if begins else self._overlap), ask.stop, ask.behind))
+            return False
+        if trouble.barren:
+            self._horizon = ask.offset if self._horizon is None else min(self._horizon, ask.offset)
         if self.total is None:
             self._aborted = True  # without a total, nothing says how far it would be sensible to go on
         return False
@@ -301,18 +313,24 @@ class Walk:
         self.walks += 1
         self.pause = min(_FIRST_PAUSE * 2 ** (self.walks - 2), _LONGEST_PAUSE)
         forget = [reading for reading in self._readings if reading.serial in bad]
-        if len(forget) * 2 > len(self._readings) or self.walks == self._max_walks:
-            forget = list(self._readings)  # too little would stay, or it is the last chance: all anew
+        # All anew after a repair that did not help, where too little would stay, and where no total is declared.
+        little = len(forget) * 2 > len(self._readings)
+        helps = self._blamed is None or len(forget) + len(self._trouble) < self._blamed
+        if little or not helps or self.total is None:
+            forget = list(self._readings)
+            self._blamed = None
+        else:
+            self._blamed = len(forget) + len(self._trouble)
         self._forget(forget)
         self._trouble = {}
         self._horizon = None
         self._aborted = False
         self._asked = 0
-        self._known = distinct_ids(reading.ids for reading in self._readings) if self.total is None else set()
+        self._asked_again.clear()
+        self._known = set()  # without a total nothing is kept
         self._to_read = self._missing()
         if self._next_stretch(look=True) is None:  # all is covered, and does not agree all the same
             self._forget(list(self._readings))
-            self._known = set()
             self._to_read = self._missing()
 
     def _missing(self) -> deque[_Stretch]:

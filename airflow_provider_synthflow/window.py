@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Window"]
 
+_LATEST_MS = 221_845_392_000_000
+"""9000-01-01: what is added to a window's end still has a date."""
+
 
 @dataclass(frozen=True, order=True)
 class Window:
@@ -30,6 +33,9 @@ class Window:
     to_ms: int
 
     def __post_init__(self) -> None:
+        if self.to_ms >= _LATEST_MS:
+            msg = "The window's to_date lies after the year 9000. A number is counted in milliseconds since 1970."
+            raise SynthflowWindowError(msg)
         if self.from_ms >= self.to_ms:
             msg = (
                 f"The window is empty or reversed: from_date {format_instant(self.from_ms)} is not before "

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from typing_extensions import Self
 
@@ -45,6 +45,18 @@ if not _AIRFLOW_2:
 SQLITE_PATIENT = {"timeout": 60}
 SQLITE_IMPATIENT = {"timeout": 1}
 _IMPATIENT = {_CONNECT_ARGS: f"{__name__}.SQLITE_IMPATIENT"}
+
+_RUN_COMMANDS = """
+import json, sys
+from airflow.__main__ import main
+for command in json.loads(sys.argv[1]):
+    sys.argv = ["airflow", *command]
+    try:
+        main()
+    except SystemExit as end:
+        if end.code:
+            raise
+"""
 
 
 class AirflowDeployment:
@@ -79,7 +91,7 @@ class AirflowDeployment:
             "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{self.url}/execution/",
             "AIRFLOW__CORE__FERNET_KEY": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-            "AIRFLOW__CORE__PARALLELISM": "4",
+            "AIRFLOW__CORE__PARALLELISM": "8",
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{self.database}",
             _CONNECT_ARGS: f"{__name__}.SQLITE_PATIENT",
@@ -92,6 +104,8 @@ class AirflowDeployment:
             "AIRFLOW__WEBSERVER__WEB_SERVER_HOST": "127.0.0.1",
             "AIRFLOW__WEBSERVER__WEB_SERVER_PORT": str(self.port),
             "AIRFLOW__WEBSERVER__WORKERS": "1",
+            # how long a supervisor may take to notice that its task has ended
+            "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
             **(env or {}),
         }
         self.components: dict[str, subprocess.Popen[bytes]] = {}
@@ -158,16 +172,25 @@ class AirflowDeployment:
                     found.append(process)
         return found
 
-    def cli(self, *args: str, check: bool = True, timeout: float = 120) -> str:
+    def cli(self, *args: str, timeout: float = 120) -> str:
         """
         Run an Airflow command in the environment of the deployment and return what it printed.
 
         :param args: such as ``"dags", "trigger", "my_dag"``
-        :param check: whether an exit code other than zero is an error
         :param timeout: seconds until this is an error
         """
+        return self.commands([args], timeout=timeout)
+
+    def commands(self, commands: Sequence[Sequence[str]], timeout: float = 120) -> str:
+        """
+        Run Airflow commands one after the other in one process, which starts only once, and so much faster.
+
+        :param commands: the arguments of each
+        :param timeout: seconds until this is an error
+        :return: what they printed
+        """
         result = subprocess.run(  # noqa: S603
-            [sys.executable, "-m", "airflow", *args],
+            [sys.executable, "-c", _RUN_COMMANDS, json.dumps([list(command) for command in commands])],
             env=self.env,
             cwd=self.home,
             stdin=subprocess.DEVNULL,
@@ -176,8 +199,8 @@ class AirflowDeployment:
             timeout=timeout,
             check=False,
         )
-        if check and result.returncode != 0:
-            raise AssertionError(f"airflow {' '.join(args)} failed:\n{result.stdout}\n{result.stderr}")
+        if result.returncode != 0:
+            raise AssertionError(f"{commands} failed:\n{result.stdout}\n{result.stderr}")
         return result.stdout
 
     def rest(self, method: str, path: str, body: Any = None) -> Any:

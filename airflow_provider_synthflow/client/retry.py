@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import math
 import random
 import time
 from email.utils import parsedate_to_datetime
@@ -49,9 +48,8 @@ def retry_after_seconds(value: str | None, *, now: float | None = None) -> float
         if moment.tzinfo is None:  # an HTTP date is GMT, also where its old form does not say so
             moment = moment.replace(tzinfo=dt.timezone.utc)
         seconds = moment.timestamp() - (time.time() if now is None else now)
-    if math.isnan(seconds):
-        return None
-    return min(max(seconds, 0.0), LONGEST_WAIT)
+        return min(max(seconds, 0.0), LONGEST_WAIT)  # a date that is past by now asks for no wait
+    return min(seconds, LONGEST_WAIT) if seconds >= 0 else None  # also None for NaN
 
 
 def is_retriable(error: BaseException) -> bool:

@@ -38,6 +38,8 @@ __all__ = ["Answer", "Sender"]
 
 log = logging.getLogger(__name__)
 
+_CLOSED = "The connection to the API was closed before the request was done."
+
 _PHONE_NUMBER = re.compile(r"(?<=lead_phone_number=)[^&\s]+")
 
 
@@ -103,7 +105,7 @@ class Sender:
         self.retries = 0
         self._count_lock = threading.Lock()
         self._closed = threading.Event()
-        self._sleep = sleep or self._wait
+        self._sleep = sleep or self._sleep_until_closed
         self._local = threading.local()
         self._sessions: list[requests.Session] = []
 
@@ -116,7 +118,7 @@ class Sender:
         self.close()
 
     def close(self) -> None:
-        """Close all sessions and end all waiting; requests that wait for their next try fail."""
+        """Close all sessions for good and end all waiting; what is still to be sent fails."""
         self._closed.set()
         with self._count_lock:
             sessions, self._sessions = self._sessions, []
@@ -125,18 +127,33 @@ class Sender:
         self._local = threading.local()
 
     def session(self) -> requests.Session:
-        """Return this thread's session: authenticated, with kept-alive connections."""
+        """
+        Return this thread's session: authenticated, with kept-alive connections.
+
+        :raises SynthflowTransientError: where the sender is closed
+        """
+        if self._closed.is_set():
+            raise SynthflowTransientError(_CLOSED)
         session: requests.Session | None = getattr(self._local, "session", None)
         if session is None:
             session = requests.Session()
             session.auth = _Bearer(self.settings.api_key)
+            session.trust_env = not self.settings.is_local  # a proxy would take the key elsewhere, in plain text
             session.headers["User-Agent"] = f"airflow-provider-synthflow/{__version__}"
             session.headers["Accept"] = "application/json"
             self._local.session = session
             with self._count_lock:
                 self._sessions.append(session)
-            self._closed.clear()
         return session
+
+    def wait(self, seconds: float) -> None:
+        """
+        Wait as between two tries.
+
+        :param seconds: how long
+        :raises SynthflowTransientError: where the sender is closed meanwhile
+        """
+        self._sleep(seconds)
 
     def page(self, query: CallsQuery, limit: int, offset: int) -> Page:
         """
@@ -169,7 +186,11 @@ class Sender:
 
         :param call_id: the API's opaque id
         :param suffix: what follows, such as ``/recording``
+        :raises ValueError: where the id is none
         """
+        if not isinstance(call_id, str) or not call_id:
+            msg = "call_id is missing: give the id of a call, as the API writes it."
+            raise ValueError(msg)
         return f"/calls/{quote(call_id, safe='')}{suffix}"
 
     def ask(self, path: str, parameters: Mapping[str, str], read: Callable[[bytes], Any]) -> Any:
@@ -289,10 +310,9 @@ class Sender:
             wait,
         )
 
-    def _wait(self, seconds: float) -> None:
+    def _sleep_until_closed(self, seconds: float) -> None:
         if self._closed.wait(seconds):
-            msg = "The connection to the API was closed while a request waited for its next try."
-            raise SynthflowTransientError(msg)
+            raise SynthflowTransientError(_CLOSED)
 
     def _error_of_failure(self, error: Exception) -> SynthflowError:
         """Make a typed error of a failure below HTTP; its own text may hold the URL and is left out."""

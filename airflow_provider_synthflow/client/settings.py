@@ -98,6 +98,12 @@ class Settings:
         )
 
     @property
+    def is_local(self) -> bool:
+        """Tell whether the API is asked over plain http on this machine, as a test server is."""
+        parts = urlsplit(self.base_url)
+        return parts.scheme == "http" and _is_loopback(parts.hostname or "")
+
+    @property
     def host(self) -> str:
         """Return the API's host, with its port where it is not the scheme's own."""
         return urlsplit(self.base_url).netloc

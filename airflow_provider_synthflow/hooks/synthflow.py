@@ -147,7 +147,7 @@ class SynthflowHook(BaseHook):
         :param limit: the page size, 1 to 100
         :param offset: the index of the first call
         :param concurrency: pages in flight
-        :raises ValueError: for a naive time or a filter of the wrong type
+        :raises ValueError: for a naive time, or a filter, a limit or an offset that is none
         :raises SynthflowError: typed, see :mod:`airflow_provider_synthflow.exceptions`
         """
         query = _query(
@@ -159,6 +159,10 @@ class SynthflowHook(BaseHook):
             duration_max=duration_max,
             lead_phone_number=lead_phone_number,
         )
+        for name, value, least in (("limit", limit, 1), ("offset", offset, 0), ("concurrency", concurrency, 1)):
+            if not isinstance(value, int) or isinstance(value, bool) or value < least:
+                msg = f"{name} must be a whole number from {least}."
+                raise ValueError(msg)
         return self._all_calls(query, limit=limit, offset=offset, concurrency=concurrency)
 
     def list_calls_page(
@@ -363,12 +367,13 @@ def _read_connection(conn_id: str) -> Settings:
             f"password: airflow connections add {conn_id} --conn-type synthflow --conn-password <key>"
         )
         raise SynthflowConfigError(msg) from None
-    extra = connection.extra_dejson
+    extra: Any = connection.extra_dejson
+    if not isinstance(extra, dict):
+        msg = f'Connection \'{conn_id}\': its extra is no JSON object. Write it as in {{"region": "eu"}}.'
+        raise SynthflowConfigError(msg)
     for secret in (connection.password, extra.get("hash_key")):
-        if isinstance(secret, str) and secret.strip():
-            mask_secret(secret)
-            mask_secret(secret.strip())
-    return Settings.from_connection(
+        _mask(secret)  # before anything can be said of it
+    settings = Settings.from_connection(
         password=connection.password,
         host=connection.host,
         schema=connection.schema,
@@ -376,3 +381,12 @@ def _read_connection(conn_id: str) -> Settings:
         extra=extra,
         conn_id=conn_id,
     )
+    for secret in (settings.api_key, settings.hash_key):
+        _mask(secret)  # as they are used, which may differ from what was pasted
+    return settings
+
+
+def _mask(secret: Any) -> None:
+    if secret is not None and str(secret).strip():
+        mask_secret(str(secret))
+        mask_secret(str(secret).strip())

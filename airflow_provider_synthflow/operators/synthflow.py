@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import (
@@ -13,6 +14,7 @@ from airflow.providers.common.compat.sdk import (
 )
 
 from airflow_provider_synthflow.exceptions import SynthflowConfigError, SynthflowIncompleteError
+from airflow_provider_synthflow.templates import given
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -96,7 +98,7 @@ class SynthflowListCallsOperator(BaseOperator):
         model_id: str | Sequence[str],
         from_date: InstantLike | None = None,
         to_date: InstantLike | None = None,
-        output_path: str | None = None,
+        output_path: str | os.PathLike[str] | None = None,
         output_conn_id: str | None = None,
         output_format: str = "jsonl.gz",
         call_status: str | None = None,
@@ -143,6 +145,7 @@ class SynthflowListCallsOperator(BaseOperator):
         )
         self.synthflow_conn_id = synthflow_conn_id
         self._hook: SynthflowHook | None = None
+        self._xcom_bytes = 0  # of the results so far, which go into one XCom
 
     def execute(self, context: Context) -> dict[str, Any] | list[dict[str, Any]]:
         """
@@ -154,6 +157,7 @@ class SynthflowListCallsOperator(BaseOperator):
         from airflow_provider_synthflow.run_window import windows_of_run  # noqa: PLC0415 - only on a worker
 
         self._check_choices()
+        self._xcom_bytes = 0
         agents = self._agents()
         many = not isinstance(self.model_id, str)
         results: list[dict[str, Any]] = []
@@ -210,7 +214,7 @@ class SynthflowListCallsOperator(BaseOperator):
     def _extract(self, hook: SynthflowHook, agent: str, window: Window) -> dict[str, Any]:
         """Extract one window of one agent, and publish it."""
         from airflow_provider_synthflow.extraction import extract_window  # noqa: PLC0415 - only on a worker
-        from airflow_provider_synthflow.result import result_of, with_calls  # noqa: PLC0415 - likewise
+        from airflow_provider_synthflow.result import result_of, size_of, with_calls  # noqa: PLC0415 - likewise
         from airflow_provider_synthflow.spill import Spill  # noqa: PLC0415 - likewise
 
         plan = self._plan(agent, window)
@@ -231,7 +235,8 @@ class SynthflowListCallsOperator(BaseOperator):
                 if self.on_empty == "skip":
                     return result
             if publication is None:
-                result = with_calls(result, spill.records(), spill.size(), self.max_xcom_bytes)
+                result = with_calls(result, spill.records(), spill.size(), self.max_xcom_bytes, used=self._xcom_bytes)
+                self._xcom_bytes += size_of(result)
             else:
                 result = publication.publish(spill.records(), result)
         self.log.info(
@@ -256,10 +261,10 @@ class SynthflowListCallsOperator(BaseOperator):
         try:
             query = CallsQuery.of(
                 agent,
-                call_status=self.call_status,
-                duration_min=self.duration_min,
-                duration_max=self.duration_max,
-                lead_phone_number=self.lead_phone_number,
+                call_status=given(self.call_status),
+                duration_min=given(self.duration_min),
+                duration_max=given(self.duration_max),
+                lead_phone_number=given(self.lead_phone_number),
             )
         except ValueError as error:
             raise SynthflowConfigError(str(error)) from None
@@ -275,15 +280,18 @@ class SynthflowListCallsOperator(BaseOperator):
     def _privacy(self, hook: SynthflowHook) -> Privacy:
         from airflow_provider_synthflow.privacy import Privacy  # noqa: PLC0415 - only on a worker
 
-        return Privacy(self.drop_fields, self.hash_fields, key=hook.settings.hash_key)
+        return Privacy(given(self.drop_fields) or (), given(self.hash_fields) or (), key=hook.settings.hash_key)
 
     def _publication(self, plan: WindowPlan) -> Publication | None:
-        if not self.output_path:
-            return None
-        from airflow_provider_synthflow.output.publication import Publication  # noqa: PLC0415 - only on a worker
+        from airflow_provider_synthflow.output.formats import check_format  # noqa: PLC0415 - only on a worker
+        from airflow_provider_synthflow.output.publication import Publication  # noqa: PLC0415 - likewise
         from airflow_provider_synthflow.output.store import open_store  # noqa: PLC0415 - likewise
 
-        store = open_store(self.output_path, self.output_conn_id)
+        check_format(self.output_format)
+        output_path = given(self.output_path)
+        if output_path is None:
+            return None
+        store = open_store(os.fspath(output_path), given(self.output_conn_id))
         return Publication(store, plan.query.model_id, plan.window, self.output_format, plan.query.filters())
 
     def _handle_unsettled(self, plan: WindowPlan, unsettled: int, count: int) -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseSensorOperator, PokeReturnValue, conf
@@ -14,6 +15,7 @@ from airflow_provider_synthflow.exceptions import (
     SynthflowTransientError,
     SynthflowWindowError,
 )
+from airflow_provider_synthflow.templates import given
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -96,15 +98,18 @@ class SynthflowNewCallsSensor(BaseSensorOperator):
 
         :param context: the task's context; with an explicit ``from_date`` nothing of it is needed
         """
-        from airflow_provider_synthflow.hooks.synthflow import SynthflowHook  # noqa: PLC0415 - only on a worker
+        from airflow_provider_synthflow.client.sender import Sender  # noqa: PLC0415 - only on a worker
+        from airflow_provider_synthflow.hooks.synthflow import SynthflowHook  # noqa: PLC0415 - likewise
         from airflow_provider_synthflow.polling import poll  # noqa: PLC0415 - likewise
 
         state = self._poll(context)
         if state.to_ms <= state.from_ms:
             return False  # the time to count from lies ahead
-        with SynthflowHook(self.synthflow_conn_id) as hook:
+        # One try: the next poke is the next one, and the sensor's timeout counts.
+        settings = replace(SynthflowHook(self.synthflow_conn_id).settings, max_attempts=1)
+        with Sender(settings) as sender:
             try:
-                poll(hook.sender, state)
+                poll(sender, state)
             except (SynthflowTransientError, SynthflowProtocolError) as error:
                 self.log.warning("This poke brought no answer, the next one may: %s", error)
                 return False
@@ -124,10 +129,10 @@ class SynthflowNewCallsSensor(BaseSensorOperator):
         try:
             query = CallsQuery.of(
                 self.model_id,
-                call_status=self.call_status,
-                duration_min=self.duration_min,
-                duration_max=self.duration_max,
-                lead_phone_number=self.lead_phone_number,
+                call_status=given(self.call_status),
+                duration_min=given(self.duration_min),
+                duration_max=given(self.duration_max),
+                lead_phone_number=given(self.lead_phone_number),
             )
         except ValueError as error:
             raise SynthflowConfigError(str(error)) from None
@@ -150,7 +155,8 @@ class SynthflowNewCallsSensor(BaseSensorOperator):
 
 def _instant(value: InstantLike | None, name: str) -> int | None:
     """Read a bound; an empty text, as a template may render, is none."""
-    if value is None or (isinstance(value, str) and value.strip() in {"", "None"}):
+    value = given(value)
+    if value is None:
         return None
     from airflow_provider_synthflow.instants import to_milliseconds  # noqa: PLC0415 - only on a worker
 

@@ -173,7 +173,8 @@ def _any_behaviour(pick: Picker) -> Behaviour:
 def _fault(pick: Picker, declares: bool) -> Fault:  # noqa: FBT001 - called in one place
     kinds = ["status", "html", "not_json", "truncated_json", "no_calls", "bad_status_word", "reset", "truncated_body"]
     # A server that declares no total, and hides the same rows in two walks on end, is believed.
-    kind = pick.one_of([*kinds, "wrong_page", "duplicate_rows", *(["empty_page", "short_page"] if declares else [])])
+    lies = ["wrong_page", "empty_page", "short_page"] if declares else []
+    kind = pick.one_of([*kinds, "duplicate_rows", *lies])
     return Fault(
         kind=kind,
         status=pick.one_of([429, 500, 502, 503]) if kind == "status" else None,

@@ -12,17 +12,13 @@ import datetime as dt
 import itertools
 import json
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import airflow
 import pytest
 
 from tests.airflow_deployment import COMPONENTS, AirflowDeployment
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 VERSION = tuple(int(part) for part in airflow.__version__.split(".")[:2])
 DAGS = Path(__file__).parent / "run_window_dags"
@@ -52,7 +48,6 @@ if VERSION < (3, 0):  # its texts and timedeltas have data intervals that start 
         "cron_text": ["24T23:00", "25T00:00", "25T01:00", "25T02:00", "25T03:00", "25T04:00"],
         "delta": ["01T00:00", "01T06:00", "01T12:00", "01T18:00"],
     }
-    TILES["cron_trigger_interval"] = ["-1T00:00", *TILES["cron_trigger_interval"]]
     del TILES["several_crons"]
 if VERSION < (3, 2):
     TILES = {dag_id: tiles for dag_id, tiles in TILES.items() if not dag_id.startswith("partition")}
@@ -140,8 +135,7 @@ def runs(tmp_path_factory):
         # The runs by hand and the backfills come first: SQLite has no room for them beside a busy scheduler.
         deployment.start(*(COMPONENTS[:2]))
         deployment.wait_for(lambda: {"explicit", "by_hand"} <= deployment.dag_ids(), "the DAGs are known")
-        with ThreadPoolExecutor() as pool:
-            list(pool.map(lambda command: deployment.cli(*command), commands()))
+        deployment.commands(commands())
         for call in calls():
             deployment.rest("POST", *call)
         deployment.start(*(COMPONENTS[2:]))

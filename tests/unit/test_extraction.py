@@ -127,7 +127,7 @@ class TestAsking:
         assert ids(extract(calls, behaviour=Behaviour(filter_to_on="end"))[1]) == ["short", "long"]
 
     def test_counts_all_requests_and_the_pages_of_the_complete_walk(self, extract):
-        found, records = extract(many_calls(250), faults=[Fault(kind="empty_page", at=(2,))])
+        found, records = extract(many_calls(250), faults=[Fault(kind="empty_page", at=(2, 3, 4))])
 
         assert len(records) == found.count == found.total_records == 250
         assert found.requests == len(extract.server.api.requests) > found.pages
@@ -196,6 +196,14 @@ class TestIgnoredWindow:
 
         assert ids(records) == ["a"]
 
+    def test_is_not_told_by_a_call_that_never_ended(self, extract):
+        """A server that bounds the end of calls, and shows those that run, shows one that is stuck for ever."""
+        calls = [make_call("stuck", -40 * DAY, lasts=None), make_call("a")]
+
+        _, records = extract(calls, behaviour=Behaviour(filter_from_on="end", filter_to_on="end", running_matches=True))
+
+        assert ids(records) == ["a"]
+
 
 class TestRepeatedReading:
     def moved(self, extract: Any, *, before: Any = None, **update: Any) -> tuple[Extraction, list[dict[str, Any]]]:
@@ -254,6 +262,24 @@ class TestRepeatedReading:
 
         assert "call-0105" not in ids(records)
         assert found.count == found.total_records == 109
+
+    @pytest.mark.parametrize(
+        "gone",
+        [
+            {"lasts": None},
+            {"lasts": None, "call_status": "queue", "start_time": None},
+            {"start_time": None},
+        ],
+        ids=["running", "not started", "without a start"],
+    )
+    def test_counts_no_call_that_has_vanished(self, extract, gone):
+        changes = [Change(at=(1,), after=True, remove=("gone",))]
+
+        found, _ = extract(
+            [make_call("gone", DAY - 1, **gone), *many_calls(110)], changes=changes, plan={"concurrency": 1}
+        )
+
+        assert (found.count, found.unsettled, found.not_started, found.unplaced) == (110, 0, 0, 0)
 
 
 class TestRefusal:

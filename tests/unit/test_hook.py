@@ -151,7 +151,7 @@ class TestListCalls:
 
     def test_ends_in_an_error_where_it_cannot_be_complete(self, serve, monkeypatch):
         _, hook = serve(many_calls(5), behaviour=Behaviour(total="off_by"))
-        monkeypatch.setattr("airflow_provider_synthflow.reading.time.sleep", lambda _: None)
+        monkeypatch.setattr("airflow_provider_synthflow.client.sender.Sender.wait", lambda *_: None)
         seen = []
 
         with pytest.raises(SynthflowIncompleteError):
@@ -288,7 +288,7 @@ class TestCountCalls:
     @pytest.mark.parametrize("behaviour", [Behaviour(pagination="absent"), Behaviour(total="absent")])
     def test_counts_the_calls_where_the_api_does_not(self, serve, behaviour, monkeypatch):
         _, hook = serve(many_calls(230), behaviour=behaviour)
-        monkeypatch.setattr("airflow_provider_synthflow.reading.time.sleep", lambda _: None)
+        monkeypatch.setattr("airflow_provider_synthflow.client.sender.Sender.wait", lambda *_: None)
 
         assert hook.count_calls(AGENT) == 230
 
@@ -297,7 +297,7 @@ class TestCountCalls:
         _, hook = serve(
             [*many_calls(3), make_call("busy", 9, call_status="busy"), make_call("x", DAY)], behaviour=behaviour
         )
-        monkeypatch.setattr("airflow_provider_synthflow.reading.time.sleep", lambda _: None)
+        monkeypatch.setattr("airflow_provider_synthflow.client.sender.Sender.wait", lambda *_: None)
 
         assert hook.count_calls(AGENT, from_date=FROM, to_date=TO, call_status="busy") == 1
         assert hook.count_calls("nobody") == 0
@@ -312,7 +312,7 @@ class TestGetCall:
         assert (call["call_id"], call["transcript"], call["status"]) == ("a", "words", "completed")
         assert "call_status" not in call
 
-    @pytest.mark.parametrize("call_id", ["nobody", "../assistants/", "a/recording", "a?x=1", "Ägent", ""])
+    @pytest.mark.parametrize("call_id", ["nobody", "../assistants/", "a/recording", "a?x=1", "Ägent"])
     def test_of_an_unknown_id_is_a_404_and_never_another_address(self, serve, call_id):
         handle, hook = serve([make_call("a")])
 
@@ -321,6 +321,15 @@ class TestGetCall:
 
         assert caught.value.status == 404
         assert handle.api.requests[0].path.startswith("/v2/calls/")
+
+    @pytest.mark.parametrize("call_id", ["", None, 5])
+    def test_of_no_id_is_an_error_before_anything_is_asked(self, serve, call_id):
+        handle, hook = serve([make_call("a")])
+
+        with pytest.raises(ValueError, match="call_id is missing"):
+            hook.get_call(call_id)
+
+        assert handle.api.requests == []
 
 
 class TestListAssistants:

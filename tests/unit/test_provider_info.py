@@ -131,7 +131,7 @@ class TestConnectionForm:
     def test_shows_of_airflow_s_fields_those_that_are_read(self, connection_type):
         behaviour = connection_type["ui-field-behaviour"]
 
-        assert set(behaviour["hidden-fields"]) == {"login", "schema", "extra"}
+        assert set(behaviour["hidden-fields"]) == {"login", "extra"}
         assert behaviour["relabeling"].keys() == {"password", "host", "port"}
         assert not set(behaviour["hidden-fields"]) & (behaviour["relabeling"].keys() | behaviour["placeholders"].keys())
 

@@ -20,7 +20,7 @@ from airflow_provider_synthflow.walk import Walk
 from tests.loopback import LoopbackSender
 from tests.synthflow_server import Behaviour, Change, SynthflowApi
 from tests.unit.making import AGENT, many_calls
-from tests.unit.walking import Listing, ids_of
+from tests.unit.walking import Listing, ids_of, page_of
 
 PATIENCE = 10.0
 
@@ -132,18 +132,44 @@ def test_an_error_ends_it_and_no_further_request_is_sent(concurrency):
     assert len(fetch.offsets) == sent
 
 
+def test_an_error_cancels_what_waits_for_a_thread():
+    error = SynthflowTransientError("The API failed.", status=503)
+    fetch = Fetch(Listing.of(1000), seconds=0.01, fail_at=(3,), error=error)
+    walk = Walk(limit=10, look_ahead=40)
+
+    with no_threads_left(), pytest.raises(SynthflowTransientError):
+        list(read_pages(walk, fetch, concurrency=2, sleep=time.sleep))
+
+    assert len(fetch.offsets) <= 6
+
+
+@pytest.mark.parametrize("concurrency", [1, 4])
+def test_a_page_that_is_not_to_be_used_is_not_given_out(concurrency):
+    listing = Listing.of(100)
+    fetch = Fetch(listing)
+    answers = iter([page_of(["strange"], 100, offset=3)])
+    walk = Walk(limit=10, look_ahead=concurrency)
+
+    def once_strange(limit, offset):
+        return (next(answers, None) if offset else None) or fetch(limit, offset)
+
+    pages = list(read_pages(walk, once_strange, concurrency=concurrency, sleep=lambda _: None))
+
+    assert {call_id for page in pages for call_id in ids_of(page)} == set(listing.ids)
+    assert next(answers, None) is None
+
+
 @pytest.mark.parametrize("concurrency", [1, 4])
 def test_a_refused_page_is_left_to_the_walk(concurrency):
     error = SynthflowRequestError("Offset is out of range.", status=400)
     listing = Listing.of(100)
     fetch = Fetch(listing, fail_at=(3,), error=error)
-    pauses = []
-    walk, pages = read(fetch, concurrency=concurrency, pauses=pauses)
+    walk, pages = read(fetch, concurrency=concurrency)
 
     list(pages)
 
     assert walk.ids == set(listing.ids)
-    assert pauses == [0.5]
+    assert len(fetch.offsets) > len(set(fetch.offsets))
 
 
 @pytest.mark.parametrize("concurrency", [1, 4])

@@ -498,7 +498,7 @@ class TestPartitions:
         assert result.rule == "partition"
         assert only(result) == ("2026-03-28T23:00:00Z", "2026-03-29T22:00:00Z")
 
-    @pytest.mark.parametrize("key", ["blue", "2026-03-29"])
+    @pytest.mark.parametrize("key", ["blue", "2026-03-29", "0001-01-01T00"])
     def test_a_key_that_names_no_period_is_an_error(self, key):
         timetable = self.partition(core_trigger, key_format="%Y-%m-%dT%H")
 

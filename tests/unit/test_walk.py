@@ -147,6 +147,34 @@ class TestPagesThatAreShorterThanAsked:
 
         assert walk.ids == set(listing.ids)
 
+    def test_of_one_row_at_the_head_are_gone_on_behind(self):
+        """A first call too long to share a page stands alone each time."""
+        listing = Listing.of(12, cap=5)
+        walk = Walk()
+
+        went = drive(
+            walk, listing, spoil=lambda _, ask, page: page_of(ids_of(page)[:1], 12) if ask.offset == 0 else page
+        )
+
+        assert walk.ids == set(listing.ids)
+        assert went.offsets[-4:] == [0, 1, 4, 8]
+        assert walk.walks == 2
+
+    def test_that_are_followed_by_longer_ones_may_leave_nothing_to_repair(self):
+        listing = Listing.of(9)
+        walk = Walk(look_ahead=4)
+
+        def spoil(number, ask, page):
+            ids = ids_of(page)
+            if ask.offset == 0:
+                return page_of(ids[:3], 9)
+            return page_of([*ids, ids[0]], 9) if ask.offset == 4 and walk.walks == 1 else page
+
+        drive(walk, listing, spoil=spoil)
+
+        assert walk.ids == set(listing.ids)
+        assert walk.walks == 2
+
     def test_tell_how_long_further_ones_will_be(self):
         went = drive(Walk(look_ahead=1), Listing.of(100, cap=10))
 
@@ -245,13 +273,36 @@ class TestListThatChanges:
         assert went.offsets[11:] == list(range(0, 991, 99))
         assert walk.ids == set(listing.ids)
 
-    def test_is_read_anew_at_the_last_chance(self):
+    def test_is_read_anew_after_a_repair_that_did_not_help(self):
         listing = Listing.of(1000)
-        walk = Walk(max_walks=2)
+        walk = Walk()
 
-        went = drive(walk, listing, before=lambda number: listing.ids.insert(0, "new") if number == 2 else None)
+        def change(number):
+            if number == 2:
+                listing.ids.insert(0, "new")
+            elif number == 13:  # between the two pages of the repair
+                listing.ids[:2] = ["newer", "new"]
+                listing.ids[98], listing.ids[99] = listing.ids[99], listing.ids[98]
 
-        assert went.offsets[11:] == list(range(0, 991, 99))
+        went = drive(walk, listing, before=change)
+
+        assert walk.walks == 3
+        assert went.offsets[11:] == [0, 99, *range(0, 991, 99)]
+        assert walk.ids == set(listing.ids)
+
+    def test_is_repaired_again_after_a_repair_that_helped(self):
+        listing = Listing.of(1000)
+        walk = Walk()
+        bad = {1: (198, 693), 2: (693,)}
+
+        went = drive(
+            walk,
+            listing,
+            spoil=lambda number, ask, page: twice(number, ask, page) if ask.offset in bad.get(walk.walks, ()) else page,
+        )
+
+        assert walk.ids == set(listing.ids)
+        assert went.offsets[13:] == [198, 693, 693, 693]
 
     def test_whose_total_stays_is_found_out_by_the_seam(self):
         listing = Listing.of(300)
@@ -266,6 +317,18 @@ class TestListThatChanges:
 
         assert walk.walks == 2
         assert walk.ids == set(listing.ids)
+
+    def test_whose_total_and_whose_count_of_rows_stay_is_found_out_by_the_seam_alone(self):
+        """Two rows go and one comes at the head: d is passed over, f comes twice, and seven different ones came."""
+        listing = Listing(list("abcdefg"), cap=3)
+        walk = Walk()
+        ways = {2: "cdefghi", 3: "ncdefgh"}
+
+        went = drive(walk, listing, before=lambda number: setattr(listing, "ids", list(ways.get(number, listing.ids))))
+
+        assert went.used[:9] == list("abcefgfgh")
+        assert walk.walks == 2
+        assert walk.ids == set("ncdefgh")
 
     def test_that_changes_all_the_time_is_given_up_with_the_numbers(self):
         listing = Listing.of(300)
@@ -361,7 +424,7 @@ NAMES = [each[0].__name__ for each in TROUBLES]
 @pytest.mark.parametrize("look_ahead", [1, 4])
 class TestTrouble:
     @pytest.mark.parametrize("spoil", [each[0] for each in TROUBLES], ids=NAMES)
-    def test_once_costs_a_second_round_and_nothing_else(self, spoil, look_ahead):
+    def test_once_costs_another_request_for_the_page(self, spoil, look_ahead):
         listing = Listing.of(350)
         walk = Walk(look_ahead=look_ahead)
 
@@ -371,8 +434,29 @@ class TestTrouble:
         went = drive(walk, listing, spoil=once)
 
         assert walk.ids == set(listing.ids)
-        assert walk.walks == 2
-        assert len(went.asks) <= 2 * 4 + look_ahead
+        if spoil is other_rows:  # nobody knows which of the two pages is the right one
+            assert walk.walks == 2
+        else:
+            assert walk.walks == 1
+            assert len(went.asks) == 4 + 1
+
+    @pytest.mark.parametrize("spoil", [each[0] for each in TROUBLES], ids=NAMES)
+    def test_twice_at_the_same_page_costs_a_second_round_and_nothing_else(self, spoil, look_ahead):
+        listing = Listing.of(350)
+        walk = Walk(look_ahead=look_ahead)
+        times = []
+
+        def two_times(number, ask, page):
+            if ask.offset == 99 and len(times) < 2:
+                times.append(number)
+                return spoil(number, ask, page)
+            return page
+
+        went = drive(walk, listing, spoil=two_times)
+
+        assert walk.ids == set(listing.ids)
+        assert walk.walks == (3 if spoil is other_rows else 2)
+        assert len(went.asks) <= 3 * 4 + look_ahead
 
     @pytest.mark.parametrize(("spoil", "error", "why"), TROUBLES, ids=NAMES)
     def test_that_lasts_is_an_error_that_names_it(self, spoil, error, why, look_ahead):
@@ -429,17 +513,16 @@ class TestTroubleThatComesAndGoes:
 
 class TestRowsOfAnotherPage:
     def test_are_no_trouble_where_the_list_has_changed_in_between(self):
-        """As many rows as a page holds may have come at the head."""
-        listing = Listing.of(5, cap=3)
-        walk = Walk()
+        """As many rows as a page goes forward may have come at the head."""
+        walk = Walk(limit=3)
+        walk.receive(*walk.asks(), page_of(["a", "b", "c"], total=5))
+        (second,) = walk.asks()
 
-        def burst(number):
-            if number == 2:
-                listing.ids[:0] = ["n1", "n2"]
+        assert walk.receive(second, page_of(["a", "b", "c"], total=7))
+        drive(walk, Listing(["n1", "n2", "a", "b", "c", "d", "e"]))
 
-        drive(walk, listing, before=burst)
-
-        assert walk.ids == set(listing.ids)
+        assert walk.ids == {"n1", "n2", "a", "b", "c", "d", "e"}
+        assert walk.walks == 2
 
     def test_behind_the_end_count_for_nothing(self):
         """A list became shorter while a page was asked for; some servers show their last page there."""
@@ -448,7 +531,7 @@ class TestRowsOfAnotherPage:
         second, third = walk.asks()
 
         assert walk.receive(second, page_of(["c", "d"], total=4))
-        assert not walk.receive(third, page_of(["c", "d"], total=4))
+        assert not walk.receive(third, page_of(["b", "c", "d"], total=4))
         drive(walk, Listing(["a", "b", "c", "d"]))
 
         assert walk.ids == {"a", "b", "c", "d"}
@@ -552,6 +635,26 @@ class TestWithoutATotal:
         assert walk.walks == 4
         assert "a" in walk.ids
 
+    def test_a_round_with_trouble_stands_between_two_that_agree(self):
+        walk = Walk()
+
+        drive(
+            walk,
+            Listing.of(50, declares=False),
+            spoil=lambda number, ask, page: twice(number, ask, page) if walk.walks == 2 else page,
+        )
+
+        assert walk.walks == 4
+
+    def test_nothing_is_kept_of_a_round_with_trouble(self):
+        went = drive(
+            Walk(),
+            Listing.of(150, declares=False),
+            spoil=lambda number, ask, page: twice(number, ask, page) if number in {2, 3} else page,
+        )
+
+        assert went.offsets == [0, 99, 99, *[0, 99, 149, 150] * 2]
+
     def test_a_server_that_always_sends_the_first_page_is_refused_soon(self):
         went = Drive()
 
@@ -601,6 +704,15 @@ class TestNumberOfRequests:
             drive(Walk(), Listing.of(10), spoil=lambda n, _, page: page_of(ids_of(page), 100 + n), log=went)
 
         assert len(went.asks) <= 5 * 12
+
+    def test_stays_bounded_where_rows_come_though_none_are_declared(self):
+        went = Drive()
+
+        with pytest.raises(SynthflowIncompleteError) as caught:
+            drive(Walk(), Listing.of(3), spoil=lambda _, __, page: replace(page, total=0), log=went)
+
+        assert (caught.value.expected, caught.value.received, caught.value.walks) == (0, 3, 5)
+        assert went.offsets == [0] * 5
 
     def test_does_not_follow_pages_that_creep(self):
         """Two rows a page of 1,000 that come with a page of 100 once: a round asks for no more than twice its due."""

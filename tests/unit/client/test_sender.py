@@ -476,7 +476,7 @@ def test_closing_ends_a_request_that_waits_for_its_next_try(synthflow):
     assert len(handle.api.requests) == 1
 
 
-def test_leaving_the_context_closes_the_sessions_and_the_sender_can_be_used_again(ask):
+def test_leaving_the_context_closes_the_sessions_for_good(ask):
     _, sender = ask()
     closed = []
     with sender as same:
@@ -484,8 +484,9 @@ def test_leaving_the_context_closes_the_sessions_and_the_sender_can_be_used_agai
         session.close = lambda: closed.append(session)
     assert same is sender
     assert closed == [session]
-    assert sender.session() is not session
-    assert len(sender.page(QUERY, 100, 0).rows) == 30
+    for use in (sender.session, lambda: sender.page(QUERY, 100, 0)):
+        with pytest.raises(SynthflowTransientError, match="was closed"):
+            use()
 
 
 # --- asking
