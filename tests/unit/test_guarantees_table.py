@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,9 @@ import pytest
 from tests.completeness.cases import CASES
 from tests.completeness.comparison import compare, table_of
 
-DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "guarantees.md"
+HERE = Path(__file__).resolve().parent
+DOCUMENT = HERE.parents[1] / "docs" / "guarantees.md"
+GUARDS = HERE.parent / "completeness" / "README.md"
 CALLS, DAYS = 1_200, 4
 
 
@@ -57,3 +60,13 @@ def test_equal_seeds_give_equal_numbers():
     one, other = (table_of(list(compare(CASES[6:8], count=CALLS, days=DAYS, seed=3))) for _ in range(2))
 
     assert one == other
+
+
+def test_every_test_that_is_said_to_hold_a_guard_is_there():
+    named = re.findall(r"\| `(test_\w+\.py)::(?:(Test\w+)::)?(test_\w+)` \|", GUARDS.read_text(encoding="utf-8"))
+
+    assert len(named) > 80
+    for file, group, name in named:
+        text = (HERE / file).read_text(encoding="utf-8")
+        assert f"def {name}(" in text, f"{file} has no {name}"
+        assert not group or f"class {group}" in text

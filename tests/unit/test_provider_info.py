@@ -132,7 +132,7 @@ class TestConnectionForm:
         behaviour = connection_type["ui-field-behaviour"]
 
         assert set(behaviour["hidden-fields"]) == {"login", "extra"}
-        assert behaviour["relabeling"].keys() == {"password", "host", "port"}
+        assert behaviour["relabeling"].keys() == {"password", "host", "schema", "port"}
         assert not set(behaviour["hidden-fields"]) & (behaviour["relabeling"].keys() | behaviour["placeholders"].keys())
 
     def test_is_the_same_where_airflow_asks_the_hook(self, connection_type):
