@@ -10,10 +10,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from airflow_provider_synthflow.client.answer import Page
 from airflow_provider_synthflow.client.query import CallsQuery
+from airflow_provider_synthflow.client.rows import CallRow
 from airflow_provider_synthflow.exceptions import SynthflowError, SynthflowIncompleteError, SynthflowProtocolError
 from airflow_provider_synthflow.extraction import WindowPlan, extract_window
+from airflow_provider_synthflow.reading import read_pages
 from airflow_provider_synthflow.spill import Spill
+from airflow_provider_synthflow.walk import Walk
 from airflow_provider_synthflow.window import Window
 from tests.completeness.chance import ChancePicker
 from tests.completeness.regressions import load_regressions
@@ -210,3 +214,45 @@ def test_no_error_of_a_refusal_holds_data_of_a_call():
     for error in outcome.refused:
         assert isinstance(error, SynthflowError)
         assert "human:" not in str(error)
+
+
+@pytest.mark.parametrize("concurrency", [1, 4])
+@pytest.mark.parametrize(
+    ("ids", "echoed"),
+    [(["a", "b", "c"], 7), (["a", "b", "a", "b"], 0), ([str(number) for number in range(101)], 0), ([], 7)],
+    ids=["another offset", "twice", "too many", "another offset and no rows"],
+)
+def test_a_page_that_is_not_what_was_asked_for_is_no_empty_window_though_it_declares_none(ids, echoed, concurrency):
+    page = Page([CallRow(each, b"{}", None, None, None) for each in ids], total=0, limit=100, offset=echoed)
+    walk = Walk(look_ahead=concurrency)
+
+    with pytest.raises((SynthflowProtocolError, SynthflowIncompleteError)):
+        list(read_pages(walk, lambda *_: page, concurrency=concurrency, sleep=lambda _: None))
+
+
+def test_a_page_that_is_wrong_once_and_declares_none_hides_no_call():
+    right = Page([CallRow(each, b"{}", None, None, None) for each in "abc"], total=3, limit=100, offset=0)
+    wrong = Page(right.rows, total=0, limit=100, offset=7)
+    answers = [wrong, right, right]
+    walk = Walk()
+
+    list(read_pages(walk, lambda *_: answers.pop(0), concurrency=1, sleep=lambda _: None))
+
+    assert walk.ids == {"a", "b", "c"}
+
+
+@pytest.mark.parametrize("concurrency", [1, 4])
+@pytest.mark.parametrize("count", [1, 2, 150])
+def test_rows_that_come_where_none_are_declared_are_refused_and_not_waited_for_for_ever(count, concurrency):
+    rows = [CallRow(str(number), b"{}", None, None, None) for number in range(count)]
+    walk = Walk(look_ahead=concurrency)
+
+    with pytest.raises(SynthflowIncompleteError):
+        list(
+            read_pages(
+                walk,
+                lambda limit, offset: Page(rows[offset : offset + limit], 0, limit, offset),
+                concurrency=concurrency,
+                sleep=lambda _: None,
+            )
+        )

@@ -704,3 +704,66 @@ def test_bad_input_is_a_typed_error_that_says_the_cure_and_nothing_is_written(  
     assert "test-key-0123456789" not in str(caught.value)
     assert "wrong-key-987654" not in str(caught.value)
     assert tree_of(tmp_path) == before
+
+
+class TestTemplatesOfNothing:
+    @pytest.mark.parametrize("nothing", [None, "", " ", "None"])
+    def test_are_as_if_the_parameter_were_not_there(self, serve, tmp_path, monkeypatch, nothing):
+        handle = serve(many_calls(2))
+        monkeypatch.chdir(tmp_path)
+
+        result = operator(
+            call_status=nothing, duration_min=nothing, duration_max=nothing, lead_phone_number=nothing,
+            output_path=nothing, output_conn_id=nothing, drop_fields=nothing, hash_fields=nothing,
+        ).execute({})  # fmt: skip
+
+        assert (result["count"], result["query"]) == (2, {})
+        assert handle.api.requests[0].query.keys() == {"model_id", "limit", "offset", "from_date", "to_date"}
+        assert tree_of(tmp_path) == {}
+
+
+class TestWhatReviewFound:
+    def test_a_path_may_be_a_path_object(self, serve, tmp_path):
+        serve(many_calls(1))
+
+        assert Path(operator(output_path=tmp_path).execute({})["path"]).is_file()
+
+    def test_an_unknown_format_is_an_error_without_a_path_too(self, serve):
+        serve(many_calls(1))
+
+        with pytest.raises(SynthflowConfigError, match="csv"):
+            operator(output_format="csv").execute({})
+
+    def test_results_of_several_agents_share_the_limit_of_one_xcom(self, serve):
+        names = ["agent-1", "agent-2", "agent-3"]
+        serve([make_call(f"{name}-{n}", n, agent=name, transcript="x" * 400) for name in names for n in range(3)])
+
+        assert operator(model_id=names[0], max_xcom_bytes=4_000).execute({})["count"] == 3
+        with pytest.raises(SynthflowConfigError, match="max_xcom_bytes"):
+            operator(model_id=names, max_xcom_bytes=4_000).execute({})
+
+    def test_drop_fields_that_are_no_list_are_a_typed_error(self, serve):
+        serve(many_calls(1))
+
+        with pytest.raises(SynthflowConfigError, match="drop_fields"):
+            operator(drop_fields=5).execute({})
+
+    def test_a_window_beyond_the_calendar_is_a_typed_error(self, serve):
+        serve(many_calls(1))
+
+        with pytest.raises(SynthflowWindowError, match="9000"):
+            operator(to_date="9999-12-31T23:59:59Z").execute({})
+
+    def test_a_kill_ends_the_requests_and_nothing_is_published(self, serve, tmp_path):
+        handle = serve(many_calls(1_000), behaviour=Behaviour(latency_s=0.2, max_rows=10))
+        one = operator(output_path=str(tmp_path / "out"), concurrency=2)
+        killer = threading.Timer(0.7, one.on_kill)
+        killer.start()
+
+        with pytest.raises(SynthflowTransientError):
+            one.execute({})
+
+        sent = len(handle.api.requests)
+        time.sleep(0.5)
+        assert len(handle.api.requests) == sent < 20
+        assert tree_of(tmp_path) == {}

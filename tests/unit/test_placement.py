@@ -105,3 +105,10 @@ def test_seconds_with_decimals_lose_no_millisecond_also_as_a_float(milliseconds)
 def test_nothing_that_the_api_may_send_makes_reading_it_fail(value):
     found = read_instant(value)
     assert found is None or (isinstance(found, int) and not isinstance(found, bool))
+
+
+@pytest.mark.parametrize("text", ["2026-11-23T16:49:27-8376", "2026-11-23T16:49:27+99:99", "0000-00-00T00:00:00Z"])
+def test_a_malformed_time_is_no_time_and_the_next_field_decides(text):
+    row = row_of(b'{"call_id":"a","start_time":"%s","telephony_start":"2026-11-23T02:00:00.123"}' % text.encode())
+
+    assert started_at(row) == read_instant("2026-11-23T02:00:00.123")

@@ -125,3 +125,24 @@ class TestSize:
 
         with pytest.raises(SynthflowConfigError, match="1000000 bytes, more than max_xcom_bytes \\(1000\\)"):
             with_calls({"count": 5}, untouchable(), 1_000_000, 1000)
+
+
+@pytest.mark.parametrize(
+    ("record", "value"),
+    [
+        (b'{"n":1e400}', {"n": "1e400"}),
+        (b'{"n":-1e400}', {"n": "-1e400"}),
+        (b'{"n":9223372036854775808}', {"n": "9223372036854775808"}),
+        (b'{"n":-9223372036854775808}', {"n": -(2**63)}),
+        (b'{"n":123456789012345678901234567890}', {"n": "123456789012345678901234567890"}),
+        (b'{"n":1.5,"m":3}', {"n": 1.5, "m": 3}),
+        (b'{"t":"half \\ud83d of a pair"}', {"t": "half \N{REPLACEMENT CHARACTER} of a pair"}),
+        (b'{"t":["\\u0000",{"\\u0000":1}]}', {"t": ["\N{REPLACEMENT CHARACTER}", {"\N{REPLACEMENT CHARACTER}": 1}]}),
+        (b'{"t":"whole \\ud83d\\ude00 pair"}', {"t": "whole 😀 pair"}),
+    ],
+)
+def test_what_airflow_refuses_in_xcom_is_written_so_that_it_does_not(record, value):
+    result = told([record])
+
+    assert result["calls"] == [value]
+    json.dumps(result, allow_nan=False).encode("utf-8")

@@ -273,3 +273,40 @@ class TestTrouble:
             sensor(**arguments).poke({})
 
         assert isinstance(caught.value, AirflowFailException)
+
+
+class TestBurden:
+    @pytest.mark.parametrize("record", [{"start_time": None, "call_status": "queue"}, {}], ids=["queued", "later"])
+    def test_of_a_poke_is_bounded_however_many_calls_do_not_count(self, serve, record):
+        handle = serve([make_call(f"other-{number:04}", DAY + number, **record) for number in range(1_500)])
+
+        assert sensor(to_date=TO).poke({}) is False
+        assert len(handle.api.requests) <= 10
+
+    def test_of_a_poke_is_one_small_request_while_nothing_has_come(self, serve):
+        handle = serve([])
+
+        assert sensor().poke({}) is False
+        assert [each.query["limit"] for each in handle.api.requests] == ["1"]
+
+    def test_of_a_poke_that_fails_is_one_try_whatever_the_connection_says(self, serve):
+        handle = serve(many_calls(3), fields={"extra": {"max_attempts": 6}}, faults=[Fault(kind="status", status=503)])
+
+        assert sensor().poke({}) is False
+        assert len(handle.api.requests) == 1
+
+    def test_of_a_poke_that_succeeds_is_two_requests_for_a_long_list(self, serve):
+        handle = serve(many_calls(900))
+
+        found = sensor().poke({})
+
+        assert found.xcom_value["count"] == 900
+        assert len(handle.api.requests) == 2
+
+
+def test_a_template_that_rendered_none_is_no_filter(serve):
+    handle = serve(many_calls(1))
+
+    sensor(call_status="None", duration_min="", lead_phone_number="None").poke({})
+
+    assert not {"call_status", "duration_min", "lead_phone_number"} & handle.api.requests[0].query.keys()

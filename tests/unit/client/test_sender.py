@@ -531,3 +531,13 @@ def test_a_large_answer_comes_whole(synthflow):
     answer = sender.send("/calls", QUERY.parameters(100, 0))
     assert len(answer.body) > 4_000_000
     assert len(read_page(answer.body).rows) == 20
+
+
+def test_a_proxy_of_the_environment_is_not_given_the_key_of_a_server_on_this_machine(ask, monkeypatch):
+    _, sender = ask()
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")  # nobody listens there
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+
+    assert len(sender.page(QUERY, 100, 0).rows) == 30
