@@ -50,7 +50,7 @@ reference: $(STAMP) ## write docs/reference.md from the docstrings
 
 pins: $(STAMP) ## pin the newest versions of what requirements/dev.in names
 	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.10 --no-header --no-annotate \
-		--no-emit-index-url --no-emit-find-links requirements/dev.in --output-file requirements/dev.txt
+		requirements/dev.in --output-file requirements/dev.txt
 
 clean: ## remove all that the verbs made
 	rm -rf .venv .demo .cache dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
