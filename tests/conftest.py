@@ -7,6 +7,7 @@ import atexit
 import json
 import os
 import tempfile
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -30,6 +31,16 @@ for _name in [name for name in os.environ if name.startswith(("AIRFLOW_CONN_", "
 import pytest  # noqa: E402 - the environment comes first
 
 pytest_plugins = ["tests.synthflow_server.fixtures"]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """
+    Make warnings errors, on the Airflow that the project is developed with.
+
+    Older ones warn of their own moved names, and take such a warning as an error for a missing connection.
+    """
+    if version("apache-airflow").startswith("3.3."):
+        config.addinivalue_line("filterwarnings", "error")
 
 
 @pytest.fixture
