@@ -3,23 +3,23 @@
 
 from __future__ import annotations
 
-import datetime as dt
-import math
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_synthflow.client.rows import decode_record
+from airflow_provider_synthflow.durations import milliseconds_of
 from airflow_provider_synthflow.exceptions import SynthflowConfigError
 from airflow_provider_synthflow.extraction import Extraction, WindowPlan, extract_window
 from airflow_provider_synthflow.spill import Spill
 from airflow_provider_synthflow.window import Window
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Iterable
 
     from airflow_provider_synthflow.client.query import CallsQuery
     from airflow_provider_synthflow.client.sender import Sender
 
-__all__ = ["WindowCalls", "collect_window", "milliseconds_of"]
+__all__ = ["WindowCalls", "collect_window"]
 
 
 class WindowCalls(list[dict[str, Any]]):
@@ -71,23 +71,3 @@ def collect_window(
     with Spill() as spill:
         extraction = extract_window(sender, plan, spill)
         return WindowCalls((decode_record(record) for record in spill.records()), extraction)
-
-
-def milliseconds_of(duration: dt.timedelta | float, *, name: str = "settle") -> int:
-    """
-    Return a duration in whole milliseconds.
-
-    :param duration: a timedelta, or seconds; not negative
-    :param name: what to call it in an error
-    :raises SynthflowConfigError: where it is no duration, or negative
-    """
-    if isinstance(duration, dt.timedelta):
-        milliseconds = round(duration.total_seconds() * 1000)  # also for pendulum's, which cannot be divided
-    elif isinstance(duration, (int, float)) and not isinstance(duration, bool):
-        milliseconds = int(duration * 1000) if math.isfinite(duration) else -1
-    else:
-        milliseconds = -1
-    if milliseconds < 0:
-        msg = f"{name} must be a timedelta or a number of seconds, and not negative."
-        raise SynthflowConfigError(msg)
-    return milliseconds

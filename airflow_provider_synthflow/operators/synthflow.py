@@ -186,7 +186,7 @@ class SynthflowListCallsOperator(BaseOperator):
         return self._hook
 
     def _check_choices(self) -> None:
-        from airflow_provider_synthflow.window_calls import milliseconds_of  # noqa: PLC0415 - only on a worker
+        from airflow_provider_synthflow.durations import milliseconds_of  # noqa: PLC0415 - only on a worker
 
         for name, choices in _CHOICES.items():
             value = getattr(self, name)
@@ -255,8 +255,8 @@ class SynthflowListCallsOperator(BaseOperator):
 
     def _plan(self, agent: str, window: Window) -> WindowPlan:
         from airflow_provider_synthflow.client.query import CallsQuery  # noqa: PLC0415 - only on a worker
+        from airflow_provider_synthflow.durations import milliseconds_of  # noqa: PLC0415 - likewise
         from airflow_provider_synthflow.extraction import WindowPlan  # noqa: PLC0415 - likewise
-        from airflow_provider_synthflow.window_calls import milliseconds_of  # noqa: PLC0415 - likewise
 
         try:
             query = CallsQuery.of(
@@ -302,7 +302,7 @@ class SynthflowListCallsOperator(BaseOperator):
             )
             raise SynthflowIncompleteError(msg, expected=count, received=count - unsettled)
         if self.on_unsettled == "wait":
-            from airflow_provider_synthflow.window_calls import milliseconds_of  # noqa: PLC0415 - only on a worker
+            from airflow_provider_synthflow.durations import milliseconds_of  # noqa: PLC0415 - only on a worker
 
             patience = milliseconds_of(self.max_unsettled_wait, name="max_unsettled_wait")
             deadline = plan.window.to_ms + plan.settle_ms + patience
