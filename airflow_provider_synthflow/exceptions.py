@@ -16,9 +16,13 @@ Every error this package raises, by how one recovers from it.
     │   ├── SynthflowTransientError        429, 5xx, time-outs, broken connections, after all tries
     │   └── SynthflowProtocolError         an answer that is not what the API promises
     │
-    └── incomplete: the result would not be the truth, so there is none
-        ├── SynthflowIncompleteError       no complete walk over the window
-        └── SynthflowOutputConflictError   the file there was made by another query
+    ├── incomplete: the result would not be the truth, so there is none
+    │   ├── SynthflowIncompleteError       no complete walk over the window
+    │   └── SynthflowOutputConflictError   the file there was made by another query
+    │
+    └── several agents in one task: the others are done
+        └── SynthflowAgentsError           some windows failed; a retry does those again
+            └── SynthflowAgentsFatalError  likewise, and no retry mends any of them
 
 No text and no field of these errors holds a response body, a key, a phone number or a transcript.
 """
@@ -48,6 +52,8 @@ else:
 
 
 __all__ = [
+    "SynthflowAgentsError",
+    "SynthflowAgentsFatalError",
     "SynthflowAuthError",
     "SynthflowConfigError",
     "SynthflowError",
@@ -198,3 +204,21 @@ class SynthflowOutputConflictError(SynthflowError):
         super().__init__(message)
         self.path = path
         self.differing = tuple(differing)
+
+
+class SynthflowAgentsError(SynthflowError):
+    """
+    Say that some windows of a task with several failed; the others are done, and a retry does those again.
+
+    :param model_ids: the agents of the windows that failed
+    :param done: how many windows are done
+    """
+
+    def __init__(self, message: str, *, model_ids: Sequence[str] = (), done: int = 0) -> None:
+        super().__init__(message)
+        self.model_ids = tuple(model_ids)
+        self.done = done
+
+
+class SynthflowAgentsFatalError(SynthflowAgentsError, AirflowFailException):
+    """Say that some windows of a task with several failed, none of them in a way that a retry mends."""

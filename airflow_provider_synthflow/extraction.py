@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ from airflow_provider_synthflow.exceptions import SynthflowProtocolError
 from airflow_provider_synthflow.instants import format_instant
 from airflow_provider_synthflow.placement import started_at
 from airflow_provider_synthflow.privacy import Privacy
+from airflow_provider_synthflow.progress import Progress
 from airflow_provider_synthflow.reading import read_pages
 from airflow_provider_synthflow.statuses import is_terminal
 from airflow_provider_synthflow.walk import Walk
@@ -38,7 +38,6 @@ LEAST_SETTLE_MS = 60_000
 STRAY_MS = 24 * 3_600_000
 """How far outside of what was asked for a call may lie before the window counts as ignored."""
 
-_PROGRESS_SECONDS = 5.0
 _NAMED = 10
 
 
@@ -83,6 +82,8 @@ class Extraction:
     :param pages: pages of the complete walk
     :param requests: requests sent, retries included
     :param walks: walks needed
+    :param retries: of the requests, those sent again
+    :param waits: how often a request waited, for the pace or before a further try
     """
 
     count: int
@@ -93,6 +94,8 @@ class Extraction:
     pages: int
     requests: int
     walks: int
+    retries: int = 0
+    waits: int = 0
 
 
 def extract_window(
@@ -113,11 +116,12 @@ def extract_window(
     :param sleep: how to wait between two walks, in seconds; default: as the sender waits, which its closing ends
     :raises SynthflowError: typed; then the spill holds nothing of use
     """
-    before = sender.requests
+    before = (sender.requests, sender.retries, sender.waits)
     asked = plan.asked
     walk = Walk(look_ahead=plan.concurrency, max_walks=plan.max_walks)
     keeper = _Keeper(plan, spill, privacy or Privacy())
-    reported = time.monotonic()
+    progress = Progress()
+    log.info("Reading %s of agent %s: asking %s for %s.", plan.window, asked.model_id, sender.settings.host, asked)
     for page in read_pages(
         walk,
         lambda limit, offset: sender.page(asked, limit, offset),
@@ -126,10 +130,11 @@ def extract_window(
     ):
         for row in page.rows:
             keeper.take(row)
-        if time.monotonic() - reported > _PROGRESS_SECONDS:
-            reported = time.monotonic()
-            log.info("%d calls of %s so far, %s declared.", len(spill), plan.window, walk.total)
-    return keeper.finish(walk, sender.requests - before)
+        line = progress.line(walk.walks, len(page.rows), walk.total)
+        if line is not None:
+            log.info("%s", line)
+    requests, retries, waits = before
+    return keeper.finish(walk, sender.requests - requests, sender.retries - retries, sender.waits - waits)
 
 
 class _Keeper:
@@ -177,7 +182,7 @@ class _Keeper:
             self._unsettled.add(key)
         self._spill.put(key, start, self._privacy.apply(row.raw))
 
-    def finish(self, walk: Walk, requests: int) -> Extraction:
+    def finish(self, walk: Walk, requests: int, retries: int, waits: int) -> Extraction:
         """Leave in the spill what the complete walk holds."""
         self._spill.keep_only(walk.ids)
         unplaced = sorted(self._unplaced & walk.ids)
@@ -197,4 +202,6 @@ class _Keeper:
             pages=walk.pages,
             requests=requests,
             walks=walk.walks,
+            retries=retries,
+            waits=waits,
         )

@@ -53,24 +53,31 @@ class Pace:
         """Return the clock's time, to be handed back when the request is refused."""
         return self._clock()
 
-    def refuse(self, sent_at: float, wait: float) -> None:
+    def refuse(self, sent_at: float, wait: float) -> bool:
         """
         Slow down after a refusal (429, 5xx).
 
         :param sent_at: when the refused request was sent, by this pace's clock
         :param wait: seconds during which no request is to start
+        :return: whether the pace was lowered by this refusal, and not by one of the same burst already
         """
         with self._lock:
             now = self._clock()
             self._next_start = max(self._next_start, now + wait)
-            if sent_at >= self._slowed_at:
-                self._interval = min(max(self._interval * 2, _FIRST_INTERVAL), _LONGEST_INTERVAL)
-                self._slowed_at = now
+            if sent_at < self._slowed_at:
+                return False
+            self._interval = min(max(self._interval * 2, _FIRST_INTERVAL), _LONGEST_INTERVAL)
+            self._slowed_at = now
+            return True
 
-    def succeed(self) -> None:
-        """Speed up a little after a success."""
-        if self._interval:
-            with self._lock:
-                self._interval *= _RECOVERY
-                if self._interval < _FULL_SPEED:
-                    self._interval = 0.0
+    def succeed(self) -> bool:
+        """Speed up a little after a success, and tell whether full speed is reached by that."""
+        if not self._interval:
+            return False
+        with self._lock:
+            self._interval *= _RECOVERY
+            if self._interval >= _FULL_SPEED:
+                return False
+            reached = self._interval > 0.0  # another thread may have been first
+            self._interval = 0.0
+            return reached

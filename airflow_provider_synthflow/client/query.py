@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from airflow_provider_synthflow.instants import InstantLike, to_milliseconds
+from airflow_provider_synthflow.instants import InstantLike, format_instant, to_milliseconds
 
 __all__ = ["CallsQuery"]
 
@@ -31,7 +31,7 @@ class CallsQuery:
     call_status: str | None = None
     duration_min: int | None = None
     duration_max: int | None = None
-    lead_phone_number: str | None = None
+    lead_phone_number: str | None = field(default=None, repr=False)
 
     @classmethod
     def of(
@@ -88,6 +88,17 @@ class CallsQuery:
             "lead_phone_number": self.lead_phone_number,
         }
         return {name: value for name, value in values.items() if value is not None}
+
+    def __str__(self) -> str:
+        """Return what is asked for as a log may have it: a telephone number is not written out."""
+        asked = {
+            "from_date": None if self.from_ms is None else format_instant(self.from_ms),
+            "to_date": None if self.to_ms is None else format_instant(self.to_ms),
+            **self.filters(),
+        }
+        if self.lead_phone_number is not None:
+            asked["lead_phone_number"] = "***"
+        return ", ".join(f"{name}={value}" for name, value in asked.items() if value is not None) or "no filter"
 
     def parameters(self, limit: int, offset: int) -> dict[str, str]:
         """

@@ -103,6 +103,7 @@ class Sender:
         self.pace = pace or Pace()
         self.requests = 0
         self.retries = 0
+        self.waits = 0  # for the shared pace, and before a further try
         self._count_lock = threading.Lock()
         self._closed = threading.Event()
         self._sleep = sleep or self._sleep_until_closed
@@ -148,11 +149,13 @@ class Sender:
 
     def wait(self, seconds: float) -> None:
         """
-        Wait as between two tries.
+        Wait as between two tries, and count it.
 
         :param seconds: how long
         :raises SynthflowTransientError: where the sender is closed meanwhile
         """
+        with self._count_lock:
+            self.waits += 1
         self._sleep(seconds)
 
     def page(self, query: CallsQuery, limit: int, offset: int) -> Page:
@@ -242,7 +245,7 @@ class Sender:
             stop=tenacity.stop_after_attempt(self.settings.max_attempts),
             retry=tenacity.retry_if_exception(is_retriable),
             wait=_wait_of_state,
-            sleep=self._sleep,
+            sleep=self.wait,
             before_sleep=self._before_retry,
             reraise=True,
         )
@@ -286,15 +289,16 @@ class Sender:
     def _paced(self, once: Callable[[], Any]) -> Any:
         delay = self.pace.reserve()
         if delay > 0:
-            self._sleep(delay)
+            self.wait(delay)
         sent_at = self.pace.now()
         try:
             result = once()
         except SynthflowTransientError as error:
-            if error.status is not None:
-                self.pace.refuse(sent_at, error.retry_after or 0.0)
+            if error.status is not None and self.pace.refuse(sent_at, error.retry_after or 0.0):
+                log.info("HTTP %d: requests now start %.2f s apart.", error.status, self.pace.interval)
             raise
-        self.pace.succeed()
+        if self.pace.succeed():
+            log.info("The requests are back at full speed.")
         return result
 
     def _before_retry(self, state: tenacity.RetryCallState) -> None:

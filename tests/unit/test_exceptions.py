@@ -13,6 +13,8 @@ from airflow.providers.common.compat.sdk import AirflowException, AirflowFailExc
 import airflow_provider_synthflow
 from airflow_provider_synthflow import exceptions
 from airflow_provider_synthflow.exceptions import (
+    SynthflowAgentsError,
+    SynthflowAgentsFatalError,
     SynthflowAuthError,
     SynthflowConfigError,
     SynthflowError,
@@ -24,7 +26,13 @@ from airflow_provider_synthflow.exceptions import (
     SynthflowWindowError,
 )
 
-FAILS_WITHOUT_RETRY = {SynthflowConfigError, SynthflowAuthError, SynthflowWindowError, SynthflowRequestError}
+FAILS_WITHOUT_RETRY = {
+    SynthflowConfigError,
+    SynthflowAuthError,
+    SynthflowWindowError,
+    SynthflowRequestError,
+    SynthflowAgentsFatalError,
+}
 PARENTS = {
     SynthflowError: AirflowException,
     SynthflowConfigError: SynthflowError,
@@ -35,6 +43,8 @@ PARENTS = {
     SynthflowProtocolError: SynthflowError,
     SynthflowIncompleteError: SynthflowError,
     SynthflowOutputConflictError: SynthflowError,
+    SynthflowAgentsError: SynthflowError,
+    SynthflowAgentsFatalError: SynthflowAgentsError,
 }
 FIELDS = {
     SynthflowAuthError: {"status": 401, "request_id": "req-1"},
@@ -43,6 +53,8 @@ FIELDS = {
     SynthflowProtocolError: {"call_ids": ("a", "b"), "request_id": "req-1", "attempts": 3, "retriable": True},
     SynthflowIncompleteError: {"expected": 7, "received": 6, "walks": 5},
     SynthflowOutputConflictError: {"path": "/lake/calls.jsonl", "differing": ("call_status",)},
+    SynthflowAgentsError: {"model_ids": ("agent-1",), "done": 3},
+    SynthflowAgentsFatalError: {"model_ids": ("agent-1",), "done": 3},
 }
 
 SHELLS = {"hooks", "operators", "sensors", "triggers", "links", "get_provider_info.py"}
@@ -118,7 +130,7 @@ def test_an_error_survives_pickling_with_its_text_and_all_its_fields(kind):
 @pytest.mark.parametrize("kind", PARENTS, ids=lambda kind: kind.__name__)
 def test_the_fields_of_an_error_need_not_be_given(kind):
     error = kind("Say the cure.")
-    unset = {"call_ids": (), "differing": (), "attempts": 1, "retriable": False}
+    unset = {"call_ids": (), "differing": (), "model_ids": (), "done": 0, "attempts": 1, "retriable": False}
     for name in FIELDS.get(kind, {}):
         assert getattr(error, name) == unset.get(name)
 

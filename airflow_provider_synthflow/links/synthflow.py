@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The links in Airflow's UI: from a task to Synthflow, and to the file it wrote."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import BaseOperatorLink, XCom
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import BaseOperator
+
+__all__ = ["SynthflowCallsLink", "SynthflowOutputLink"]
+
+DASHBOARD = "https://app.synthflow.ai"
+
+
+class SynthflowCallsLink(BaseOperatorLink):
+    """Lead to Synthflow's dashboard, where the call logs are: no address of one agent's log is documented."""
+
+    name = "Synthflow calls"
+
+    def get_link(self, operator: BaseOperator, *, ti_key: Any) -> str:  # noqa: ARG002 - Airflow's signature
+        """
+        Return the address of the dashboard.
+
+        :param operator: the task's operator
+        :param ti_key: the task instance
+        """
+        return DASHBOARD
+
+
+class SynthflowOutputLink(BaseOperatorLink):
+    """Lead to the file that the task wrote, where its store has a console; to the first, where there are several."""
+
+    name = "Output"
+
+    def get_link(self, operator: BaseOperator, *, ti_key: Any) -> str:  # noqa: ARG002 - Airflow's signature
+        """
+        Return the address in the store's console, or nothing where it has none.
+
+        :param operator: the task's operator
+        :param ti_key: the task instance, whose result tells where the file is
+        """
+        from airflow_provider_synthflow.output.address import FileAddress  # noqa: PLC0415 - only for a link
+
+        result: Any = XCom.get_value(key="return_value", ti_key=ti_key)
+        if isinstance(result, list):
+            result = next((each for each in result if isinstance(each, dict) and each.get("path")), None)
+        path = result.get("path") if isinstance(result, dict) else None
+        return FileAddress.of(path).console if isinstance(path, str) else ""

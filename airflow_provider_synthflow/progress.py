@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How far a walk has come, in a line that a person can follow."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Progress"]
+
+_EVERY = 5.0
+
+
+class Progress:
+    """
+    Make a line about a walk, at most every few seconds.
+
+    :param clock: seconds that only grow; default: the system's monotonic clock
+    :param every: seconds between two lines at least
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic, every: float = _EVERY) -> None:
+        self._clock = clock
+        self._every = every
+        self._reported = self._begun = clock()
+        self._walk = 1
+        self._pages = 0
+        self._rows = 0
+
+    def line(self, walk: int, rows: int, total: int | None) -> str | None:
+        """
+        Take in a page, and return a line where one is due.
+
+        :param walk: the number of the walk, from 1
+        :param rows: how many rows the page has
+        :param total: how many the API declares in all; None where it does not
+        """
+        now = self._clock()
+        if walk != self._walk:
+            self._walk, self._begun, self._pages, self._rows = walk, now, 0, 0
+        self._pages += 1
+        self._rows += rows
+        if now - self._reported < self._every:
+            return None
+        self._reported = now
+        rate = self._rows / max(now - self._begun, 0.001)
+        walked = f"Walk {walk}, page" if walk > 1 else "Page"
+        if total is None:
+            return f"{walked} {self._pages}: {self._rows:,} calls read, {rate:,.0f} a second."
+        left = max(0, total - self._rows) / rate if rate else 0.0
+        return (
+            f"{walked} {self._pages}: {self._rows:,} of about {total:,} calls read, {rate:,.0f} a second, "
+            f"about {left:,.0f} s left."
+        )
