@@ -11,7 +11,7 @@ from airflow_provider_synthflow.exceptions import (
     AirflowFailException,
     SynthflowAgentsError,
     SynthflowAgentsFatalError,
-    SynthflowAuthError,
+    SynthflowConfigError,
     SynthflowError,
 )
 
@@ -48,7 +48,8 @@ def run_batch(parts: Sequence[AgentWindow], extract: Callable[[AgentWindow], dic
     """
     Extract every part, also after some have failed, and then raise for those that failed.
 
-    A key that the API does not accept ends it at once: no other part would fare better.
+    What is wrong with the connection, the parameters or the store ends it at once: no other part would fare better.
+    That the key is not entitled to one agent (403) does not.
 
     :param parts: what to extract
     :param extract: extracts and publishes one part and returns its result
@@ -65,7 +66,7 @@ def run_batch(parts: Sequence[AgentWindow], extract: Callable[[AgentWindow], dic
         try:
             results.append(extract(part))
         except (SynthflowError, OSError) as error:  # noqa: PERF203 - a window costs far more
-            if isinstance(error, SynthflowAuthError) and error.status == 401:
+            if isinstance(error, SynthflowConfigError) and getattr(error, "status", None) != 403:
                 raise
             failures[part] = error
             log.error("%s failed, %d of %d are still to come: %s", part, len(parts) - number, len(parts), error)  # noqa: TRY400 - the error itself is raised at the end

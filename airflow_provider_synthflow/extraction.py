@@ -62,6 +62,11 @@ class WindowPlan:
     max_walks: int = 5
 
     @property
+    def settled_ms(self) -> int:
+        """Return the instant from which on the window's calls are settled, in UTC milliseconds since 1970."""
+        return self.window.to_ms + self.settle_ms
+
+    @property
     def asked(self) -> CallsQuery:
         """Return the query with the bounds that are sent: more than the window, on both sides."""
         return self.query.between(

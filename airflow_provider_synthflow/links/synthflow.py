@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import BaseOperatorLink, XCom
+from airflow.providers.common.compat.sdk import BaseOperatorLink
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperator
@@ -42,6 +42,8 @@ class SynthflowOutputLink(BaseOperatorLink):
         :param operator: the task's operator
         :param ti_key: the task instance, whose result tells where the file is
         """
+        from airflow.providers.common.compat.sdk import XCom  # noqa: PLC0415 - only for a link
+
         from airflow_provider_synthflow.output.address import FileAddress  # noqa: PLC0415 - only for a link
 
         result: Any = XCom.get_value(key="return_value", ti_key=ti_key)

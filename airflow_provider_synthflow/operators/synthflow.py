@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import (
@@ -13,7 +14,8 @@ from airflow.providers.common.compat.sdk import (
     conf,
 )
 
-from airflow_provider_synthflow.exceptions import SynthflowConfigError, SynthflowIncompleteError
+from airflow_provider_synthflow.exceptions import SynthflowConfigError, SynthflowError, SynthflowIncompleteError
+from airflow_provider_synthflow.links.synthflow import SynthflowCallsLink, SynthflowOutputLink
 from airflow_provider_synthflow.templates import given
 
 if TYPE_CHECKING:
@@ -21,7 +23,9 @@ if TYPE_CHECKING:
 
     from airflow.providers.common.compat.sdk import Context
 
-    from airflow_provider_synthflow.extraction import WindowPlan
+    from airflow_provider_synthflow.batch import AgentWindow
+    from airflow_provider_synthflow.delivery import Delivery
+    from airflow_provider_synthflow.extraction import Extraction, WindowPlan
     from airflow_provider_synthflow.hooks.synthflow import SynthflowHook
     from airflow_provider_synthflow.instants import InstantLike
     from airflow_provider_synthflow.output.publication import Publication
@@ -90,6 +94,7 @@ class SynthflowListCallsOperator(BaseOperator):
         "hash_fields",
         "synthflow_conn_id",
     )
+    operator_extra_links = (SynthflowCallsLink(), SynthflowOutputLink())
     ui_color = "#e3e8fd"
 
     def __init__(
@@ -146,6 +151,9 @@ class SynthflowListCallsOperator(BaseOperator):
         self.synthflow_conn_id = synthflow_conn_id
         self._hook: SynthflowHook | None = None
         self._xcom_bytes = 0  # of the results so far, which go into one XCom
+        self._tags: dict[str, str] = {}
+        self._finished: list[dict[str, Any]] = []  # for the lineage
+        self._host = ""
 
     def execute(self, context: Context) -> dict[str, Any] | list[dict[str, Any]]:
         """
@@ -154,25 +162,17 @@ class SynthflowListCallsOperator(BaseOperator):
         :param context: the task's context; with explicit bounds nothing of it is needed
         :return: the result; a list of results for a list of agents, and for a run that asset events started
         """
-        from airflow_provider_synthflow.run_window import windows_of_run  # noqa: PLC0415 - only on a worker
+        return self._work(context, None)
 
-        self._check_choices()
-        self._xcom_bytes = 0
-        agents = self._agents()
-        many = not isinstance(self.model_id, str)
-        results: list[dict[str, Any]] = []
-        with self._open_hook() as hook:
-            for agent in agents:
-                run = windows_of_run(context, from_date=self.from_date, to_date=self.to_date, model_id=agent)
-                many = many or run.many
-                for window in run.windows:
-                    self.log.info("Window %s of agent %s (%s).", window, agent, run.rule)
-                    results.append(self._extract(hook, agent, window))
-        self._hook = None
-        if self.on_empty == "skip" and not any(result["count"] for result in results):
-            msg = "There are no calls in the window."
-            raise AirflowSkipException(msg)
-        return results if many else results[0]
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:  # noqa: ARG002 - OpenLineage's signature
+        """
+        Return what OpenLineage is told of the task: the calls read, the files written, rows and bytes.
+
+        :param task_instance: the task instance, of which nothing is needed
+        """
+        from airflow_provider_synthflow.lineage import lineage_of  # noqa: PLC0415 - only where there is OpenLineage
+
+        return lineage_of(self._finished, self._host)
 
     def on_kill(self) -> None:
         """Close the connections, so that nothing waits on; a file that is not published vanishes by itself."""
@@ -211,47 +211,79 @@ class SynthflowListCallsOperator(BaseOperator):
             raise SynthflowConfigError(msg)
         return list(dict.fromkeys(agent.strip() for agent in agents))
 
-    def _extract(self, hook: SynthflowHook, agent: str, window: Window) -> dict[str, Any]:
-        """Extract one window of one agent, and publish it."""
-        from airflow_provider_synthflow.extraction import extract_window  # noqa: PLC0415 - only on a worker
-        from airflow_provider_synthflow.result import result_of, size_of, with_calls  # noqa: PLC0415 - likewise
-        from airflow_provider_synthflow.spill import Spill  # noqa: PLC0415 - likewise
+    def _work(self, context: Context, since_ms: int | None) -> dict[str, Any] | list[dict[str, Any]]:
+        """Extract all windows; files written since a moment, by an earlier try or look, are kept."""
+        from airflow_provider_synthflow.attempt import finished_since  # noqa: PLC0415 - only on a worker
+        from airflow_provider_synthflow.batch import run_batch  # noqa: PLC0415 - likewise
+        from airflow_provider_synthflow.result import size_of  # noqa: PLC0415 - likewise
 
-        plan = self._plan(agent, window)
-        privacy = self._privacy(hook)
-        publication = self._publication(plan)
-        if publication is not None:
-            publication.check()
-        self._wait_until(window.to_ms + plan.settle_ms, "the window is settled")
-        with Spill() as spill:
-            extraction = extract_window(hook.sender, plan, spill, privacy=privacy)
-            if extraction.unsettled:
-                self._handle_unsettled(plan, extraction.unsettled, extraction.count)
-            result = result_of(plan, extraction)
-            if not extraction.count:
-                if self.on_empty == "fail":
-                    msg = f"There are no calls in {window}, and on_empty is 'fail'."
-                    raise SynthflowIncompleteError(msg, expected=1, received=0, walks=extraction.walks)
-                if self.on_empty == "skip":
-                    return result
-            if publication is None:
-                result = with_calls(result, spill.records(), spill.size(), self.max_xcom_bytes, used=self._xcom_bytes)
-                self._xcom_bytes += size_of(result)
-            else:
-                result = publication.publish(spill.records(), result)
-        self.log.info(
-            "%d calls in %s, %d of them not final, %d not started; %s declared; %d pages, %d requests, %d walks. %s",
-            extraction.count,
-            window,
-            extraction.unsettled,
-            extraction.not_started,
-            extraction.total_records,
-            extraction.pages,
-            extraction.requests,
-            extraction.walks,
-            result.get("path", "In XCom."),
+        self._check_choices()
+        parts, many = self._parts(context)
+        since_ms = finished_since(context) if since_ms is None else since_ms
+        self._tags = _tags(context)
+        self._xcom_bytes = 0
+        with self._open_hook() as hook:
+            self._host = hook.settings.host
+            deliveries = {part: self._delivery(hook, part) for part in parts}
+            self._wait_until(max(each.plan.settled_ms for each in deliveries.values()), "the window is settled")
+
+            def extract(part: AgentWindow) -> dict[str, Any]:
+                result = self._deliver(hook, deliveries[part], since_ms)
+                if many and self.output_path is None:
+                    self._xcom_bytes += size_of(result)
+                return result
+
+            results = run_batch(parts, extract)
+        self._hook = None
+        self._finished = [{name: value for name, value in each.items() if name != "calls"} for each in results]
+        if self.on_empty == "skip" and not any(result["count"] for result in results):
+            msg = "There are no calls in the window."
+            raise AirflowSkipException(msg)
+        return results if many else results[0]
+
+    def _parts(self, context: Context) -> tuple[list[AgentWindow], bool]:
+        """Return the windows of all agents, and whether the result is a list."""
+        from airflow_provider_synthflow.batch import AgentWindow  # noqa: PLC0415 - only on a worker
+        from airflow_provider_synthflow.run_window import windows_of_run  # noqa: PLC0415 - likewise
+
+        parts: list[AgentWindow] = []
+        many = not isinstance(self.model_id, str)
+        for agent in self._agents():
+            run = windows_of_run(context, from_date=self.from_date, to_date=self.to_date, model_id=agent)
+            many = many or run.many
+            parts += [AgentWindow(agent, window) for window in run.windows]
+        if len(parts) > 1:
+            self.log.info("%d windows to read, from %s to %s.", len(parts), parts[0], parts[-1])
+        return parts, many
+
+    def _delivery(self, hook: SynthflowHook, part: AgentWindow) -> Delivery:
+        """Return what one window of one agent is to be brought to."""
+        from airflow_provider_synthflow.delivery import Delivery  # noqa: PLC0415 - only on a worker
+
+        plan = self._plan(part.model_id, part.window)
+        return Delivery(
+            plan=plan,
+            publication=self._publication(plan),
+            privacy=self._privacy(hook),
+            on_empty=self.on_empty,
+            max_bytes=self.max_xcom_bytes,
         )
-        return result
+
+    def _deliver(self, hook: SynthflowHook, delivery: Delivery, since_ms: int | None) -> dict[str, Any]:
+        """Bring one window to where it goes, and count it in the metrics."""
+        from airflow_provider_synthflow.metrics import emit, emit_failure  # noqa: PLC0415 - only on a worker
+
+        tags = {**self._tags, "model_id": delivery.plan.query.model_id}
+        try:
+            delivered = delivery.finished(since_ms) or delivery.carry_out(
+                hook.sender, look=partial(self._handle_unsettled, delivery.plan), used=self._xcom_bytes
+            )
+        except SynthflowError as error:
+            emit_failure(error, tags)
+            raise
+        if delivered.extraction is not None:
+            emit(delivered.counts, delivered.seconds, tags)
+        return delivered.result
 
     def _plan(self, agent: str, window: Window) -> WindowPlan:
         from airflow_provider_synthflow.client.query import CallsQuery  # noqa: PLC0415 - only on a worker
@@ -294,7 +326,10 @@ class SynthflowListCallsOperator(BaseOperator):
         store = open_store(os.fspath(output_path), given(self.output_conn_id))
         return Publication(store, plan.query.model_id, plan.window, self.output_format, plan.query.filters())
 
-    def _handle_unsettled(self, plan: WindowPlan, unsettled: int, count: int) -> None:
+    def _handle_unsettled(self, plan: WindowPlan, found: Extraction) -> None:
+        unsettled, count = found.unsettled, found.count
+        if not unsettled:
+            return
         if self.on_unsettled == "fail":
             msg = (
                 f"{unsettled} of {count} calls in {plan.window} are not in a final status, and on_unsettled is 'fail'. "
@@ -305,7 +340,7 @@ class SynthflowListCallsOperator(BaseOperator):
             from airflow_provider_synthflow.durations import milliseconds_of  # noqa: PLC0415 - only on a worker
 
             patience = milliseconds_of(self.max_unsettled_wait, name="max_unsettled_wait")
-            deadline = plan.window.to_ms + plan.settle_ms + patience
+            deadline = plan.settled_ms + patience
             pause = _UNSETTLED_PAUSE // dt.timedelta(milliseconds=1)
             self._wait_until(min(deadline, _now_ms() + pause), f"{unsettled} calls are final")
 
@@ -317,6 +352,13 @@ class SynthflowListCallsOperator(BaseOperator):
             moment = dt.datetime.fromtimestamp(moment_ms / 1000, dt.timezone.utc)
             self.log.info("Waiting until %s, when %s.", moment.isoformat(timespec="seconds"), reason)
             raise AirflowRescheduleException(moment)  # type: ignore[no-untyped-call]  # Airflow's own
+
+
+def _tags(context: Context) -> dict[str, str]:
+    """Return what tells the task apart in metrics."""
+    instance: Any = (context or {}).get("ti")
+    names = {name: getattr(instance, name, None) for name in ("dag_id", "task_id")}
+    return {name: value for name, value in names.items() if isinstance(value, str)}
 
 
 def _now_ms() -> int:

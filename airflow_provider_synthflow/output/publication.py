@@ -7,11 +7,12 @@ import json
 from typing import TYPE_CHECKING, Any, cast
 
 from airflow_provider_synthflow.exceptions import SynthflowOutputConflictError
+from airflow_provider_synthflow.instants import to_milliseconds
 from airflow_provider_synthflow.output.formats import check_format, open_writer
 from airflow_provider_synthflow.output.layout import MANIFEST_NAME, directory_of, file_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from airflow_provider_synthflow.output.store import LocalStore
     from airflow_provider_synthflow.window import Window
@@ -73,6 +74,27 @@ class Publication:
         except ValueError:
             return None
         return cast("dict[str, Any]", manifest) if isinstance(manifest, dict) else None
+
+    def finished(self, since_ms: int, described: Mapping[str, Any]) -> dict[str, Any] | None:
+        """
+        Return the manifest of a file that is there, whole, of this query and not older than an instant; else None.
+
+        :param since_ms: UTC milliseconds since 1970
+        :param described: what the manifest must say of dropped and hashed fields
+        """
+        manifest = self.manifest()
+        if manifest is None or manifest.get("query") != self._filters:
+            return None
+        if any(manifest.get(name) != described.get(name) for name in ("drop_fields", "hash_fields")):
+            return None
+        try:
+            written = to_milliseconds(manifest["extracted_at"])
+        except (KeyError, TypeError, ValueError):
+            return None
+        whole = manifest.get("format") == self._format and manifest.get("path") == self.path
+        if written < since_ms or not whole or manifest.get("sha256") is None:
+            return None
+        return manifest if self._store.sha256(f"{self._directory}/{self._name}") == manifest["sha256"] else None
 
     def publish(self, records: Iterable[bytes], result: dict[str, Any]) -> dict[str, Any]:
         """

@@ -12,6 +12,7 @@ from airflow_provider_synthflow.exceptions import (
     SynthflowAgentsError,
     SynthflowAgentsFatalError,
     SynthflowAuthError,
+    SynthflowConfigError,
     SynthflowIncompleteError,
     SynthflowRequestError,
 )
@@ -73,11 +74,16 @@ def test_the_task_is_retried_where_a_retry_may_mend_any_of_them(errors, fatal):
     assert caught.value.model_ids == ("one", "three")
 
 
-def test_a_key_that_is_not_accepted_ends_it_at_once():
-    extract, called = failing({"one": SynthflowAuthError("No.", status=401)})
+@pytest.mark.parametrize(
+    "error", [SynthflowAuthError("No.", status=401), SynthflowConfigError("No such bucket.")], ids=["key", "store"]
+)
+def test_what_no_other_part_would_fare_better_with_ends_it_at_once(error):
+    extract, called = failing({"one": error})
 
-    with pytest.raises(SynthflowAuthError):
+    with pytest.raises(SynthflowConfigError) as caught:
         run_batch(PARTS, extract)
+
+    assert caught.value is error
 
     assert called == ["one"]
 

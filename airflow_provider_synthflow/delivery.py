@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One window brought to where its calls go: read, proven complete, and published in a file or handed over for XCom."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_synthflow.exceptions import SynthflowIncompleteError
+from airflow_provider_synthflow.extraction import Extraction, extract_window
+from airflow_provider_synthflow.privacy import Privacy
+from airflow_provider_synthflow.result import result_of, with_calls
+from airflow_provider_synthflow.spill import Spill
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from airflow_provider_synthflow.client.sender import Sender
+    from airflow_provider_synthflow.extraction import WindowPlan
+    from airflow_provider_synthflow.output.publication import Publication
+
+__all__ = ["Delivered", "Delivery"]
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Delivered:
+    """
+    Hold what a delivery came to.
+
+    :param result: what the task returns
+    :param extraction: the numbers of the reading; None where an earlier try's file was kept
+    :param seconds: how long it took
+    """
+
+    result: dict[str, Any]
+    extraction: Extraction | None
+    seconds: float
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Return what was read, by the names that the metrics have for it; nothing for a file that was kept."""
+        found = self.extraction
+        if found is None:
+            return {}
+        names = ("pages", "requests", "retries", "waits", "walks")
+        return {"calls": found.count, **{name: getattr(found, name) for name in names}}
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """
+    Say what is read and where it goes.
+
+    :param plan: the window and how to read it
+    :param publication: the file that the calls go to; None for XCom
+    :param privacy: what to take out of the calls before they are kept
+    :param on_empty: what to do without calls: ``write``, ``skip`` (nothing is published) or ``fail``
+    :param max_bytes: the encoded size above which a result for XCom is refused
+    """
+
+    plan: WindowPlan
+    publication: Publication | None = None
+    privacy: Privacy = field(default_factory=Privacy)
+    on_empty: str = "write"
+    max_bytes: int = 1024 * 1024
+
+    def finished(self, since_ms: int | None) -> Delivered | None:
+        """
+        Return what an earlier try has delivered already, if its file is there and whole.
+
+        :param since_ms: from when on a file counts, UTC milliseconds since 1970; None: none does
+        """
+        if self.publication is None or since_ms is None:
+            return None
+        result = self.publication.finished(since_ms, self._described())
+        if result is None:
+            return None
+        log.info("An earlier try of this run has written %s: it is kept.", result["path"])
+        return Delivered(result, None, 0.0)
+
+    def carry_out(self, sender: Sender, *, look: Callable[[Extraction], None], used: int = 0) -> Delivered:
+        """
+        Read the window and publish its calls.
+
+        :param sender: where to ask
+        :param look: looks at the numbers before anything is published, and may raise
+        :param used: the bytes of the other results in the same XCom
+        :raises SynthflowError: typed; then nothing was published
+        """
+        begun = time.monotonic()
+        if self.publication is not None:
+            self.publication.check()
+        with Spill() as spill:
+            extraction = extract_window(sender, self.plan, spill, privacy=self.privacy)
+            look(extraction)
+            result = {**result_of(self.plan, extraction), **self._described()}
+            if not extraction.count and self.on_empty == "fail":
+                msg = f"There are no calls in {self.plan.window}, and on_empty is 'fail'."
+                raise SynthflowIncompleteError(msg, expected=1, received=0, walks=extraction.walks)
+            if extraction.count or self.on_empty != "skip":
+                if self.publication is None:
+                    result = with_calls(result, spill.records(), spill.size(), self.max_bytes, used=used)
+                else:
+                    result = self.publication.publish(spill.records(), result)
+        delivered = Delivered(result, extraction, time.monotonic() - begun)
+        log.info("%s", self._closing(delivered, extraction))
+        return delivered
+
+    def _described(self) -> dict[str, Any]:
+        """Return what the result says of fields that are not as they were received; nothing where all are."""
+        described = {"drop_fields": self.privacy.drop_fields, "hash_fields": self.privacy.hash_fields}
+        return {name: sorted(fields) for name, fields in described.items() if fields}
+
+    def _closing(self, delivered: Delivered, found: Extraction) -> str:
+        """Return the line that closes the log of a window."""
+        result = delivered.result
+        calls = [f"{found.count:,} calls of agent {self.plan.query.model_id} in {self.plan.window}"]
+        for number, what in (
+            (found.unsettled, "not final"),
+            (found.unplaced, "without a start"),
+            (found.not_started, "not started and left out"),
+        ):
+            if number:
+                calls.append(f"{number:,} {what}")
+        declared = "no total declared" if found.total_records is None else f"{found.total_records:,} declared"
+        walks = "1 walk" if found.walks == 1 else f"{found.walks} walks"
+        where = "in XCom" if "calls" in result else "nothing written"
+        if "path" in result:
+            where = f"{result['bytes']:,} bytes {'written' if result['changed'] else 'there already'}: {result['path']}"
+        return (
+            f"{', '.join(calls)}; {declared}, {found.pages:,} pages, {found.requests:,} requests "
+            f"({found.retries:,} sent again), {walks}, {delivered.seconds:.1f} s; {where}."
+        )
