@@ -7,13 +7,10 @@ import datetime as dt
 import os
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import (
-    AirflowSkipException,
-    BaseOperator,
-    conf,
-)
+from airflow.providers.common.compat.sdk import AirflowSkipException
 
 from airflow_provider_synthflow.exceptions import SynthflowConfigError, SynthflowIncompleteError
+from airflow_provider_synthflow.operators.waiting import WaitingOperator, now_ms
 from airflow_provider_synthflow.templates import given
 
 if TYPE_CHECKING:
@@ -38,7 +35,7 @@ _CHOICES = {
 _UNSETTLED_PAUSE = dt.timedelta(minutes=10)
 
 
-class SynthflowListCallsOperator(BaseOperator):
+class SynthflowListCallsOperator(WaitingOperator):
     """
     Extract the calls of an agent that started in the run's window, each exactly once, proven complete.
 
@@ -57,7 +54,7 @@ class SynthflowListCallsOperator(BaseOperator):
     :param duration_max: the API's filter: seconds, inclusive (templated)
     :param lead_phone_number: the API's filter: caller or callee, E.164 (templated)
     :param settle: how long after the window's end a call that began in it may still run or get its late fields; the
-        task is rescheduled until then; default one hour
+        task waits until then, without a worker; default one hour
     :param on_unsettled: what to do with calls that are not in a final status after ``settle``: ``include`` them
         (default), ``wait`` for up to ``max_unsettled_wait`` and then include them, or ``fail``
     :param max_unsettled_wait: how long after ``settle`` to wait at the most; default six hours
@@ -70,7 +67,8 @@ class SynthflowListCallsOperator(BaseOperator):
     :param hash_fields: top-level fields to replace by a keyed hash before anything is stored; the key is
         ``hash_key`` in the connection's extra (templated)
     :param max_xcom_bytes: the encoded size above which a result for XCom is refused; default 1 MiB
-    :param deferrable: reserved for waiting in the triggerer; default: ``[operators] default_deferrable``
+    :param deferrable: wait in the triggerer; else the task is rescheduled, and no worker waits either; default:
+        ``[operators] default_deferrable``
     :param synthflow_conn_id: the Airflow connection to Synthflow; default ``synthflow_default`` (templated)
     :raises SynthflowError: typed, see :mod:`airflow_provider_synthflow.exceptions`
     """
@@ -119,7 +117,7 @@ class SynthflowListCallsOperator(BaseOperator):
         synthflow_conn_id: str = "synthflow_default",
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(deferrable=deferrable, **kwargs)
         self.model_id = model_id
         self.from_date = from_date
         self.to_date = to_date
@@ -140,16 +138,13 @@ class SynthflowListCallsOperator(BaseOperator):
         self.drop_fields = drop_fields
         self.hash_fields = hash_fields
         self.max_xcom_bytes = max_xcom_bytes
-        self.deferrable = (
-            conf.getboolean("operators", "default_deferrable", fallback=False) if deferrable is None else deferrable
-        )
         self.synthflow_conn_id = synthflow_conn_id
         self._hook: SynthflowHook | None = None
         self._xcom_bytes = 0  # of the results so far, which go into one XCom
 
-    def execute(self, context: Context) -> dict[str, Any] | list[dict[str, Any]]:
+    def work(self, context: Context) -> dict[str, Any] | list[dict[str, Any]]:
         """
-        Extract the run's window for each agent.
+        Extract the run's window for each agent, once the last of them is settled.
 
         :param context: the task's context; with explicit bounds nothing of it is needed
         :return: the result; a list of results for a list of agents, and for a run that asset events started
@@ -160,14 +155,16 @@ class SynthflowListCallsOperator(BaseOperator):
         self._xcom_bytes = 0
         agents = self._agents()
         many = not isinstance(self.model_id, str)
-        results: list[dict[str, Any]] = []
+        plans: list[WindowPlan] = []
+        for agent in agents:
+            run = windows_of_run(context, from_date=self.from_date, to_date=self.to_date, model_id=agent)
+            many = many or run.many
+            for window in run.windows:
+                self.log.info("Window %s of agent %s (%s).", window, agent, run.rule)
+                plans.append(self._plan(agent, window))
         with self._open_hook() as hook:
-            for agent in agents:
-                run = windows_of_run(context, from_date=self.from_date, to_date=self.to_date, model_id=agent)
-                many = many or run.many
-                for window in run.windows:
-                    self.log.info("Window %s of agent %s (%s).", window, agent, run.rule)
-                    results.append(self._extract(hook, agent, window))
+            self._wait_to_settle(hook, plans)
+            results = [self._extract(hook, plan) for plan in plans]
         self._hook = None
         if self.on_empty == "skip" and not any(result["count"] for result in results):
             msg = "There are no calls in the window."
@@ -211,18 +208,27 @@ class SynthflowListCallsOperator(BaseOperator):
             raise SynthflowConfigError(msg)
         return list(dict.fromkeys(agent.strip() for agent in agents))
 
-    def _extract(self, hook: SynthflowHook, agent: str, window: Window) -> dict[str, Any]:
+    def _wait_to_settle(self, hook: SynthflowHook, plans: list[WindowPlan]) -> None:
+        """Wait once, for the last window, so that none is extracted twice; what is wrong by then is said before."""
+        settled_ms = max(plan.window.to_ms + plan.settle_ms for plan in plans)
+        if settled_ms > now_ms():
+            self._privacy(hook)
+            for plan in plans:
+                publication = self._publication(plan)
+                if publication is not None:
+                    publication.check()
+        self.wait_until(settled_ms, "the window is settled" if len(plans) == 1 else "the last window is settled")
+
+    def _extract(self, hook: SynthflowHook, plan: WindowPlan) -> dict[str, Any]:
         """Extract one window of one agent, and publish it."""
         from airflow_provider_synthflow.extraction import extract_window  # noqa: PLC0415 - only on a worker
         from airflow_provider_synthflow.result import result_of, size_of, with_calls  # noqa: PLC0415 - likewise
         from airflow_provider_synthflow.spill import Spill  # noqa: PLC0415 - likewise
 
-        plan = self._plan(agent, window)
         privacy = self._privacy(hook)
         publication = self._publication(plan)
         if publication is not None:
             publication.check()
-        self._wait_until(window.to_ms + plan.settle_ms, "the window is settled")
         with Spill() as spill:
             extraction = extract_window(hook.sender, plan, spill, privacy=privacy)
             if extraction.unsettled:
@@ -230,7 +236,7 @@ class SynthflowListCallsOperator(BaseOperator):
             result = result_of(plan, extraction)
             if not extraction.count:
                 if self.on_empty == "fail":
-                    msg = f"There are no calls in {window}, and on_empty is 'fail'."
+                    msg = f"There are no calls in {plan.window}, and on_empty is 'fail'."
                     raise SynthflowIncompleteError(msg, expected=1, received=0, walks=extraction.walks)
                 if self.on_empty == "skip":
                     return result
@@ -242,7 +248,7 @@ class SynthflowListCallsOperator(BaseOperator):
         self.log.info(
             "%d calls in %s, %d of them not final, %d not started; %s declared; %d pages, %d requests, %d walks. %s",
             extraction.count,
-            window,
+            plan.window,
             extraction.unsettled,
             extraction.not_started,
             extraction.total_records,
@@ -307,17 +313,4 @@ class SynthflowListCallsOperator(BaseOperator):
             patience = milliseconds_of(self.max_unsettled_wait, name="max_unsettled_wait")
             deadline = plan.window.to_ms + plan.settle_ms + patience
             pause = _UNSETTLED_PAUSE // dt.timedelta(milliseconds=1)
-            self._wait_until(min(deadline, _now_ms() + pause), f"{unsettled} calls are final")
-
-    def _wait_until(self, moment_ms: int, reason: str) -> None:
-        """Give the worker back until a moment, unless it is past."""
-        if _now_ms() < moment_ms:
-            from airflow.exceptions import AirflowRescheduleException  # noqa: PLC0415 - not in the compat layer
-
-            moment = dt.datetime.fromtimestamp(moment_ms / 1000, dt.timezone.utc)
-            self.log.info("Waiting until %s, when %s.", moment.isoformat(timespec="seconds"), reason)
-            raise AirflowRescheduleException(moment)  # type: ignore[no-untyped-call]  # Airflow's own
-
-
-def _now_ms() -> int:
-    return int(dt.datetime.now(dt.timezone.utc).timestamp() * 1000)
+            self.wait_until(min(deadline, now_ms() + pause), f"{unsettled} calls are final")
