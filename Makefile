@@ -46,7 +46,7 @@ serve: $(STAMP) ## start the test server by itself
 	@$(BIN)/python -m tests.synthflow_server --port 8080
 
 reference: $(STAMP) ## write docs/reference.md from the docstrings
-	@AIRFLOW_HOME=.cache/airflow $(BIN)/python -m tests.reference
+	@AIRFLOW_HOME=$(CURDIR)/.cache/airflow $(BIN)/python -m tests.reference
 
 pins: $(STAMP) ## pin the newest versions of what requirements/dev.in names
 	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.10 --no-header --no-annotate \

@@ -76,7 +76,8 @@ class Delivery:
         """
         if self.publication is None or since_ms is None:
             return None
-        result = self.publication.finished(since_ms, self._described())
+        # A file from before the window was settled is another task's, with a shorter settle.
+        result = self.publication.finished(max(since_ms, self.plan.settled_ms), self._described())
         if result is None:
             return None
         log.info("An earlier try of this run has written %s: it is kept.", result["path"])

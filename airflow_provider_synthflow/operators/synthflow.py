@@ -8,14 +8,11 @@ import os
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import (
-    AirflowSkipException,
-    BaseOperator,
-    conf,
-)
+from airflow.providers.common.compat.sdk import AirflowSkipException
 
 from airflow_provider_synthflow.exceptions import SynthflowConfigError, SynthflowError, SynthflowIncompleteError
 from airflow_provider_synthflow.links.synthflow import SynthflowCallsLink, SynthflowOutputLink
+from airflow_provider_synthflow.operators.waiting import WaitingOperator, now_ms
 from airflow_provider_synthflow.templates import given
 
 if TYPE_CHECKING:
@@ -42,7 +39,7 @@ _CHOICES = {
 _UNSETTLED_PAUSE = dt.timedelta(minutes=10)
 
 
-class SynthflowListCallsOperator(BaseOperator):
+class SynthflowListCallsOperator(WaitingOperator):
     """
     Extract the calls of an agent that started in the run's window, each exactly once, proven complete.
 
@@ -124,7 +121,7 @@ class SynthflowListCallsOperator(BaseOperator):
         synthflow_conn_id: str = "synthflow_default",
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(deferrable=deferrable, **kwargs)
         self.model_id = model_id
         self.from_date = from_date
         self.to_date = to_date
@@ -145,9 +142,6 @@ class SynthflowListCallsOperator(BaseOperator):
         self.drop_fields = drop_fields
         self.hash_fields = hash_fields
         self.max_xcom_bytes = max_xcom_bytes
-        self.deferrable = (
-            conf.getboolean("operators", "default_deferrable", fallback=False) if deferrable is None else deferrable
-        )
         self.synthflow_conn_id = synthflow_conn_id
         self._hook: SynthflowHook | None = None
         self._xcom_bytes = 0  # of the results so far, which go into one XCom
@@ -155,14 +149,43 @@ class SynthflowListCallsOperator(BaseOperator):
         self._finished: list[dict[str, Any]] = []  # for the lineage
         self._host = ""
 
-    def execute(self, context: Context) -> dict[str, Any] | list[dict[str, Any]]:
+    def work(self, context: Context) -> dict[str, Any] | list[dict[str, Any]]:
         """
-        Extract the run's window for each agent.
+        Extract the run's window for each agent, once the last of them is settled.
 
         :param context: the task's context; with explicit bounds nothing of it is needed
         :return: the result; a list of results for a list of agents, and for a run that asset events started
         """
-        return self._work(context, None)
+        from airflow_provider_synthflow.attempt import finished_since  # noqa: PLC0415 - only on a worker
+        from airflow_provider_synthflow.batch import run_batch  # noqa: PLC0415 - likewise
+
+        self._check_choices()
+        parts, many = self._parts(context)
+        since_ms = finished_since(context) if self.waited_since_ms is None else self.waited_since_ms
+        self._tags = _tags(context)
+        self._xcom_bytes = 0
+        with self._open_hook() as hook:
+            self._host = hook.settings.host
+            deliveries = {part: self._delivery(hook, part) for part in parts}
+            self._wait_to_settle(list(deliveries.values()))
+            open_until: list[int] = []
+
+            def extract(part: AgentWindow) -> dict[str, Any]:
+                try:
+                    return self._deliver(hook, deliveries[part], since_ms)
+                except _StillOpenError as error:
+                    open_until.append(error.until_ms)
+                    return {}
+
+            results = run_batch(parts, extract)
+        self._hook = None
+        if open_until:
+            self.wait_until(min(open_until), f"the calls of {len(open_until)} window(s) may be final")
+        self._finished = [{name: value for name, value in each.items() if name != "calls"} for each in results]
+        if self.on_empty == "skip" and not any(result["count"] for result in results):
+            msg = "There are no calls in the window."
+            raise AirflowSkipException(msg)
+        return results if many else results[0]
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:  # noqa: ARG002 - OpenLineage's signature
         """
@@ -211,36 +234,6 @@ class SynthflowListCallsOperator(BaseOperator):
             raise SynthflowConfigError(msg)
         return list(dict.fromkeys(agent.strip() for agent in agents))
 
-    def _work(self, context: Context, since_ms: int | None) -> dict[str, Any] | list[dict[str, Any]]:
-        """Extract all windows; files written since a moment, by an earlier try or look, are kept."""
-        from airflow_provider_synthflow.attempt import finished_since  # noqa: PLC0415 - only on a worker
-        from airflow_provider_synthflow.batch import run_batch  # noqa: PLC0415 - likewise
-        from airflow_provider_synthflow.result import size_of  # noqa: PLC0415 - likewise
-
-        self._check_choices()
-        parts, many = self._parts(context)
-        since_ms = finished_since(context) if since_ms is None else since_ms
-        self._tags = _tags(context)
-        self._xcom_bytes = 0
-        with self._open_hook() as hook:
-            self._host = hook.settings.host
-            deliveries = {part: self._delivery(hook, part) for part in parts}
-            self._wait_until(max(each.plan.settled_ms for each in deliveries.values()), "the window is settled")
-
-            def extract(part: AgentWindow) -> dict[str, Any]:
-                result = self._deliver(hook, deliveries[part], since_ms)
-                if many and self.output_path is None:
-                    self._xcom_bytes += size_of(result)
-                return result
-
-            results = run_batch(parts, extract)
-        self._hook = None
-        self._finished = [{name: value for name, value in each.items() if name != "calls"} for each in results]
-        if self.on_empty == "skip" and not any(result["count"] for result in results):
-            msg = "There are no calls in the window."
-            raise AirflowSkipException(msg)
-        return results if many else results[0]
-
     def _parts(self, context: Context) -> tuple[list[AgentWindow], bool]:
         """Return the windows of all agents, and whether the result is a list."""
         from airflow_provider_synthflow.batch import AgentWindow  # noqa: PLC0415 - only on a worker
@@ -269,20 +262,32 @@ class SynthflowListCallsOperator(BaseOperator):
             max_bytes=self.max_xcom_bytes,
         )
 
+    def _wait_to_settle(self, deliveries: list[Delivery]) -> None:
+        """Wait once, for the last window, so that none is extracted twice; what is wrong by then is said before."""
+        settled_ms = max(delivery.plan.settled_ms for delivery in deliveries)
+        if settled_ms > now_ms():
+            for delivery in deliveries:
+                if delivery.publication is not None:
+                    delivery.publication.check()
+        self.wait_until(settled_ms, "the window is settled" if len(deliveries) == 1 else "the last window is settled")
+
     def _deliver(self, hook: SynthflowHook, delivery: Delivery, since_ms: int | None) -> dict[str, Any]:
         """Bring one window to where it goes, and count it in the metrics."""
         from airflow_provider_synthflow.metrics import emit, emit_failure  # noqa: PLC0415 - only on a worker
+        from airflow_provider_synthflow.result import size_of  # noqa: PLC0415 - likewise
 
         tags = {**self._tags, "model_id": delivery.plan.query.model_id}
         try:
             delivered = delivery.finished(since_ms) or delivery.carry_out(
-                hook.sender, look=partial(self._handle_unsettled, delivery.plan), used=self._xcom_bytes
+                hook.sender, look=partial(self._check_unsettled, delivery.plan), used=self._xcom_bytes
             )
         except SynthflowError as error:
             emit_failure(error, tags)
             raise
         if delivered.extraction is not None:
             emit(delivered.counts, delivered.seconds, tags)
+        if "calls" in delivered.result:
+            self._xcom_bytes += size_of(delivered.result)
         return delivered.result
 
     def _plan(self, agent: str, window: Window) -> WindowPlan:
@@ -326,32 +331,31 @@ class SynthflowListCallsOperator(BaseOperator):
         store = open_store(os.fspath(output_path), given(self.output_conn_id))
         return Publication(store, plan.query.model_id, plan.window, self.output_format, plan.query.filters())
 
-    def _handle_unsettled(self, plan: WindowPlan, found: Extraction) -> None:
-        unsettled, count = found.unsettled, found.count
-        if not unsettled:
+    def _check_unsettled(self, plan: WindowPlan, found: Extraction) -> None:
+        """Raise where calls that are not final keep a window from being published."""
+        if not found.unsettled:
             return
         if self.on_unsettled == "fail":
             msg = (
-                f"{unsettled} of {count} calls in {plan.window} are not in a final status, and on_unsettled is 'fail'. "
-                "Raise settle, or use on_unsettled='wait' or 'include'."
+                f"{found.unsettled} of {found.count} calls in {plan.window} are not in a final status, and "
+                "on_unsettled is 'fail'. Raise settle, or use on_unsettled='wait' or 'include'."
             )
-            raise SynthflowIncompleteError(msg, expected=count, received=count - unsettled)
+            raise SynthflowIncompleteError(msg, expected=found.count, received=found.count - found.unsettled)
         if self.on_unsettled == "wait":
             from airflow_provider_synthflow.durations import milliseconds_of  # noqa: PLC0415 - only on a worker
 
-            patience = milliseconds_of(self.max_unsettled_wait, name="max_unsettled_wait")
-            deadline = plan.settled_ms + patience
-            pause = _UNSETTLED_PAUSE // dt.timedelta(milliseconds=1)
-            self._wait_until(min(deadline, _now_ms() + pause), f"{unsettled} calls are final")
+            deadline = plan.settled_ms + milliseconds_of(self.max_unsettled_wait, name="max_unsettled_wait")
+            if not self.is_over(deadline):
+                self.log.info("%d of %d calls in %s are not final.", found.unsettled, found.count, plan.window)
+                raise _StillOpenError(min(deadline, now_ms() + _UNSETTLED_PAUSE // dt.timedelta(milliseconds=1)))
 
-    def _wait_until(self, moment_ms: int, reason: str) -> None:
-        """Give the worker back until a moment, unless it is past."""
-        if _now_ms() < moment_ms:
-            from airflow.exceptions import AirflowRescheduleException  # noqa: PLC0415 - not in the compat layer
 
-            moment = dt.datetime.fromtimestamp(moment_ms / 1000, dt.timezone.utc)
-            self.log.info("Waiting until %s, when %s.", moment.isoformat(timespec="seconds"), reason)
-            raise AirflowRescheduleException(moment)  # type: ignore[no-untyped-call]  # Airflow's own
+class _StillOpenError(Exception):
+    """Say that a window has calls that are not final, and until when to wait for them."""
+
+    def __init__(self, until_ms: int) -> None:
+        super().__init__()
+        self.until_ms = until_ms
 
 
 def _tags(context: Context) -> dict[str, str]:
@@ -359,7 +363,3 @@ def _tags(context: Context) -> dict[str, str]:
     instance: Any = (context or {}).get("ti")
     names = {name: getattr(instance, name, None) for name in ("dag_id", "task_id")}
     return {name: value for name, value in names.items() if isinstance(value, str)}
-
-
-def _now_ms() -> int:
-    return int(dt.datetime.now(dt.timezone.utc).timestamp() * 1000)

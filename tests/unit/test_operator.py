@@ -16,7 +16,7 @@ from typing import Any
 import pendulum
 import pytest
 from airflow.exceptions import AirflowRescheduleException
-from airflow.providers.common.compat.sdk import DAG, AirflowFailException, AirflowSkipException, task
+from airflow.providers.common.compat.sdk import DAG, AirflowFailException, AirflowSkipException, TaskDeferred, task
 
 from airflow_provider_synthflow import __version__
 from airflow_provider_synthflow.exceptions import (
@@ -30,6 +30,7 @@ from airflow_provider_synthflow.exceptions import (
     SynthflowWindowError,
 )
 from airflow_provider_synthflow.operators import synthflow as module
+from airflow_provider_synthflow.operators import waiting
 from airflow_provider_synthflow.operators.synthflow import SynthflowListCallsOperator
 from tests.synthflow_server import Behaviour, Fault
 from tests.unit.making import AGENT, DAY, FROM, FROM_MS, HOUR, TO, TO_MS, make_call, many_calls, read_file, tree_of
@@ -46,6 +47,24 @@ def operator(**arguments: Any) -> SynthflowListCallsOperator:
     return SynthflowListCallsOperator(
         **{"task_id": "calls", "model_id": AGENT, "from_date": FROM, "to_date": TO, **arguments}
     )
+
+
+def deferral_of(one: SynthflowListCallsOperator) -> TaskDeferred:
+    with pytest.raises(TaskDeferred) as caught:
+        one.execute({})
+    return caught.value
+
+
+def waited_until(moment_ms: int) -> dt.datetime:
+    return dt.datetime.fromtimestamp(moment_ms / 1000, dt.timezone.utc)
+
+
+def event(from_ms: int, to_ms: int) -> SimpleNamespace:
+    """Return an asset event of the trigger that names one cell."""
+    payload = {
+        "model_id": AGENT, "from_date": from_ms, "to_date": to_ms, "window": (to_ms - from_ms) // 1000, "count": 1,
+    }  # fmt: skip
+    return SimpleNamespace(extra={"from_trigger": True, "payload": payload})
 
 
 def ids(calls: list[dict[str, Any]]) -> list[str]:
@@ -67,7 +86,12 @@ def serve(synthflow, connect):
 @pytest.fixture
 def at(monkeypatch):
     """Give a function that sets the operator's clock, in milliseconds since 1970."""
-    return lambda now_ms: monkeypatch.setattr(module, "_now_ms", lambda: now_ms)
+
+    def set_clock(now_ms):
+        for each in (module, waiting):
+            monkeypatch.setattr(each, "now_ms", lambda: now_ms)
+
+    return set_clock
 
 
 class TestResult:
@@ -389,6 +413,21 @@ class TestSettle:
         assert caught.value.reschedule_date == dt.datetime(2024, 3, 2, 1, tzinfo=dt.timezone.utc)
         assert handle.api.requests == []
 
+    def test_is_waited_for_once_with_the_last_window_and_before_anything_is_read(self, serve, at, tmp_path):
+        handle = serve([make_call("a")])
+        one = operator(
+            model_id=[AGENT], from_date=None, to_date=None, output_path=str(tmp_path / "out"), settle=HOUR / 1000
+        )
+        cells = [(FROM_MS, FROM_MS + HOUR), (FROM_MS + 5 * HOUR, FROM_MS + 6 * HOUR)]
+        context = {"triggering_asset_events": {"asset": [event(*cell) for cell in cells]}}
+        at(FROM_MS + 6 * HOUR)
+
+        with pytest.raises(AirflowRescheduleException) as caught:
+            one.execute({**context, "dag_run": SimpleNamespace(run_type="asset_triggered")})
+
+        assert caught.value.reschedule_date.timestamp() * 1000 == FROM_MS + 7 * HOUR
+        assert handle.api.requests == []
+
     def test_does_not_delay_a_window_that_is_just_settled(self, serve, at):
         serve([make_call("a")])
         at(TO_MS + HOUR)
@@ -401,6 +440,96 @@ class TestSettle:
 
         assert operator(settle=0).execute({})["count"] == 1
         assert handle.api.requests_to("calls")[0].query["to_date"] == str(TO_MS + 60_000)
+
+
+class TestDeferral:
+    def test_waits_in_the_triggerer_until_the_window_is_settled(self, serve, at):
+        handle = serve([make_call("a")])
+        at(TO_MS + HOUR - 1)
+
+        deferred = deferral_of(operator(deferrable=True))
+
+        assert deferred.trigger.moment == dt.datetime(2024, 3, 2, 1, tzinfo=dt.timezone.utc)
+        assert deferred.trigger.end_from_trigger is False
+        assert handle.api.requests == []
+
+    def test_is_the_default_where_airflow_says_so(self, monkeypatch):
+        monkeypatch.setenv("AIRFLOW__OPERATORS__DEFAULT_DEFERRABLE", "True")
+
+        assert operator().deferrable is True
+        assert operator(deferrable=False).deferrable is False
+
+    def test_of_a_settled_window_is_none(self, serve, at):
+        serve([make_call("a")])
+        at(TO_MS + HOUR)
+
+        assert operator(deferrable=True).execute({})["count"] == 1
+
+    def test_ends_with_the_same_result(self, serve, at):
+        serve([make_call("a")])
+        at(TO_MS + HOUR - 1)
+        one = operator(deferrable=True)
+        deferred = deferral_of(one)
+        at(TO_MS + HOUR)
+        resumed = getattr(one, deferred.method_name)({}, event=deferred.trigger.moment, **(deferred.kwargs or {}))
+
+        assert {**resumed, "extracted_at": 0} == {**operator().execute({}), "extracted_at": 0}
+
+    def test_ends_where_this_worker_s_clock_is_a_little_behind(self, serve, at):
+        serve([make_call("a")])
+        at(TO_MS + HOUR - 2_000)
+
+        assert operator(deferrable=True).execute_complete({}, event=waited_until(TO_MS + HOUR))["count"] == 1
+
+    def test_goes_on_where_the_event_is_of_a_moment_that_no_clock_shows(self, serve, at):
+        handle = serve([make_call("a")])
+        at(TO_MS)
+
+        with pytest.raises(TaskDeferred):
+            operator(deferrable=True).execute_complete({}, event=waited_until(TO_MS + 1000 * DAY))
+        assert handle.api.requests == []
+
+    @pytest.mark.parametrize(
+        "event",
+        [None, "2024-03-02", {"status": "success"}, 5, dt.datetime(2024, 3, 2)],  # noqa: DTZ001 - naive
+        ids=str,
+    )
+    def test_ends_in_a_typed_error_where_the_event_is_no_moment(self, serve, event):
+        handle = serve([make_call("a")])
+
+        with pytest.raises(SynthflowProtocolError, match="no moment in time"):
+            operator(deferrable=True).execute_complete({}, event=event)
+        assert handle.api.requests == []
+
+    def test_takes_what_another_version_of_this_package_has_stored_beside_the_event(self, serve):
+        serve([make_call("a")])
+
+        resumed = operator(deferrable=True).execute_complete({}, event=waited_until(TO_MS + HOUR), unknown=1)
+
+        assert resumed["count"] == 1
+
+    def test_waits_for_calls_that_are_not_final(self, serve, at, tmp_path):
+        handle = serve([make_call("running", lasts=None)])
+        at(TO_MS + HOUR)
+        one = operator(deferrable=True, on_unsettled="wait", output_path=str(tmp_path / "out"))
+
+        deferred = deferral_of(one)
+        assert deferred.trigger.moment.timestamp() * 1000 == TO_MS + HOUR + 600_000
+        assert not tree_of(tmp_path)
+        handle.api.finish("running")
+        at(TO_MS + HOUR + 600_000)
+        result = one.execute_complete({}, event=deferred.trigger.moment)
+
+        assert (result["count"], result["unsettled"]) == (1, 0)
+
+    def test_leaves_neither_key_nor_call_in_the_database(self, serve, at):
+        serve([make_call("running", lasts=None)])
+        at(TO_MS + HOUR)
+
+        deferred = deferral_of(operator(deferrable=True, on_unsettled="wait"))
+
+        assert set(deferred.trigger.serialize()[1]) == {"moment", "end_from_trigger"}
+        assert deferred.kwargs == {"since_ms": TO_MS + HOUR}
 
 
 class TestUnsettled:
