@@ -38,6 +38,10 @@ def get_provider_info() -> dict[str, Any]:
         "hooks": [_modules("hooks")],
         "operators": [_modules("operators")],
         "sensors": [_modules("sensors")],
+        "extra-links": [
+            "airflow_provider_synthflow.links.synthflow.SynthflowCallsLink",
+            "airflow_provider_synthflow.links.synthflow.SynthflowOutputLink",
+        ],
         "connection-types": [
             {
                 "connection-type": CONNECTION_TYPE,

@@ -56,6 +56,7 @@ class WaitingOperator(BaseOperator):
         )
         self.waited_since_ms: int | None = None
         self._waited_until_ms = 0
+        self._begun_ms = 0
 
     def execute(self, context: Context) -> Any:
         """
@@ -64,6 +65,7 @@ class WaitingOperator(BaseOperator):
         :param context: the task's context
         :return: what the work returns
         """
+        self._begun_ms = now_ms()
         return self.work(context)
 
     def execute_complete(self, context: Context, event: Any = None, since_ms: int | None = None, **_: Any) -> Any:
@@ -72,7 +74,7 @@ class WaitingOperator(BaseOperator):
 
         :param context: the task's context
         :param event: the moment that was waited for, as the triggerer hands it over
-        :param since_ms: when this try first waited, UTC milliseconds since 1970
+        :param since_ms: when this try began, before it waited, UTC milliseconds since 1970
         :return: what the work returns
         :raises SynthflowProtocolError: where the event is no moment
         """
@@ -115,7 +117,7 @@ class WaitingOperator(BaseOperator):
         moment = dt.datetime.fromtimestamp(moment_ms / 1000, dt.timezone.utc)
         self.log.info("Waiting until %s, when %s.", moment.isoformat(timespec="seconds"), reason)
         if self.deferrable:
-            since_ms = now_ms() if self.waited_since_ms is None else self.waited_since_ms
+            since_ms = self._begun_ms if self.waited_since_ms is None else self.waited_since_ms
             self.defer(trigger=_trigger_of(moment), method_name="execute_complete", kwargs={"since_ms": since_ms})
         from airflow.exceptions import AirflowRescheduleException  # noqa: PLC0415 - not in the compat layer
 
