@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["COUNTERS", "DURATION", "FAILURES", "emit", "emit_failure"]
+    from airflow_provider_synthflow.client.sender import Sender
+
+__all__ = ["COUNTERS", "DURATION", "FAILURES", "Sent", "emit", "emit_failure"]
 
 COUNTERS = {
     "calls": "synthflow.calls",
@@ -38,19 +40,47 @@ def emit(counts: Mapping[str, int], seconds: float, tags: Mapping[str, str]) -> 
     """
     from airflow.providers.common.compat.sdk import Stats  # noqa: PLC0415 - only on a worker
 
-    for name, counter in COUNTERS.items():
-        if counts.get(name):
-            Stats.incr(counter, count=counts[name], tags=dict(tags))
+    _count(counts, tags)
     Stats.timing(DURATION, dt.timedelta(seconds=seconds), tags=dict(tags))
 
 
-def emit_failure(error: BaseException, tags: Mapping[str, str]) -> None:
+class Sent:
     """
-    Count a window that failed.
+    Count what a sender sends from now on.
+
+    :param sender: the sender
+    """
+
+    def __init__(self, sender: Sender) -> None:
+        self._sender = sender
+        self._before = self._now()
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Return how much was sent since, by the names of :data:`COUNTERS`."""
+        return {name: count - self._before[name] for name, count in self._now().items()}
+
+    def _now(self) -> dict[str, int]:
+        return {name: getattr(self._sender, name) for name in ("requests", "retries", "waits")}
+
+
+def emit_failure(error: BaseException, counts: Mapping[str, int], tags: Mapping[str, str]) -> None:
+    """
+    Count a window that failed, and what was sent for it.
 
     :param error: why
+    :param counts: how much was sent, by the names of :data:`COUNTERS`
     :param tags: what tells the task apart
     """
     from airflow.providers.common.compat.sdk import Stats  # noqa: PLC0415 - only on a worker
 
+    _count(counts, tags)
     Stats.incr(FAILURES, tags={**tags, "error": type(error).__name__})
+
+
+def _count(counts: Mapping[str, int], tags: Mapping[str, str]) -> None:
+    from airflow.providers.common.compat.sdk import Stats  # noqa: PLC0415 - only on a worker
+
+    for name, counter in COUNTERS.items():
+        if counts.get(name):
+            Stats.incr(counter, count=counts[name], tags=dict(tags))

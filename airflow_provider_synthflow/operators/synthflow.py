@@ -8,7 +8,7 @@ import os
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import AirflowSkipException
+from airflow.providers.common.compat.sdk import AirflowSkipException, mask_secret
 
 from airflow_provider_synthflow.exceptions import SynthflowConfigError, SynthflowError, SynthflowIncompleteError
 from airflow_provider_synthflow.links.synthflow import SynthflowCallsLink, SynthflowOutputLink
@@ -197,6 +197,18 @@ class SynthflowListCallsOperator(WaitingOperator):
 
         return lineage_of(self._finished, self._host)
 
+    def render_template_fields(self, context: Context, *arguments: Any, **named: Any) -> None:
+        """
+        Render the templates, and have Airflow mask the telephone number wherever it shows a rendered field.
+
+        :param context: the task's context
+        :param arguments: as Airflow's own method takes them
+        :param named: likewise
+        """
+        super().render_template_fields(context, *arguments, **named)
+        if isinstance(self.lead_phone_number, str) and self.lead_phone_number.strip():
+            mask_secret(self.lead_phone_number.strip())
+
     def on_kill(self) -> None:
         """Close the connections, so that nothing waits on; a file that is not published vanishes by itself."""
         if self._hook is not None:
@@ -273,16 +285,17 @@ class SynthflowListCallsOperator(WaitingOperator):
 
     def _deliver(self, hook: SynthflowHook, delivery: Delivery, since_ms: int | None) -> dict[str, Any]:
         """Bring one window to where it goes, and count it in the metrics."""
-        from airflow_provider_synthflow.metrics import emit, emit_failure  # noqa: PLC0415 - only on a worker
+        from airflow_provider_synthflow.metrics import Sent, emit, emit_failure  # noqa: PLC0415 - only on a worker
         from airflow_provider_synthflow.result import size_of  # noqa: PLC0415 - likewise
 
         tags = {**self._tags, "model_id": delivery.plan.query.model_id}
+        sent = Sent(hook.sender)
         try:
             delivered = delivery.finished(since_ms) or delivery.carry_out(
                 hook.sender, look=partial(self._check_unsettled, delivery.plan), used=self._xcom_bytes
             )
         except SynthflowError as error:
-            emit_failure(error, tags)
+            emit_failure(error, sent.counts, tags)
             raise
         if delivered.extraction is not None:
             emit(delivered.counts, delivered.seconds, tags)

@@ -41,6 +41,9 @@ def test_each_number_goes_to_its_own_counter_and_the_time_to_a_timer(sent):
 
 
 def test_a_window_that_failed_is_counted_with_the_class_of_its_error_and_not_its_text(sent):
-    metrics.emit_failure(SynthflowIncompleteError("of +15550100001"), TAGS)
+    metrics.emit_failure(SynthflowIncompleteError("of +15550100001"), {"requests": 9}, TAGS)
 
-    assert sent == [("synthflow.failures", 1, {**TAGS, "error": "SynthflowIncompleteError"})]
+    assert sent == [
+        ("synthflow.requests", 9, TAGS),
+        ("synthflow.failures", 1, {**TAGS, "error": "SynthflowIncompleteError"}),
+    ]

@@ -1,0 +1,318 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+What leaves a real Airflow through each of its exits, and what never does.
+
+One deployment runs tasks that end well, that fail, that wait; the API's answers and the calls are full of planted
+secrets and planted personal data. Then every exit is searched: logs of all levels, the metadata database, lineage,
+metrics, links, manifests, temporary files. A task that leaks on purpose shows that the search finds.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import sqlite3
+import threading
+import time
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import airflow
+import pytest
+
+from tests.airflow_deployment import AirflowDeployment
+from tests.synthflow_server import TEST_KEY, Answer, SynthflowApi, serve
+from tests.unit.making import make_call, read_file
+
+pytestmark = pytest.mark.skipif(
+    airflow.__version__.startswith("2."), reason="Airflow 2.11 has another API; its exits are those of the unit tests"
+)
+
+DAGS = Path(__file__).parent / "exits_dags"
+HASH_KEY = "planted-hash-key-5b1e"
+PERSONAL = {
+    "lead_name": "Wilhelmina Quastenberg",
+    "lead_phone_number": "+15550107731",
+    "transcript": "bot: Hello\nhuman: my knee hurts since Tuesday",
+    "recording_url": "https://recordings.invalid/planted-signature-77",
+    "collected_variables": {"complaint": "planted-complaint-31"},
+}
+PLANTED = {
+    "the key": TEST_KEY,
+    "the hash key": HASH_KEY,
+    "a name": "Quastenberg",
+    "a telephone number": "15550107731",
+    "a transcript": "my knee hurts",
+    "a signed address": "planted-signature",
+    "a variable": "planted-complaint",
+}
+WANTED_NUMBER = "+15550107731"
+ENDS = {
+    "files": "success",
+    "filtered": "success",
+    "refused": "failed",
+    "broken": "failed",
+    "waiting": "deferred",
+    "leaking": "success",
+}
+
+
+class LeakyApi(SynthflowApi):
+    """Answer for some agents with errors and pages that hold all that was planted."""
+
+    def handle(self, method, target, headers, body=b""):
+        said = f"Bearer {TEST_KEY} asked for {WANTED_NUMBER}"  # the API's own sentence is quoted, but for such
+        told = json.dumps({"key": TEST_KEY, "hash": HASH_KEY, **PERSONAL})
+        if "model_id=agent-refused" in target:
+            return Answer.of_json(400, {"detail": {"description": said, "request_id": TEST_KEY, "body": told}})
+        if "model_id=agent-broken" in target:
+            return Answer(200, {"Content-Type": "text/html", "X-Echo": WANTED_NUMBER}, f"<html>{told}</html>".encode())
+        return super().handle(method, target, headers, body)
+
+
+class Statsd:
+    """Keep what is sent to a statsd server on loopback."""
+
+    def __init__(self) -> None:
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind(("127.0.0.1", 0))
+        self.port = self.socket.getsockname()[1]
+        self.received: list[str] = []
+        threading.Thread(target=self._keep, daemon=True).start()
+
+    def _keep(self) -> None:
+        with contextlib.suppress(OSError):  # closed at the end
+            while True:
+                self.received += self.socket.recv(65_536).decode().splitlines()
+
+
+class Exits:
+    """Hold all that left the deployment, by the exit's name."""
+
+    def __init__(self, deployment: AirflowDeployment, output: Path, statsd: Statsd, lineage: Path) -> None:
+        self.deployment = deployment
+        self.output = output
+        self.statsd = statsd
+        self.lineage = lineage
+        self.links: dict[str, Any] = {}
+        self.tested: list[dict[str, Any]] = []
+        self.left: list[str] = []
+        self.components = ""
+
+    def logs(self, dag_id: str) -> str:
+        files = sorted((self.deployment.home / "logs" / f"dag_id={dag_id}").rglob("*.log"))
+        assert files, f"{dag_id} has left no log"
+        return "\n".join(path.read_text(errors="replace") for path in files)
+
+    def table(self, name: str) -> list[dict[str, Any]]:
+        with contextlib.closing(sqlite3.connect(self.deployment.database)) as database:
+            database.row_factory = sqlite3.Row
+            return [dict(row) for row in database.execute(f"SELECT * FROM {name}")]  # noqa: S608 - our own names
+
+    def database(self, *, leaking: bool) -> str:
+        """Return all rows of all tables as text, with or without those of the DAG that leaks on purpose."""
+        with contextlib.closing(sqlite3.connect(self.deployment.database)) as database:
+            return "\n".join(line for line in database.iterdump() if leaking or "leaking" not in line)
+
+
+def task_of(dag_id: str) -> str:
+    return f"/dags/{dag_id}/dagRuns/once/taskInstances/calls"
+
+
+def run(deployment: AirflowDeployment, dag_ids: list[str]) -> None:
+    """Run DAGs once, until their tasks have ended as they should."""
+    for dag_id in dag_ids:
+        deployment.rest("POST", f"/dags/{dag_id}/dagRuns", {"logical_date": None, "dag_run_id": "once"})
+    deployment.wait_for(
+        lambda: all(deployment.rest("GET", task_of(dag_id))["state"] == ENDS[dag_id] for dag_id in dag_ids),
+        f"the tasks of {dag_ids} end as they should: {ENDS}",
+        timeout=120,
+    )
+
+
+@pytest.fixture(scope="module")
+def exits(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("exits")
+    temporary, output, lineage = folder / "tmp", folder / "output", folder / "lineage.json"
+    temporary.mkdir()
+    calls = [
+        make_call(f"{agent}-{number}", number, agent=agent, **PERSONAL)
+        for agent in ("agent-1", "agent-2")
+        for number in range(3)
+    ]
+    calls.append(make_call("open", agent="agent-open", lasts=None, **PERSONAL))
+    statsd = Statsd()
+    with serve(LeakyApi(calls)) as server:
+        connection = {"conn_type": "synthflow", "host": server.url, "password": TEST_KEY}
+        extra = {"hash_key": HASH_KEY, "max_attempts": 2}
+        env = {
+            "AIRFLOW_CONN_SYNTHFLOW_DEFAULT": json.dumps({**connection, "extra": extra}),
+            "AIRFLOW_VAR_WANTED_NUMBER": WANTED_NUMBER,
+            "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
+            "AIRFLOW__LOGGING__LOGGING_LEVEL": "DEBUG",
+            "AIRFLOW__METRICS__STATSD_HOST": "127.0.0.1",
+            "AIRFLOW__METRICS__STATSD_ON": "True",
+            "AIRFLOW__METRICS__STATSD_PORT": str(statsd.port),
+            "AIRFLOW__OPENLINEAGE__TRANSPORT": json.dumps(
+                {"type": "file", "log_file_path": str(lineage), "append": True}
+            ),
+            "EXITS_OUTPUT_PATH": str(output),
+            "TMPDIR": str(temporary),
+        }
+        with AirflowDeployment(folder / "airflow", DAGS, env) as deployment:
+            found = Exits(deployment, output, statsd, lineage)
+            deployment.wait_for(lambda: deployment.dag_ids() >= ENDS.keys(), "the DAGs are known")
+            run(deployment, [dag_id for dag_id in ENDS if dag_id not in {"filtered", "leaking"}])
+            found.components = deployment.log.read_text(errors="replace")
+            run(deployment, ["filtered", "leaking"])  # at this level Airflow logs results, too
+            found.links = deployment.rest("GET", f"{task_of('files')}/links")["extra_links"]
+            for changed in ({}, {"password": "planted-wrong-key-1"}, {"host": "127.0.0.1:9"}):
+                found.tested.append(
+                    deployment.rest(
+                        "POST",
+                        "/connections/test",
+                        {"connection_id": "tried", **connection, "extra": json.dumps(extra), **changed},
+                    )
+                )
+            deployment.wait_for(lambda: "synthflow.duration" in " ".join(statsd.received), "the metrics have come")
+            deployment.wait_for(
+                lambda: lineage.exists() and lineage.read_text().count('"COMPLETE"') >= 2, "the lineage has come"
+            )
+            found.left = [str(path) for path in temporary.rglob("synthflow*")]
+            time.sleep(0.5)  # for what is still on its way into logs
+            yield found
+    statsd.socket.close()
+
+
+def planted_in(text: str) -> set[str]:
+    """Return what of the planted is in a text, in plain or as JSON and URLs write it."""
+    return {what for what, value in PLANTED.items() if value in text}
+
+
+class TestNothingLeaves:
+    @pytest.mark.parametrize("dag_id", [dag_id for dag_id in ENDS if dag_id != "leaking"])
+    def test_through_the_logs_of_a_task(self, exits, dag_id):
+        assert planted_in(exits.logs(dag_id)) == set()
+
+    def test_through_the_logs_of_the_components(self, exits):
+        assert planted_in(exits.components) == set()
+
+    def test_through_the_results_in_xcom(self, exits):
+        rows = [row for row in exits.table("xcom") if row["dag_id"] not in {"leaking", "filtered"}]
+
+        assert {row["key"] for row in rows} >= {"return_value"}
+        assert planted_in(repr(rows)) == set()
+
+    def test_through_rendered_templates(self, exits):
+        rows = exits.table("rendered_task_instance_fields")
+
+        assert {row["dag_id"] for row in rows} == ENDS.keys()
+        assert planted_in(repr(rows)) == set()
+
+    def test_through_asset_events(self, exits):
+        (event,) = exits.table("asset_event")
+
+        assert "agent-1" in str(event["extra"])
+        assert planted_in(repr(event)) == set()
+
+    def test_through_triggers_and_what_is_kept_for_the_resumption(self, exits):
+        (trigger,) = exits.table("trigger")
+        (waiting,) = [row for row in exits.table("task_instance") if row["dag_id"] == "waiting"]
+
+        assert waiting["next_method"] == "execute_complete"
+        assert planted_in(repr(trigger) + repr(waiting)) == set()
+
+    def test_through_any_table_of_the_database(self, exits):
+        lines = exits.database(leaking=False).splitlines()
+        # What a window was filtered by stands in its result, which is how another query's file is told.
+        results = [line for line in lines if line.startswith('INSERT INTO "xcom"') and "filtered" in line]
+
+        assert planted_in("\n".join(results)) == {"a telephone number"}
+        assert planted_in("\n".join(line for line in lines if line not in results)) == set()
+
+    def test_through_lineage(self, exits):
+        assert planted_in(exits.lineage.read_text()) == set()
+
+    def test_through_metrics(self, exits):
+        assert planted_in("\n".join(exits.statsd.received)) == set()
+
+    def test_through_the_test_of_a_connection(self, exits):
+        assert [each["status"] for each in exits.tested] == [True, False, False]
+        assert planted_in(json.dumps(exits.tested)) == set()
+        assert "planted-wrong-key" not in json.dumps(exits.tested)
+
+    def test_through_manifests(self, exits):
+        manifests = [path.read_text() for path in exits.output.rglob("_manifest.json")]
+
+        assert len(manifests) == 2
+        assert planted_in("".join(manifests)) == set()
+
+    def test_through_files_of_calls_that_are_kept_for_a_while(self, exits):
+        assert exits.left == []
+
+    def test_through_links(self, exits):
+        assert planted_in(json.dumps(exits.links)) == set()
+
+
+class TestTheSearch:
+    def test_finds_what_a_task_leaks_on_purpose_into_its_log_and_its_result(self, exits):
+        calls = {"a name", "a telephone number", "a transcript", "a signed address", "a variable"}
+
+        assert planted_in(exits.logs("leaking")) == calls
+        assert planted_in(exits.database(leaking=True)) == calls
+
+    def test_finds_it_in_the_file_of_calls(self, exits):
+        files = [read_file(path) for path in exits.output.rglob("calls.jsonl.gz")]
+
+        assert planted_in(json.dumps(files)) == {"a telephone number", "a transcript", "a signed address", "a variable"}
+
+    def test_is_not_spared_by_logs_that_say_nothing(self, exits):
+        for dag_id, line in {
+            "files": "3 calls of agent agent-2",
+            "refused": "HTTP 400",
+            "broken": "is not JSON",
+            "waiting": "not final",
+        }.items():
+            assert line in exits.logs(dag_id)
+
+
+class TestWhatIsThere:
+    def test_the_lineage_has_the_calls_read_and_the_files_written_with_rows_and_bytes(self, exits):
+        events = [json.loads(line) for line in exits.lineage.read_text().splitlines()]
+        (event,) = [each for each in events if each["eventType"] == "COMPLETE" and each["job"]["name"] == "files.calls"]
+        host = json.loads(exits.deployment.env["AIRFLOW_CONN_SYNTHFLOW_DEFAULT"])["host"]
+
+        assert [(each["namespace"], each["name"]) for each in event["inputs"]] == [
+            (f"synthflow://{urlsplit(host).netloc}", "calls/agent-1"),
+            (f"synthflow://{urlsplit(host).netloc}", "calls/agent-2"),
+        ]
+        assert [each["inputFacets"]["inputStatistics"]["rowCount"] for each in event["inputs"]] == [3, 3]
+        manifests = sorted(
+            (json.loads(path.read_text()) for path in exits.output.rglob("_manifest.json")),
+            key=lambda each: each["model_id"],
+        )
+        assert [(each["namespace"], each["name"]) for each in event["outputs"]] == [
+            ("file", each["path"]) for each in manifests
+        ]
+        for output, manifest in zip(event["outputs"], manifests, strict=True):
+            statistics = output["outputFacets"]["outputStatistics"]
+            assert (statistics["rowCount"], statistics["size"]) == (3, manifest["bytes"])
+
+    def test_the_metrics_have_the_documented_names(self, exits):
+        names = {line.partition(":")[0].removeprefix("airflow.") for line in exits.statsd.received}
+
+        assert names >= {
+            "synthflow.calls",
+            "synthflow.pages",
+            "synthflow.requests",
+            "synthflow.retries",
+            "synthflow.waits",
+            "synthflow.walks",
+            "synthflow.duration",
+            "synthflow.failures",
+        }
+
+    def test_the_links_are_on_the_task_by_their_names(self, exits):
+        assert exits.links == {"Output": None, "Synthflow calls": "https://app.synthflow.ai"}
