@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_synthflow.exceptions import SynthflowIncompleteError
+from airflow_provider_synthflow.exceptions import SynthflowIncompleteError, SynthflowProtocolError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,6 +26,7 @@ def walk_assistants(sender: Sender) -> Iterator[dict[str, Any]]:
 
     :param sender: where to ask
     :raises SynthflowIncompleteError: where the declared total and what came never agree
+    :raises SynthflowProtocolError: where the API ignores the offset
     """
     seen: dict[str, dict[str, Any]] = {}
     total: int | None = None
@@ -41,11 +42,28 @@ def walk_assistants(sender: Sender) -> Iterator[dict[str, Any]]:
 def _walk_once(sender: Sender) -> tuple[dict[str, dict[str, Any]], int | None]:
     seen: dict[str, dict[str, Any]] = {}
     while True:
-        parameters = {"limit": str(_LIMIT), "offset": str(len(seen))}
-        found, total = sender.elements("/assistants/", "assistants", parameters)
+        found, total = _page(sender, len(seen))
         before = len(seen)
-        for assistant in found:
-            key = assistant.get("model_id") or assistant.get("id") or repr(sorted(assistant.items(), key=str))
-            seen[str(key)] = assistant
+        seen.update(found)
+        if len(seen) == before and total is None and found:
+            _check_offset(sender, next(iter(seen)))
         if len(seen) == before or len(seen) == total:
             return seen, total
+
+
+def _page(sender: Sender, offset: int) -> tuple[dict[str, dict[str, Any]], int | None]:
+    parameters = {"limit": str(_LIMIT), "offset": str(offset)}
+    found, total = sender.elements("/assistants/", "assistants", parameters)
+    return {_key(assistant): assistant for assistant in found}, total
+
+
+def _key(assistant: dict[str, Any]) -> str:
+    return str(assistant.get("model_id") or assistant.get("id") or repr(sorted(assistant.items(), key=str)))
+
+
+def _check_offset(sender: Sender, first: str) -> None:
+    """Raise where the API ignores the offset: without a total the first page would pass for all there is."""
+    found, _ = _page(sender, 1)
+    if len(found) > 1 and next(iter(found)) == first:
+        msg = "The API ignores the offset: it sent the first agents again where later ones were asked for."
+        raise SynthflowProtocolError(msg)

@@ -103,6 +103,19 @@ def test_an_agent_is_known_by_model_id_then_by_id_then_by_all_of_it():
     assert list(walk_assistants(sender)) == [page[0], page[1], page[2], page[4], page[5]]
 
 
+def test_without_a_total_an_offset_that_is_ignored_is_an_error_and_not_the_end():
+    page = agents(*IDS[:100])
+    sender = ScriptedSender((page, None), (page, None), (page, None))
+    with pytest.raises(SynthflowProtocolError, match="ignores the offset"):
+        list(walk_assistants(sender))
+
+
+def test_without_a_total_a_last_page_that_is_shown_again_is_the_end():
+    page = agents(*IDS[:100])
+    sender = ScriptedSender((page, None), (page, None), (agents(*IDS[1:100]), None))
+    assert names(walk_assistants(sender)) == IDS[:100]
+
+
 def test_a_page_is_tried_again_like_any_other(synthflow):
     handle = synthflow(assistants=IDS, faults=[Fault(status=503, route="assistants", at=2)])
     assert names(walk_assistants(make_sender(handle.url))) == IDS
