@@ -5,10 +5,13 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from airflow_provider_synthflow.exceptions import SynthflowTransientError
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 __all__ = ["Pace"]
 
@@ -48,6 +51,18 @@ class Pace:
             if self._interval or start > now:
                 self._next_start = start + self._interval
             return start - now
+
+    @contextmanager
+    def request(self) -> Iterator[None]:
+        """Learn from how one request, made inside of the block, ends."""
+        sent_at = self.now()
+        try:
+            yield
+        except SynthflowTransientError as error:
+            if error.status is not None:
+                self.refuse(sent_at, error.retry_after or 0.0)
+            raise
+        self.succeed()
 
     def now(self) -> float:
         """Return the clock's time, to be handed back when the request is refused."""
