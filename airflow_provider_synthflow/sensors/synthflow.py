@@ -13,9 +13,9 @@ from airflow.providers.common.compat.sdk import (
     AirflowSkipException,
     BaseSensorOperator,
     PokeReturnValue,
-    TaskDeferralTimeout,
     conf,
 )
+from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS
 
 from airflow_provider_synthflow import exceptions
 from airflow_provider_synthflow.exceptions import (
@@ -142,19 +142,23 @@ class SynthflowNewCallsSensor(BaseSensorOperator):
         self.log.info("%d of %d calls since %s.", result["count"], self.min_calls, result["from_date"])
         return result
 
-    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
-        """
-        Go on after the deferral.
+    if not AIRFLOW_V_3_0_PLUS:
 
-        :param next_method: the method to call
-        :param next_kwargs: its arguments
-        :param context: the task's context
-        :raises AirflowSensorTimeout: where Airflow found the time to be over before the trigger did
-        """
-        try:
-            return super().resume_execution(next_method, next_kwargs, context)
-        except TaskDeferralTimeout as error:  # Airflow 2 leaves it as it is
-            raise AirflowSensorTimeout(*error.args) from error
+        def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+            """
+            Go on after the deferral, and make of a deferral's timeout a sensor's, as Airflow 3 does by itself.
+
+            :param next_method: the method to call
+            :param next_kwargs: its arguments
+            :param context: the task's context
+            :raises AirflowSensorTimeout: where Airflow found the time to be over before the trigger did
+            """
+            from airflow.exceptions import TaskDeferralTimeout  # noqa: PLC0415 - Airflow 2 only
+
+            try:
+                return super().resume_execution(next_method, next_kwargs, context)
+            except TaskDeferralTimeout as error:
+                raise AirflowSensorTimeout(*error.args) from error
 
     def _poke_first(self, context: Context) -> PokeReturnValue | None:
         """Look once before anything is stored and sent about, as most waits are short or fail at once."""

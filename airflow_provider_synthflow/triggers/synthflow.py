@@ -49,7 +49,8 @@ class SynthflowNewCallsTrigger(BaseEventTrigger):
     the most one event a look. With ``from_date`` it serves the deferred sensor and sends one event, when there are
     enough calls or the time is over. An event holds counts and bounds, never data of a call.
 
-    All that is given is stored in Airflow's database: give nothing secret, and nothing but what is documented here.
+    All that is given is stored in Airflow's database. An argument that this version does not know, as another version
+    may have stored it, is kept, and otherwise passed over with a warning.
 
     :param model_id: the agent's id
     :param window: the width of a cell, whole seconds or a timedelta; cells are aligned to 1970 UTC; default 15 minutes.
@@ -75,7 +76,6 @@ class SynthflowNewCallsTrigger(BaseEventTrigger):
     :param deadline: for the sensor: when to give up, likewise; default: never
     :param exponential_backoff: for the sensor: let the interval grow, as Airflow's sensors do
     :param max_wait: for the sensor: seconds, the cap on an interval that grows
-    :param unknown: what another version of this package stored; it is kept, and otherwise passed over with a warning
     """
 
     def __init__(

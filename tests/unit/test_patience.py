@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from airflow_provider_synthflow.exceptions import SynthflowTransientError
@@ -27,7 +29,7 @@ def test_looks_keep_to_their_rhythm_however_long_they_take():
         due.append(clock.now + pause)
         clock.now += pause
 
-    assert [round(later - sooner, 6) for sooner, later in zip(due, due[1:], strict=False)] == [60, 60, 60]
+    assert [round(later - sooner, 6) for sooner, later in pairwise(due)] == [60, 60, 60]
 
 
 def test_the_second_look_comes_sooner_so_that_those_that_started_together_come_apart():
