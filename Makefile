@@ -28,7 +28,7 @@ demo: $(STAMP) ## run the daily example DAG over a fortnight of calls, and check
 	@$(BIN)/python -m tests.demo
 
 test: $(STAMP) ## run the tests
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n auto --dist loadfile
 
 soak: $(STAMP) ## search at random for a lost call, for MINUTES=10
 	@$(BIN)/python -m tests.completeness --minutes $(MINUTES)
