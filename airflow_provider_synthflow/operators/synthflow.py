@@ -48,9 +48,12 @@ class SynthflowListCallsOperator(BaseOperator):
     :param from_date: inclusive start of the window: an aware datetime, epoch milliseconds or ISO 8601 with a zone;
         default: the run's own window (templated)
     :param to_date: exclusive end of the window, likewise (templated)
-    :param output_path: the directory below which the file is written: a path or ``file://``; default: the calls
-        go to XCom (templated)
-    :param output_conn_id: the Airflow connection of the store; a local disk needs none (templated)
+    :param output_path: the directory below which the file is written: a path, ``file://``, or a URL of any store that
+        ObjectStoragePath knows, such as ``s3://``, ``gs://`` and ``abfss://``; default: the calls go to XCom
+        (templated)
+    :param output_conn_id: the Airflow connection of the store; it may also stand in the path, as in
+        ``s3://conn_id@bucket/directory``; default: what the store's library finds in the worker's environment; a local
+        disk needs none (templated)
     :param output_format: ``jsonl`` or ``jsonl.gz`` (default) (templated)
     :param call_status: the API's filter: one status (templated)
     :param duration_min: the API's filter: seconds, inclusive (templated)
@@ -285,7 +288,7 @@ class SynthflowListCallsOperator(BaseOperator):
     def _publication(self, plan: WindowPlan) -> Publication | None:
         from airflow_provider_synthflow.output.formats import check_format  # noqa: PLC0415 - only on a worker
         from airflow_provider_synthflow.output.publication import Publication  # noqa: PLC0415 - likewise
-        from airflow_provider_synthflow.output.store import open_store  # noqa: PLC0415 - likewise
+        from airflow_provider_synthflow.stores import open_store  # noqa: PLC0415 - likewise
 
         check_format(self.output_format)
         output_path = given(self.output_path)

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from airflow_provider_synthflow.exceptions import SynthflowConfigError, SynthflowOutputConflictError
+from airflow_provider_synthflow.output.local_store import LocalStore
 from airflow_provider_synthflow.output.publication import Publication
-from airflow_provider_synthflow.output.store import LocalStore
 from airflow_provider_synthflow.window import Window
 from tests.unit.making import AGENT, FROM_MS, TO_MS, tree_of
 
@@ -275,7 +275,7 @@ PUBLISHER = """
 import itertools, sys
 sys.modules["airflow"] = None  # the core needs none, and starts at once without it
 from airflow_provider_synthflow.output.publication import Publication
-from airflow_provider_synthflow.output.store import LocalStore
+from airflow_provider_synthflow.output.local_store import LocalStore
 from airflow_provider_synthflow.window import Window
 
 store = LocalStore(sys.argv[1])
