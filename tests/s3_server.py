@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -51,6 +53,8 @@ class S3Server:
         self._server = make_server("127.0.0.1", 0, self._serve, threaded=True, request_handler=MotoRequestHandler)
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
+        self._lock = threading.Lock()
+        self._active = 0
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
 
     def __enter__(self) -> Self:
@@ -79,7 +83,7 @@ class S3Server:
         existing = {bucket["Name"] for bucket in self.client.list_buckets()["Buckets"]}
         if self.bucket not in existing:
             self.client.create_bucket(Bucket=self.bucket)
-        for key in self.keys():
+        for key in self.objects():
             self.client.delete_object(Bucket=self.bucket, Key=key)
         for key, upload in self.uploads():
             self.client.abort_multipart_upload(Bucket=self.bucket, Key=key, UploadId=upload)
@@ -94,7 +98,7 @@ class S3Server:
         fields = {"endpoint_url": self.url, "region_name": _REGION, **extra}
         return json.dumps({"conn_type": "aws", "login": _KEY, "password": _SECRET, "extra": fields})
 
-    def keys(self, prefix: str = "") -> list[str]:
+    def objects(self, prefix: str = "") -> list[str]:
         """
         Return the keys of all objects.
 
@@ -116,15 +120,36 @@ class S3Server:
         found = self.client.list_multipart_uploads(Bucket=self.bucket).get("Uploads", ())
         return [(each["Key"], each["UploadId"]) for each in found]
 
+    def settle(self) -> None:
+        """Wait until no request is being served, such as of a client that is gone."""
+        deadline = time.monotonic() + 10
+        quiet = 0
+        while quiet < 3 and time.monotonic() < deadline:
+            quiet = 0 if self._active else quiet + 1
+            time.sleep(0.005)
+
     def _serve(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         from werkzeug.wrappers import Request  # noqa: PLC0415 - likewise
 
         request = Request(environ)
         query = f"?{environ['QUERY_STRING']}" if environ["QUERY_STRING"] else ""
         self.requests.append(f"{request.method} {request.path}{query}")
-        answer = self.fault(request) if self.fault else None
-        if answer is not None:
-            return answer(environ, start_response)
+        with self._lock:
+            self._active += 1
+        try:
+            return self._answer(request, environ, start_response)
+        finally:
+            with self._lock:
+                self._active -= 1
+
+    def _answer(self, request: Request, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        if self.fault:
+            body = request.get_data()  # so that the fault may look at it, and the connection is good for more
+            environ |= {"wsgi.input": io.BytesIO(body), "CONTENT_LENGTH": str(len(body))}
+            environ.pop("HTTP_TRANSFER_ENCODING", None)
+            answer = self.fault(request)
+            if answer is not None:
+                return answer(environ, start_response)
         return self._app(environ, start_response)
 
 
