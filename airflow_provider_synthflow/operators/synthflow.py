@@ -14,6 +14,7 @@ from airflow.providers.common.compat.sdk import (
 )
 
 from airflow_provider_synthflow.exceptions import SynthflowConfigError, SynthflowIncompleteError
+from airflow_provider_synthflow.outlets import tell_outlets
 from airflow_provider_synthflow.templates import given
 
 if TYPE_CHECKING:
@@ -175,6 +176,7 @@ class SynthflowListCallsOperator(BaseOperator):
         if self.on_empty == "skip" and not any(result["count"] for result in results):
             msg = "There are no calls in the window."
             raise AirflowSkipException(msg)
+        tell_outlets(context, self.outlets, results if many else results[0])
         return results if many else results[0]
 
     def on_kill(self) -> None:

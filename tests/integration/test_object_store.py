@@ -194,7 +194,7 @@ class TestErrors:
         except SynthflowConfigError:
             pass
         else:
-            assert writes <= at or records is LARGE
+            assert writes <= at or records is LARGE, "\n".join(s3.requests)
         s3.fault = None
 
         assert s3.uploads() == []
