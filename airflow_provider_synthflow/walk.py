@@ -67,8 +67,7 @@ class Walk:
     Drive the reading of all pages of one query until the result is proven complete.
 
     Send what :meth:`asks` returns, give each page to :meth:`receive`, until :attr:`done`; before the requests of a
-    further round wait :attr:`pause` seconds. Then :attr:`ids` are the ids of the complete list, and :meth:`gone` yields
-    those that came and are not in it.
+    further round wait :attr:`pause` seconds. Then :attr:`ids` are the complete list, and :meth:`gone` what left it.
 
     :param limit: the page size to ask for
     :param offset: the index of the first row of interest
