@@ -124,9 +124,7 @@ class KeyLog:
                 if parts == 1:
                     last.update(zip(keys, range(first, first + len(keys)), strict=True))
                 else:
-                    for slot, key in enumerate(keys, first):
-                        if hash(key) % parts == part:
-                            last[key] = slot
+                    last.update({key: slot for slot, key in enumerate(keys, first) if hash(key) % parts == part})
                 first += len(keys)
             yield from last.values()
 

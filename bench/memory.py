@@ -165,12 +165,17 @@ def _answer(connection: socket.socket, pool: list[bytes], count: int) -> None:
             if found is None:
                 return
             limit, offset = (int(each) for each in (found[1] or found[4], found[2] or found[3]))
-            rows = b",".join(_row(pool, count - 1 - index, count) for index in range(offset, min(offset + limit, count)))
-            body = b'{"status":"ok","response":{"pagination":{"total_records":%d,"limit":%d,"offset":%d},"calls":[%b]}}' % (
-                count,
-                limit,
-                offset,
-                rows,
+            rows = b",".join(
+                _row(pool, count - 1 - index, count) for index in range(offset, min(offset + limit, count))
+            )
+            body = (
+                b'{"status":"ok","response":{"pagination":{"total_records":%d,"limit":%d,"offset":%d},"calls":[%b]}}'
+                % (
+                    count,
+                    limit,
+                    offset,
+                    rows,
+                )
             )
             connection.sendall(
                 b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)

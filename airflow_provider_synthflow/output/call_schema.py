@@ -37,8 +37,8 @@ _WHOLE = re.compile(r"-?[0-9]{1,19}")
 _SMALLEST, _LARGEST = -(2**63), 2**63 - 1
 
 _object_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_texts_decoder = msgspec.json.Decoder(list[str | None])  # type: ignore[arg-type]
-_wholes_decoder = msgspec.json.Decoder(list[int | None])  # type: ignore[arg-type]
+_texts_decoder = msgspec.json.Decoder(list[str | None])
+_wholes_decoder = msgspec.json.Decoder(list[int | None])
 
 
 @dataclass(frozen=True)
@@ -172,7 +172,7 @@ def _wholes(raws: list[Any]) -> tuple[list[Any], Iterable[int]]:
     except msgspec.MsgspecError:
         return _one_by_one(raws, _whole)
     present = [value for value in values if value is not None]
-    if present and not (_SMALLEST <= min(present) and max(present) <= _LARGEST):
+    if present and (min(present) < _SMALLEST or max(present) > _LARGEST):
         return _one_by_one(raws, _whole)
     return values, ()
 
@@ -227,9 +227,7 @@ def _text(raw: bytes) -> tuple[Any, bool]:
 
 def _whole(raw: bytes) -> tuple[Any, bool]:
     value, same = _read(raw), True
-    if isinstance(value, str) and _WHOLE.fullmatch(value):
-        value, same = int(value), False
-    elif isinstance(value, float) and value.is_integer():
+    if (isinstance(value, str) and _WHOLE.fullmatch(value)) or (isinstance(value, float) and value.is_integer()):
         value, same = int(value), False
     if value is None:
         return None, True

@@ -77,10 +77,7 @@ class ParquetRecords:
         """Put the records that are there into columns."""
         if not self._records:
             return
-        arrays = [
-            _array(values, field.type)
-            for values, field in zip(columns_of(self._records), SCHEMA, strict=True)
-        ]
+        arrays = [_array(values, field.type) for values, field in zip(columns_of(self._records), SCHEMA, strict=True)]
         self._batches.append(pa.record_batch(arrays, schema=SCHEMA))
         self._batches_bytes += self._records_bytes
         self._records.clear()

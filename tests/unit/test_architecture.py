@@ -138,8 +138,8 @@ class TestRooms:
     def test_are_all_known(self):
         core = {
             "__init__", "client", "connection_form", "exceptions", "extraction", "instants", "output", "packing",
-            "placement", "polling", "privacy", "proof", "reading", "result", "run_window", "spill", "statuses", "ticks", "walk",
-            "window", "window_calls",
+            "placement", "polling", "privacy", "proof", "reading", "result", "run_window", "spill", "statuses", "ticks",
+            "walk", "window", "window_calls",
         }  # fmt: skip
 
         assert core <= {room_of(path) for path in MODULES}
