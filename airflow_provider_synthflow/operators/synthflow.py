@@ -56,7 +56,8 @@ class SynthflowListCallsOperator(WaitingOperator):
     :param output_conn_id: the Airflow connection of the store; it may also stand in the path, as in
         ``s3://conn_id@bucket/directory``; default: what the store's library finds in the worker's environment; a local
         disk needs none (templated)
-    :param output_format: ``jsonl`` or ``jsonl.gz`` (default) (templated)
+    :param output_format: ``jsonl``, ``jsonl.gz`` (default), ``jsonl.zst`` (with the extra ``zstd``) or ``parquet``
+        (with the extra ``parquet``) (templated)
     :param call_status: the API's filter: one status (templated)
     :param duration_min: the API's filter: seconds, inclusive (templated)
     :param duration_max: the API's filter: seconds, inclusive (templated)
