@@ -6,12 +6,12 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test soak lint types check reference pins serve clean
+.PHONY: help install demo test e2e-events scale soak lint types check reference pins serve clean
 
 MINUTES ?= 10
 
 help: ## list the verbs
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
 install: $(STAMP) ## make .venv with all that the other verbs need
 
@@ -29,6 +29,12 @@ demo: $(STAMP) ## run the daily example DAG over a fortnight of calls, and check
 
 test: $(STAMP) ## run the tests
 	@$(BIN)/python -m pytest -n auto --dist loadfile
+
+e2e-events: $(STAMP) ## let 500 calls start runs while the triggerer is killed twice; three minutes
+	@$(BIN)/python -m pytest tests/e2e/new_calls_by_events.py
+
+scale: $(STAMP) ## measure 1,000 deferred sensors in one triggerer, for MINUTES=10
+	@$(BIN)/python -m tests.scale --minutes $(MINUTES)
 
 soak: $(STAMP) ## search at random for a lost call, for MINUTES=10
 	@$(BIN)/python -m tests.completeness --minutes $(MINUTES)
