@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The calls that are read: 5 KB of JSON each, as the test server makes records, with talks that compress as talks do."""
+"""The calls that are read: 5 KB of JSON each, as the test server makes them, with talks that compress as talks do."""
 
 from __future__ import annotations
 
@@ -31,33 +31,10 @@ _DIFFERENT = 20_000
 
 _VERSION = 1
 _ENTRY = struct.Struct("<Qq")
-_SYLLABLES = [
-    "ba",
-    "de",
-    "ki",
-    "lo",
-    "mu",
-    "na",
-    "re",
-    "si",
-    "to",
-    "vu",
-    "an",
-    "er",
-    "in",
-    "on",
-    "ul",
-    "sta",
-    "tri",
-    "ble",
-    "cho",
-    "ment",
-    "tion",
-    "ing",
-    "ver",
-    "pre",
-    "con",
-]
+_SYLLABLES = (
+    *("ba", "de", "ki", "lo", "mu", "na", "re", "si", "to", "vu", "an", "er", "in"),
+    *("on", "ul", "sta", "tri", "ble", "cho", "ment", "tion", "ing", "ver", "pre", "con"),
+)
 
 
 @dataclass(frozen=True)

@@ -76,7 +76,8 @@ def seconds_table(runs: Runs) -> str:
         form = "-" if distinct is None else f"`{case.format}`"
         rows.append(
             f"| {case.wait_ms} ms | {case.calls:,} | {case.reader} | {form} | {seconds:.3f} | "
-            f"{case.calls / seconds:,.0f} | {figures[0]:.2f} | {figures[1]:.2f} | {figures[2] / 1024:.0f} | {len(runs.of(case))} | {whole} |"
+            f"{case.calls / seconds:,.0f} | {figures[0]:.2f} | {figures[1]:.2f} | {figures[2] / 1024:.0f} | "
+            f"{len(runs.of(case))} | {whole} |"
         )
     return "\n".join(rows) + "\n"
 

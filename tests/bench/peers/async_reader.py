@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 OPENERS: dict[str, Callable[[Path], Any]] = {
     "jsonl": lambda path: path.open("wb"),
-    "jsonl.gz": lambda path: gzip.open(path, "wb", compresslevel=1),
+    "jsonl.gz": lambda path: gzip.open(path, "wb", compresslevel=1),  # noqa: SIM115 - Lines closes it
     "jsonl.zst": lambda path: zstandard.open(path, "wb"),
 }
 

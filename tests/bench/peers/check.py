@@ -28,7 +28,7 @@ def ids_of(path: Path) -> Iterator[str]:
         file.seek(0)
         lines: io.IOBase = file
         if begin.startswith(b"\x1f\x8b"):
-            lines = gzip.open(file)
+            lines = gzip.open(file)  # noqa: SIM115 - it has nothing to close
         elif begin == b"\x28\xb5\x2f\xfd":
             lines = io.BufferedReader(zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True))
         for line in lines:
@@ -39,9 +39,9 @@ def files_of(folder: Path) -> Iterator[Path]:
     """Yield the files of calls; dlt's own tables and working folders are none."""
     for path in folder.rglob("*"):
         inside = path.relative_to(folder).parts
-        if path.is_file() and path.name.endswith((".jsonl", ".jsonl.gz", ".gz", ".jsonl.zst", ".parquet")):
-            if inside[0] != "pipelines" and not any(part.startswith("_dlt") for part in inside):
-                yield path
+        aside = inside[0] == "pipelines" or any(part.startswith("_dlt") for part in inside)
+        if path.is_file() and path.name.endswith((".jsonl", ".gz", ".zst", ".parquet")) and not aside:
+            yield path
 
 
 if __name__ == "__main__":

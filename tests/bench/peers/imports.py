@@ -7,7 +7,6 @@ import json
 import time
 
 try:
-    import airflow.sdk
     from airflow.sdk import DAG, BaseOperator
 except ImportError:
     from airflow.models import DAG, BaseOperator  # noqa: F401 - likewise

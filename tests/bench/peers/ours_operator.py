@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""This package's operator in Airflow, by its execute()."""
+"""The package's operator in Airflow, by its execute()."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 OPENERS: dict[str, Callable[[Path], IO[str]]] = {
     "jsonl": lambda path: path.open("w", encoding="utf-8"),
-    "jsonl.gz": lambda path: gzip.open(path, "wt", compresslevel=1, encoding="utf-8"),
+    "jsonl.gz": lambda path: gzip.open(path, "wt", compresslevel=1, encoding="utf-8"),  # noqa: SIM115 - closed there
 }
 
 
