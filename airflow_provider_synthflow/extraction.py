@@ -12,7 +12,7 @@ from airflow_provider_synthflow.exceptions import SynthflowProtocolError
 from airflow_provider_synthflow.instants import format_instant
 from airflow_provider_synthflow.placement import started_at
 from airflow_provider_synthflow.privacy import Privacy
-from airflow_provider_synthflow.reading import read_pages
+from airflow_provider_synthflow.reading import look_ahead, read_pages
 from airflow_provider_synthflow.statuses import is_terminal
 from airflow_provider_synthflow.walk import Walk
 
@@ -115,7 +115,7 @@ def extract_window(
     """
     before = sender.requests
     asked = plan.asked
-    walk = Walk(look_ahead=plan.concurrency, max_walks=plan.max_walks)
+    walk = Walk(look_ahead=look_ahead(plan.concurrency), max_walks=plan.max_walks)
     keeper = _Keeper(plan, spill, privacy or Privacy())
     reported = time.monotonic()
     for page in read_pages(

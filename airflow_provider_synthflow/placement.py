@@ -53,5 +53,5 @@ def read_instant(value: Any) -> int | None:
         return None
     text = value.strip()
     if _NUMBER.fullmatch(text):
-        return instant_of_epoch(Decimal(text))
+        return instant_of_epoch(int(text) if text.isdecimal() else Decimal(text))
     return instant_of_iso(text)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The package without its Airflow shells: extraction, verification, ordering and publishing, as the operator does them."""
+"""The package without its Airflow shells: extraction, verification, ordering, publishing, as the operator does them."""
 
 from __future__ import annotations
 
