@@ -116,7 +116,7 @@ def speed_cases(effort: Effort) -> Iterator[tuple[Case, int]]:
         ):
             for reader, formats in readers.items():
                 for each in formats:
-                    if not (wait_ms and each == "parquet") and not (wait_ms and "_" in reader and each == "jsonl.zst"):
+                    if not wait_ms or each in {"jsonl", "jsonl.gz"}:
                         yield replace(least, reader=reader, format=each), rounds
     for each in FORMATS:
         yield Case("ours_operator", each, 0, effort.calls), min(effort.rounds, 3)
