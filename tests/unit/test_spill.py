@@ -50,16 +50,6 @@ def test_forgets_what_is_discarded_and_minds_no_unknown_key(spill):
     assert (len(spill), spill.size()) == (1, 1)
 
 
-@pytest.mark.parametrize("kind", [set, frozenset, list, iter, dict.fromkeys])
-def test_keeps_only_the_keys_it_is_told(spill, kind):
-    for number, key in enumerate("abc"):
-        spill.put(key, number, key.encode())
-
-    spill.keep_only(kind(["c", "a", "x"]))
-
-    assert list(spill.records()) == [b"a", b"c"]
-
-
 def test_gives_records_more_than_once_and_takes_more_in_between(spill):
     spill.put("b", 2, b"2")
     first = list(spill.records())
