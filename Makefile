@@ -6,7 +6,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test e2e-events scale soak lint types check reference pins serve clean
+.PHONY: help install demo test e2e-events scale soak bench lint types check reference pins serve clean
 
 MINUTES ?= 10
 
@@ -38,6 +38,9 @@ scale: $(STAMP) ## measure 1,000 deferred sensors in one triggerer, for MINUTES=
 
 soak: $(STAMP) ## search at random for a lost call, for MINUTES=10
 	@$(BIN)/python -m tests.completeness --minutes $(MINUTES)
+
+bench: $(STAMP) ## measure speed and memory beside the floor and peers (ten minutes; QUICK=1: two; WRITE=1: into docs/)
+	@$(BIN)/python -m tests.bench $(if $(QUICK),--quick) $(if $(WRITE),--write)
 
 lint: $(STAMP) ## check the style
 	@$(BIN)/ruff check .

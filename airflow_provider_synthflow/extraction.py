@@ -14,7 +14,7 @@ from airflow_provider_synthflow.instants import format_instant
 from airflow_provider_synthflow.placement import started_at
 from airflow_provider_synthflow.privacy import Privacy
 from airflow_provider_synthflow.progress import Progress
-from airflow_provider_synthflow.reading import read_pages
+from airflow_provider_synthflow.reading import look_ahead, read_pages
 from airflow_provider_synthflow.statuses import is_terminal
 from airflow_provider_synthflow.walk import Walk
 
@@ -125,7 +125,7 @@ def extract_window(
     """
     before = (sender.requests, sender.retries, sender.waits)
     asked = plan.asked
-    walk = Walk(look_ahead=plan.concurrency, max_walks=plan.max_walks)
+    walk = Walk(look_ahead=look_ahead(plan.concurrency), max_walks=plan.max_walks)
     keeper = _Keeper(plan, spill, privacy or Privacy())
     progress = Progress()
     log.info("Reading %s of agent %s: asking %s for %s.", plan.window, asked.model_id, sender.settings.host, asked)

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import codecs
 import json
 import re
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ import msgspec
 from airflow_provider_synthflow.client.redaction import redact
 from airflow_provider_synthflow.client.retry import retry_after_seconds
 from airflow_provider_synthflow.client.rows import CallRow, decode_record, row_of
-from airflow_provider_synthflow.client.splitting import elements_of, members_of, refuse_constant
+from airflow_provider_synthflow.client.splitting import check_utf8, elements_of, members_of, refuse_constant
 from airflow_provider_synthflow.exceptions import (
     SynthflowAuthError,
     SynthflowError,
@@ -86,7 +85,6 @@ _envelope_decoder = msgspec.json.Decoder(_Envelope)
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,99}")
 _GOOD_WORDS = {"ok", "success"}
-_DECODED = 8_192
 _DEEPEST = 3  # response nested twice, and one more
 
 
@@ -180,22 +178,13 @@ def _read(body: bytes, name: str) -> tuple[_Pagination, Sequence[bytes | msgspec
     if name == "calls":
         try:
             envelope = _envelope_decoder.decode(body)
-            _check_utf8(body)  # the decoder skips over the calls without looking at it
+            check_utf8(body)  # the decoder skips over the calls without looking at their UTF-8
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             pass  # another envelope, or no JSON: the patient way below tells
         else:
             _check_word(envelope.status)
             return envelope.response.pagination or envelope.pagination or _Pagination(), envelope.response.calls
     return _find(_strict(body), name, _Pagination(), _DEEPEST)
-
-
-def _check_utf8(body: bytes) -> None:
-    """Raise UnicodeDecodeError for what is no UTF-8; a text of the whole body would take far more memory and time."""
-    view = memoryview(body)
-    start = 0
-    while start < len(body):
-        end = start + _DECODED
-        start += codecs.utf_8_decode(view[start:end], "strict", end >= len(body))[1]
 
 
 def _find(body: bytes, name: str, pagination: _Pagination, depth: int) -> tuple[_Pagination, list[bytes]]:

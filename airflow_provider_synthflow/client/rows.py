@@ -27,7 +27,7 @@ _seen_decoder = msgspec.json.Decoder(_Seen)
 _record_decoder = msgspec.json.Decoder(dict[str, Any])
 
 
-class CallRow(msgspec.Struct, frozen=True):  # a dataclass takes four times as long to make
+class CallRow(msgspec.Struct, frozen=True, gc=False):  # a dataclass takes four times as long to make
     """
     Hold one call of a page.
 
