@@ -6,7 +6,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test soak lint types check reference pins serve clean
+.PHONY: help install demo test soak lint types check reference pins serve build extras matrix e2e clean
 
 MINUTES ?= 10
 
@@ -47,6 +47,16 @@ serve: $(STAMP) ## start the test server by itself
 
 reference: $(STAMP) ## write docs/reference.md from the docstrings
 	@AIRFLOW_HOME=.cache/airflow $(BIN)/python -m tests.reference
+
+build: $(STAMP) ## build the sdist and the wheel into dist/, of what git knows, and check their descriptions
+	@rm -rf dist .cache/build && mkdir -p .cache/build
+	@git ls-files -z -- airflow_provider_synthflow example_dags pyproject.toml README.md CHANGELOG.md LICENSE .gitignore \
+		| tar --null --files-from - --create --file - | tar --extract --file - --directory .cache/build
+	@$(BIN)/python -m build --no-isolation --outdir dist .cache/build > .cache/build.log || { cat .cache/build.log; exit 1; }
+	@$(BIN)/twine check --strict dist/*
+
+extras: build ## install the wheel with each extra, alone, and check what came
+	@$(BIN)/python -m pytest tests/packaging/test_extras.py
 
 pins: $(STAMP) ## pin the newest versions of what requirements/dev.in names
 	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.10 --no-header --no-annotate \
