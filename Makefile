@@ -9,6 +9,9 @@ STAMP := .venv/.installed
 .PHONY: help install demo test soak lint types check reference pins serve build extras matrix e2e clean
 
 MINUTES ?= 10
+ONLY ?=
+UPGRADE ?= --upgrade
+PIN = $(BIN)/uv pip compile --quiet $(UPGRADE) --no-header --no-annotate
 
 help: ## list the verbs
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -58,9 +61,15 @@ build: $(STAMP) ## build the sdist and the wheel into dist/, of what git knows, 
 extras: build ## install the wheel with each extra, alone, and check what came
 	@$(BIN)/python -m pytest tests/packaging/test_extras.py
 
-pins: $(STAMP) ## pin the newest versions of what requirements/dev.in names
-	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.10 --no-header --no-annotate \
-		requirements/dev.in --output-file requirements/dev.txt
+matrix: build ## run the tests against the wheel on every version of Airflow, or ONLY=2.11,3.3
+	@$(BIN)/python -m tests.matrix --only "$(ONLY)" $(if $(TESTS),--tests "$(TESTS)")
+
+pins: $(STAMP) ## pin the newest versions of what the files in requirements/ name; UPGRADE= keeps what still fits
+	@$(PIN) --universal --python-version 3.10 requirements/dev.in --output-file requirements/dev.txt
+	@for line in $$($(BIN)/python -m tests.matrix --list); do \
+		$(PIN) --python-version $${line#*:} --override requirements/matrix-$${line%:*}.in requirements/dev.in \
+			--output-file requirements/matrix-$${line%:*}.txt || exit 1; \
+	done
 
 clean: ## remove all that the verbs made
 	rm -rf .venv .demo .cache dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
