@@ -6,9 +6,12 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test e2e-events scale soak bench lint types check reference pins serve clean
+.PHONY: help install demo test e2e-events scale soak bench lint types check reference pins serve build extras matrix e2e clean
 
 MINUTES ?= 10
+ONLY ?=
+UPGRADE ?= --upgrade
+PIN = $(BIN)/uv pip compile --quiet $(UPGRADE) --no-header --no-annotate
 
 help: ## list the verbs
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -57,9 +60,25 @@ serve: $(STAMP) ## start the test server by itself
 reference: $(STAMP) ## write docs/reference.md from the docstrings
 	@AIRFLOW_HOME=$(CURDIR)/.cache/airflow $(BIN)/python -m tests.reference
 
-pins: $(STAMP) ## pin the newest versions of what requirements/dev.in names
-	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.10 --no-header --no-annotate \
-		requirements/dev.in --output-file requirements/dev.txt
+build: $(STAMP) ## build the sdist and the wheel into dist/, of what git knows, and check their descriptions
+	@rm -rf dist .cache/build && mkdir -p .cache/build
+	@git ls-files -z -- airflow_provider_synthflow example_dags pyproject.toml README.md CHANGELOG.md LICENSE .gitignore \
+		| tar --null --files-from - --create --file - | tar --extract --file - --directory .cache/build
+	@$(BIN)/python -m build --no-isolation --outdir dist .cache/build > .cache/build.log || { cat .cache/build.log; exit 1; }
+	@$(BIN)/twine check --strict dist/*
+
+extras: build ## install the wheel with each extra, alone, and check what came
+	@$(BIN)/python -m pytest tests/packaging/test_extras.py
+
+matrix: build ## run the tests against the wheel on every version of Airflow, or ONLY=2.11,3.3
+	@$(BIN)/python -m tests.matrix --only "$(ONLY)" $(if $(TESTS),--tests "$(TESTS)")
+
+pins: $(STAMP) ## pin the newest versions of what the files in requirements/ name; UPGRADE= keeps what still fits
+	@$(PIN) --universal --python-version 3.10 requirements/dev.in --output-file requirements/dev.txt
+	@for line in $$($(BIN)/python -m tests.matrix --list); do \
+		$(PIN) --python-version $${line#*:} --override requirements/matrix-$${line%:*}.in requirements/dev.in \
+			--output-file requirements/matrix-$${line%:*}.txt || exit 1; \
+	done
 
 clean: ## remove all that the verbs made
 	rm -rf .venv .demo .cache dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
