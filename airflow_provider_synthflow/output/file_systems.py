@@ -143,6 +143,17 @@ class Files:
 class _ObjectFiles(Files):
     """Work with an object store, where an object appears by the last request of its upload."""
 
+    def probe(self, path: str) -> None:
+        """
+        Raise the store's own error where the bucket or container is not there.
+
+        :param path: the file
+        """
+        bucket, _, _ = path.partition("/")
+        self.fs.invalidate_cache()
+        with contextlib.suppress(PermissionError):  # who may write objects need not be allowed to look at buckets
+            self.fs.info(bucket)
+
     def sweep(self, directory: str) -> None:
         """
         Leave what is unfinished to the store, which does not show it and forgets it within a week.
