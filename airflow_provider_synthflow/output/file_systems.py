@@ -15,7 +15,7 @@ from airflow_provider_synthflow.output.store import PIECE
 __all__ = ["AzureFiles", "Files", "GoogleFiles", "S3Files", "files_of"]
 
 _PART = 5 * 1024 * 1024
-_PARTS_AT_ONCE = 4
+_PARTS_AT_ONCE = 2
 _GOOGLE_PART = 8 * 1024 * 1024
 _SWEPT_AFTER = 24 * 3600.0
 _DIGEST_KEY = "sha256"
