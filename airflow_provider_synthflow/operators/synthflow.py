@@ -51,7 +51,8 @@ class SynthflowListCallsOperator(BaseOperator):
     :param output_path: the directory below which the file is written: a path or ``file://``; default: the calls
         go to XCom (templated)
     :param output_conn_id: the Airflow connection of the store; a local disk needs none (templated)
-    :param output_format: ``jsonl`` or ``jsonl.gz`` (default) (templated)
+    :param output_format: ``jsonl``, ``jsonl.gz`` (default), ``jsonl.zst`` (with the extra ``zstd``) or ``parquet``
+        (with the extra ``parquet``) (templated)
     :param call_status: the API's filter: one status (templated)
     :param duration_min: the API's filter: seconds, inclusive (templated)
     :param duration_max: the API's filter: seconds, inclusive (templated)
