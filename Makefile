@@ -51,9 +51,13 @@ serve: $(STAMP) ## start the test server by itself
 reference: $(STAMP) ## write docs/reference.md from the docstrings
 	@AIRFLOW_HOME=.cache/airflow $(BIN)/python -m tests.reference
 
-pins: $(STAMP) ## pin the newest versions of what requirements/dev.in names
+pins: $(STAMP) ## pin the newest versions of what requirements/dev.in names, and of the peers of make bench
 	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.10 --no-header --no-annotate \
 		requirements/dev.in --output-file requirements/dev.txt
+	@for each in tests/bench/requirements/*.in; do \
+		$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.10 --no-header --no-annotate \
+			$$each --output-file $${each%.in}.txt || exit; \
+	done
 
 clean: ## remove all that the verbs made
 	rm -rf .venv .demo .cache dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _ROOT = Path(__file__).resolve().parents[2]
 _DOCUMENT = _ROOT / "docs" / "performance.md"
 _DEFERRED = Line(
-    "1,000 deferred sensors in one triggerer", "every poll on time, under one core", "see `make scale`", met=None
+    "1,000 deferred sensors in one triggerer", "every poll on time, under one core", "by itself: make scale", met=None
 )
 
 

@@ -7,6 +7,7 @@ import datetime as dt
 import os
 import platform
 import re
+import statistics
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -62,21 +63,22 @@ def seconds_table(runs: Runs) -> str:
     """
     rows = [
         (
-            "| latency | calls | reader | format | extraction s | calls/s | whole process s | processor s | peak MiB |"
+            "| latency | calls | reader | format | extraction s | calls/s | processor s | whole process s | processor s | peak MiB |"
             " rounds | output |"
         ),
-        "| ---: | ---: | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | --- |",
+        "| ---: | ---: | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- |",
     ]
     for case in runs.cases():
         seconds = runs.median(case)
         assert seconds is not None
         figures = [runs.median(case, figure) or 0 for figure in ("wall", "cpu", "peak_kib")]
+        extraction_cpu = statistics.median(run.told["cpu"] for run in runs.of(case))
         distinct = runs.distinct.get(case)
         whole = "thrown away" if distinct is None else ("complete" if distinct == case.calls else f"only {distinct}")
         form = "-" if distinct is None else f"`{case.format}`"
         rows.append(
             f"| {case.wait_ms} ms | {case.calls:,} | {case.reader} | {form} | {seconds:.3f} | "
-            f"{case.calls / seconds:,.0f} | {figures[0]:.2f} | {figures[1]:.2f} | {figures[2] / 1024:.0f} | "
+            f"{case.calls / seconds:,.0f} | {extraction_cpu:.3f} | {figures[0]:.2f} | {figures[1]:.2f} | {figures[2] / 1024:.0f} | "
             f"{len(runs.of(case))} | {whole} |"
         )
     return "\n".join(rows) + "\n"
