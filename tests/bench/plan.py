@@ -55,6 +55,7 @@ class Runs:
     def __init__(self) -> None:
         self._runs: dict[Case, dict[int, Run]] = {}
         self.distinct: dict[Case, int] = {}
+        self.failed: dict[Case, str] = {}
 
     def add(self, case: Case, number: int, run: Run) -> None:
         """
@@ -84,16 +85,18 @@ class Runs:
         runs = self.of(case)
         return statistics.median(getattr(run, figure) for run in runs) if runs else None
 
-    def times_as_fast(self, case: Case, other: Case, figure: str = "seconds") -> float | None:
+    def times_as_fast(
+        self, case: Case, other: Case, seconds: Callable[[Run], float] = lambda run: run.seconds
+    ) -> float | None:
         """
         Return how many times as fast a case is as another: the median of the ratios within the rounds of both.
 
         :param case: what was run
         :param other: what it is compared with
-        :param figure: the time that is compared
+        :param seconds: the time of a run that is compared
         """
         mine, theirs = self._runs.get(case, {}), self._runs.get(other, {})
-        ratios = [getattr(theirs[n], figure) / getattr(mine[n], figure) for n in mine if n in theirs]
+        ratios = [seconds(theirs[n]) / seconds(mine[n]) for n in mine if n in theirs]
         return statistics.median(ratios) if ratios else None
 
 
@@ -147,7 +150,6 @@ def run_rounds(
     :param run: runs a case; None where there is no such thing
     :param count_distinct: counts the different calls of the last output
     :param told: is told how far it is
-    :raises AssertionError: where a reader that names its count has another one than it left
     """
     runs = Runs()
     missing: set[Case] = set()
@@ -155,7 +157,12 @@ def run_rounds(
         for case, rounds in plan:
             if number >= rounds or case in missing:
                 continue
-            one = run(case)
+            try:
+                one = run(case)
+            except RuntimeError as error:  # the others' figures are worth having all the same
+                told(str(error))
+                runs.failed[case] = str(error)
+                one = None
             if one is None:
                 missing.add(case)
                 continue
