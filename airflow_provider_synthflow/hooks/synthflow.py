@@ -5,10 +5,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook, mask_secret
+from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 
 from airflow_provider_synthflow import connection_form
 from airflow_provider_synthflow.exceptions import SynthflowConfigError, SynthflowError, SynthflowProtocolError
+from airflow_provider_synthflow.hooks.masking import mask_secret
 
 if TYPE_CHECKING:
     import datetime as dt
