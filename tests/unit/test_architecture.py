@@ -137,9 +137,9 @@ class TestRooms:
 
     def test_are_all_known(self):
         core = {
-            "__init__", "client", "connection_form", "exceptions", "extraction", "instants", "output", "placement",
-            "polling", "privacy", "proof", "reading", "result", "run_window", "spill", "statuses", "ticks", "walk",
-            "window", "window_calls",
+            "__init__", "announcing", "client", "connection_form", "exceptions", "extraction", "instants",
+            "output", "patience", "placement", "polling", "privacy", "proof", "reading", "result",
+            "run_window", "spill", "statuses", "ticks", "walk", "watching", "window", "window_calls",
         }  # fmt: skip
 
         assert core <= {room_of(path) for path in MODULES}
