@@ -84,7 +84,7 @@ def said_by_the_test_button(page, conn_id):
 
 
 @pytest.fixture(scope="module")
-def form(self, page, airflow):
+def form(page, airflow):
     open_list(page, airflow)
     page.get_by_role("button", name="Add Connection").click()
     dialog = page.get_by_role("dialog")
