@@ -23,6 +23,8 @@ WRONG_KEY = "wrong-key-9876543210"
 ALL = frozenset({TEST_KEY})
 NONE = frozenset({"a-key-of-nobody-0000"})
 
+expect.set_options(timeout=30_000)  # a busy machine draws slowly; nothing waits longer than it must
+
 
 @pytest.fixture(scope="module")
 def server():
