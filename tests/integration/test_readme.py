@@ -22,7 +22,9 @@ import sys
 import pendulum
 sys.path.insert(0, sys.argv[1])
 from calls import dag
-run = dag.test(logical_date=pendulum.parse("2026-01-06T00:00:00Z"))
+import airflow
+date = "execution_date" if airflow.__version__.startswith("2.") else "logical_date"
+run = dag.test(**{date: pendulum.parse("2026-01-06T00:00:00Z")})
 print("state", run.state)
 """
 
