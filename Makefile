@@ -6,12 +6,12 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test soak lint types check reference pins serve clean
+.PHONY: help install demo test soak lint types check reference docs docs-serve docs-test pins serve clean
 
 MINUTES ?= 10
 
 help: ## list the verbs
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
 install: $(STAMP) ## make .venv with all that the other verbs need
 
@@ -47,6 +47,16 @@ serve: $(STAMP) ## start the test server by itself
 
 reference: $(STAMP) ## write docs/reference.md from the docstrings
 	@AIRFLOW_HOME=$(CURDIR)/.cache/airflow $(BIN)/python -m tests.reference
+
+docs: $(STAMP) ## build the site of the documents into .cache/site; a warning is an error
+	@NO_MKDOCS_2_WARNING=true $(BIN)/mkdocs build --quiet --clean
+	@echo "Open .cache/site/index.html"
+
+docs-serve: $(STAMP) ## show that site at http://127.0.0.1:8000, and build it anew with each change
+	@NO_MKDOCS_2_WARNING=true $(BIN)/mkdocs serve --dev-addr 127.0.0.1:8000
+
+docs-test: $(STAMP) ## try the tutorial word by word in a fresh environment
+	@$(BIN)/python -m tests.tutorial
 
 pins: $(STAMP) ## pin the newest versions of what requirements/dev.in names
 	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.10 --no-header --no-annotate \

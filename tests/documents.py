@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What stands in the documents: their fenced blocks, in order."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["DOCUMENTS", "ROOT", "Block", "blocks_of"]
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("**/*.md"))]
+
+_FENCE = re.compile(r"^(?P<indent> *)```(?P<language>\S*)[^\n]*\n(?P<text>.*?)^(?P=indent)```$", re.MULTILINE | re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Block:
+    """
+    Hold a fenced block.
+
+    :param document: the file
+    :param line: the line of its fence, from 1
+    :param language: what the fence names
+    :param text: what is in it
+    """
+
+    document: Path
+    line: int
+    language: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.document.relative_to(ROOT)}:{self.line}"
+
+
+def blocks_of(document: Path, language: str | None = None) -> list[Block]:
+    """
+    Return the fenced blocks of a document, in order.
+
+    :param document: a Markdown file
+    :param language: only those of this language
+    """
+    text = document.read_text(encoding="utf-8")
+    found = [
+        Block(document, text.count("\n", 0, match.start()) + 1, match["language"], textwrap.dedent(match["text"]))
+        for match in _FENCE.finditer(text)
+    ]
+    return [block for block in found if language in {None, block.language}]
