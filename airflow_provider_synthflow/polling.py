@@ -1,21 +1,33 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Look whether calls have started: what a sensor asks, and what the answer means. Pure, but for :func:`poll`."""
+"""Look whether calls have started: what a sensor asks, and what the answer means."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import logging
+import time
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_synthflow.exceptions import SynthflowProtocolError, SynthflowTransientError
 from airflow_provider_synthflow.extraction import MARGIN_MS, STRAY_MS
 from airflow_provider_synthflow.instants import format_instant
 from airflow_provider_synthflow.placement import started_at
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from airflow_provider_synthflow.client.answer import Page
+    from airflow_provider_synthflow.client.async_sender import AsyncSender
     from airflow_provider_synthflow.client.query import CallsQuery
     from airflow_provider_synthflow.client.sender import Sender
+    from airflow_provider_synthflow.patience import Patience
 
-__all__ = ["Poll", "poll"]
+__all__ = ["PASSING", "Poll", "poll", "wait_for_calls"]
+
+log = logging.getLogger(__name__)
+
+PASSING = (SynthflowTransientError, SynthflowProtocolError)
+"""The errors of a look that the next look may not have: they are waited out."""
 
 _LARGEST_PAGE = 100
 _MOST_PAGES = 10
@@ -50,6 +62,19 @@ class Poll:
     _reach: int = field(default=0, init=False)
     _ended: bool = field(default=False, init=False)
     _looked_behind: bool = field(default=False, init=False)
+
+    def again(self, now_ms: int) -> Poll:
+        """
+        Return the same poll anew, up to now where no end was given.
+
+        :param now_ms: UTC milliseconds since 1970
+        """
+        return replace(self, to_ms=self.to_ms if self.to_given else now_ms)
+
+    @property
+    def lies_ahead(self) -> bool:
+        """Tell whether the time to count from is yet to come, so that there is nothing to ask."""
+        return self.to_ms <= self.from_ms
 
     @property
     def asked(self) -> CallsQuery:
@@ -133,3 +158,46 @@ def poll(sender: Sender, state: Poll) -> Poll:
         limit, offset = ask
         state.receive(offset, sender.page(state.asked, limit, offset))
     return state
+
+
+async def wait_for_calls(
+    sender: AsyncSender,
+    state: Poll,
+    patience: Patience,
+    *,
+    deadline_ms: int | None = None,
+    clock: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+) -> Poll | None:
+    """
+    Poll again and again until enough calls have started; trouble that may pass is waited out.
+
+    :param sender: where to ask
+    :param state: what to ask for
+    :param patience: how long to wait between two polls
+    :param deadline_ms: when to give up, UTC milliseconds since 1970; there is a last look then; default: never
+    :param clock: gives the time, UTC milliseconds since 1970
+    :return: the poll that found enough, or None where the time was over
+    :raises SynthflowError: typed, for what does not pass
+    """
+    pause, over = patience.at_first(sender.companions), False
+    while not over:
+        left = float("inf") if deadline_ms is None else max(0.0, (deadline_ms - clock()) / 1000)
+        over = pause >= left
+        await sender.wait(min(pause, left))
+        if over and patience.failures:
+            break  # what the server asked to wait is not cut short by a last look
+        look = state.again(clock())
+        try:
+            if not look.lies_ahead:
+                while (ask := look.next_page()) is not None:
+                    limit, offset = ask
+                    look.receive(offset, await sender.page(look.asked, limit, offset))
+        except PASSING as error:
+            pause = patience.after_error(error)
+            log.warning("This look brought no answer, the next one may, in %.0f s: %s", pause, error)
+            continue
+        if look.satisfied:
+            return look
+        log.info("%d of %d calls since %s.", look.count, look.min_calls, format_instant(look.from_ms))
+        pause = patience.after_look()
+    return None

@@ -3,14 +3,20 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from airflow_provider_synthflow.exceptions import SynthflowTransientError
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 __all__ = ["Pace"]
+
+log = logging.getLogger(__name__)
 
 _FIRST_INTERVAL = 0.05
 _LONGEST_INTERVAL = 10.0
@@ -48,6 +54,19 @@ class Pace:
             if self._interval or start > now:
                 self._next_start = start + self._interval
             return start - now
+
+    @contextmanager
+    def request(self) -> Iterator[None]:
+        """Learn from how one request, made inside of the block, ends."""
+        sent_at = self.now()
+        try:
+            yield
+        except SynthflowTransientError as error:
+            if error.status is not None and self.refuse(sent_at, error.retry_after or 0.0):
+                log.info("HTTP %d: requests now start %.2f s apart.", error.status, self.interval)
+            raise
+        if self.succeed():
+            log.info("The requests are back at full speed.")
 
     def now(self) -> float:
         """Return the clock's time, to be handed back when the request is refused."""

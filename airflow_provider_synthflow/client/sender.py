@@ -3,9 +3,6 @@
 
 from __future__ import annotations
 
-import logging
-import re
-import ssl
 import threading
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote, urljoin
@@ -14,16 +11,20 @@ import requests
 import tenacity
 import urllib3
 
-from airflow_provider_synthflow import __version__
 from airflow_provider_synthflow.client.answer import error_of, read_elements, read_page
-from airflow_provider_synthflow.client.pace import Pace
-from airflow_provider_synthflow.client.retry import give_up, is_retriable, wait_seconds
-from airflow_provider_synthflow.exceptions import (
-    SynthflowConfigError,
-    SynthflowError,
-    SynthflowProtocolError,
-    SynthflowTransientError,
+from airflow_provider_synthflow.client.exchange import (
+    CLOSED,
+    HEADERS,
+    Answer,
+    authorization,
+    read_answer,
+    retry_policy,
 )
+from airflow_provider_synthflow.client.failure import FailureKinds, error_of_failure
+from airflow_provider_synthflow.client.log_filter import hide_phone_numbers
+from airflow_provider_synthflow.client.pace import Pace
+from airflow_provider_synthflow.client.retry import give_up
+from airflow_provider_synthflow.exceptions import SynthflowError, SynthflowProtocolError, SynthflowTransientError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -36,51 +37,20 @@ if TYPE_CHECKING:
 
 __all__ = ["Answer", "Sender"]
 
-log = logging.getLogger(__name__)
+_KINDS = FailureKinds(
+    bad_address=(requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema),
+    bad_encoding=(requests.exceptions.ContentDecodingError, urllib3.exceptions.DecodeError),
+    timed_out=(requests.Timeout, urllib3.exceptions.TimeoutError),
+)
 
-_CLOSED = "The connection to the API was closed before the request was done."
-
-_PHONE_NUMBER = re.compile(r"(?<=lead_phone_number=)[^&\s]+")
-
-
-class _WithoutPhoneNumbers(logging.Filter):
-    """Take the telephone number out of the addresses that urllib3 logs."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Let every record pass, changed where a number is in it."""
-        if isinstance(record.args, tuple):
-            record.args = tuple(
-                _PHONE_NUMBER.sub("***", each) if isinstance(each, str) else each for each in record.args
-            )
-        return True
-
-
-for _name in ("urllib3.connection", "urllib3.connectionpool"):
-    logging.getLogger(_name).addFilter(_WithoutPhoneNumbers())
-
-
-class Answer:
-    """
-    Hold what came back: a status, headers and the whole body.
-
-    :param status: the HTTP status
-    :param headers: the headers, found by any case
-    :param body: the body, decompressed
-    """
-
-    __slots__ = ("body", "headers", "status")
-
-    def __init__(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
-        self.status = status
-        self.headers = headers
-        self.body = body
+hide_phone_numbers(("urllib3.connection", "urllib3.connectionpool"))
 
 
 class _Bearer(requests.auth.AuthBase):
     """Put the key into the header; as a session's auth it keeps a .netrc from replacing it."""
 
-    def __init__(self, key: str) -> None:
-        self._value = f"Bearer {key}"
+    def __init__(self, value: str) -> None:
+        self._value = value
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         request.headers["Authorization"] = self._value
@@ -134,14 +104,13 @@ class Sender:
         :raises SynthflowTransientError: where the sender is closed
         """
         if self._closed.is_set():
-            raise SynthflowTransientError(_CLOSED)
+            raise SynthflowTransientError(CLOSED)
         session: requests.Session | None = getattr(self._local, "session", None)
         if session is None:
             session = requests.Session()
-            session.auth = _Bearer(self.settings.api_key)
+            session.auth = _Bearer(authorization(self.settings))
             session.trust_env = not self.settings.is_local  # a proxy would take the key elsewhere, in plain text
-            session.headers["User-Agent"] = f"airflow-provider-synthflow/{__version__}"
-            session.headers["Accept"] = "application/json"
+            session.headers.update(HEADERS)
             self._local.session = session
             with self._count_lock:
                 self._sessions.append(session)
@@ -205,15 +174,7 @@ class Sender:
         :param read: what makes the result of the body; its retriable errors count as tries, too
         :raises SynthflowError: typed, after the retries
         """
-
-        def once() -> Any:
-            answer = self.send(path, parameters)
-            error = error_of(answer.status, answer.headers, answer.body, self.settings)
-            if error is not None:
-                raise error
-            return read(answer.body)
-
-        return self.retrying(once)
+        return self.retrying(lambda: read_answer(self.send(path, parameters), read, self.settings))
 
     def redirect(self, path: str) -> str:
         """
@@ -241,14 +202,7 @@ class Sender:
         :param once: sends one request and reads its answer
         :raises SynthflowError: the last error, with the number of tries
         """
-        attempts = tenacity.Retrying(
-            stop=tenacity.stop_after_attempt(self.settings.max_attempts),
-            retry=tenacity.retry_if_exception(is_retriable),
-            wait=_wait_of_state,
-            sleep=self.wait,
-            before_sleep=self._before_retry,
-            reraise=True,
-        )
+        attempts = tenacity.Retrying(sleep=self.wait, **retry_policy(self.settings, self._count_retry))
         number = 0
         try:
             for attempt in attempts:
@@ -283,64 +237,20 @@ class Sender:
                 body = response.raw.read(decode_content=True)
                 return Answer(response.status_code, response.headers, body)
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-            failure = self._error_of_failure(error)
+            failure = error_of_failure(error, _KINDS, self.settings)
         raise failure  # apart from the other error, whose text may hold the address with its parameters
 
     def _paced(self, once: Callable[[], Any]) -> Any:
         delay = self.pace.reserve()
         if delay > 0:
             self.wait(delay)
-        sent_at = self.pace.now()
-        try:
-            result = once()
-        except SynthflowTransientError as error:
-            if error.status is not None and self.pace.refuse(sent_at, error.retry_after or 0.0):
-                log.info("HTTP %d: requests now start %.2f s apart.", error.status, self.pace.interval)
-            raise
-        if self.pace.succeed():
-            log.info("The requests are back at full speed.")
-        return result
+        with self.pace.request():
+            return once()
 
-    def _before_retry(self, state: tenacity.RetryCallState) -> None:
+    def _count_retry(self) -> None:
         with self._count_lock:
             self.retries += 1
-        error = state.outcome.exception() if state.outcome else None
-        wait = state.next_action.sleep if state.next_action else 0.0
-        log.warning(
-            "Try %d of %d failed: %s Next try in %.1f s.",
-            state.attempt_number,
-            self.settings.max_attempts,
-            error,
-            wait,
-        )
 
     def _sleep_until_closed(self, seconds: float) -> None:
         if self._closed.wait(seconds):
-            raise SynthflowTransientError(_CLOSED)
-
-    def _error_of_failure(self, error: Exception) -> SynthflowError:
-        """Make a typed error of a failure below HTTP; its own text may hold the URL and is left out."""
-        host = self.settings.host
-        seen: BaseException | None = error
-        while seen is not None:
-            if isinstance(seen, ssl.SSLCertVerificationError):
-                return SynthflowConfigError(
-                    f"The TLS certificate of {host} is not trusted here: {seen.verify_message}. "
-                    "Check the connection's host, or add the certificate authority (REQUESTS_CA_BUNDLE)."
-                )
-            reason = getattr(seen, "reason", None)
-            inner = seen.args[0] if seen.args and isinstance(seen.args[0], BaseException) else None
-            seen = reason if isinstance(reason, BaseException) else inner or seen.__cause__ or seen.__context__
-        if isinstance(error, (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema)):
-            return SynthflowConfigError(f"The connection's host makes no valid address: {host}.")
-        if isinstance(error, (requests.exceptions.ContentDecodingError, urllib3.exceptions.DecodeError)):
-            return SynthflowProtocolError(f"An answer of {host} is not compressed as its header says.", retriable=True)
-        if isinstance(error, (requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError)):
-            return SynthflowTransientError(f"{host} did not answer within {self.settings.timeout:g} s.")
-        kind = type(error).__name__
-        return SynthflowTransientError(f"The network connection to {host} failed ({kind}).")
-
-
-def _wait_of_state(state: tenacity.RetryCallState) -> float:
-    error = state.outcome.exception() if state.outcome else None
-    return wait_seconds(state.attempt_number, error)
+            raise SynthflowTransientError(CLOSED)

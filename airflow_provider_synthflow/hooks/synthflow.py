@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook, mask_secret
+from airflow.providers.common.compat.sdk import BaseHook
 
 from airflow_provider_synthflow import connection_form
-from airflow_provider_synthflow.exceptions import SynthflowConfigError, SynthflowError, SynthflowProtocolError
+from airflow_provider_synthflow.exceptions import SynthflowError, SynthflowProtocolError
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -78,7 +78,9 @@ class SynthflowHook(BaseHook):
         :raises SynthflowConfigError: where there is no such connection, or it is not usable
         """
         if self._settings is None:
-            self._settings = _read_connection(self.synthflow_conn_id)
+            from airflow_provider_synthflow.hooks.connection import read_connection  # noqa: PLC0415 - with a connection
+
+            self._settings = read_connection(self.synthflow_conn_id)
         return self._settings
 
     @property
@@ -353,40 +355,3 @@ def _query(model_id: str, **filters: Any) -> CallsQuery:
     from airflow_provider_synthflow.client.query import CallsQuery  # noqa: PLC0415 - only with a request
 
     return CallsQuery.of(model_id, **filters)
-
-
-def _read_connection(conn_id: str) -> Settings:
-    """Read a connection into settings, and have Airflow mask its secrets."""
-    from airflow_provider_synthflow.client.settings import Settings  # noqa: PLC0415 - only with a connection
-
-    try:
-        connection = BaseHook.get_connection(conn_id)
-    except AirflowNotFoundException:
-        msg = (
-            f"There is no Airflow connection '{conn_id}'. Add one of type synthflow with your API key as its "
-            f"password: airflow connections add {conn_id} --conn-type synthflow --conn-password <key>"
-        )
-        raise SynthflowConfigError(msg) from None
-    extra: Any = connection.extra_dejson
-    if not isinstance(extra, dict):
-        msg = f'Connection \'{conn_id}\': its extra is no JSON object. Write it as in {{"region": "eu"}}.'
-        raise SynthflowConfigError(msg)
-    for secret in (connection.password, extra.get("hash_key")):
-        _mask(secret)  # before anything can be said of it
-    settings = Settings.from_connection(
-        password=connection.password,
-        host=connection.host,
-        schema=connection.schema,
-        port=connection.port,
-        extra=extra,
-        conn_id=conn_id,
-    )
-    for secret in (settings.api_key, settings.hash_key):
-        _mask(secret)  # as they are used, which may differ from what was pasted
-    return settings
-
-
-def _mask(secret: Any) -> None:
-    if secret is not None and str(secret).strip():
-        mask_secret(str(secret))
-        mask_secret(str(secret).strip())

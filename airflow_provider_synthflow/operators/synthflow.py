@@ -202,8 +202,6 @@ class SynthflowListCallsOperator(WaitingOperator):
         Render the templates, and have Airflow mask the telephone number wherever it shows a rendered field.
 
         :param context: the task's context
-        :param arguments: as Airflow's own method takes them
-        :param named: likewise
         """
         super().render_template_fields(context, *arguments, **named)
         if isinstance(self.lead_phone_number, str) and self.lead_phone_number.strip():

@@ -7,10 +7,20 @@ import datetime as dt
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import BaseSensorOperator, PokeReturnValue, conf
+from airflow.providers.common.compat.sdk import (
+    AirflowFailException,
+    AirflowSensorTimeout,
+    AirflowSkipException,
+    BaseSensorOperator,
+    PokeReturnValue,
+    conf,
+)
+from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS
 
+from airflow_provider_synthflow import exceptions
 from airflow_provider_synthflow.exceptions import (
     SynthflowConfigError,
+    SynthflowError,
     SynthflowProtocolError,
     SynthflowTransientError,
     SynthflowWindowError,
@@ -18,7 +28,7 @@ from airflow_provider_synthflow.exceptions import (
 from airflow_provider_synthflow.templates import given
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from airflow.providers.common.compat.sdk import Context
 
@@ -26,6 +36,15 @@ if TYPE_CHECKING:
     from airflow_provider_synthflow.polling import Poll
 
 __all__ = ["SynthflowNewCallsSensor"]
+
+_RESULT: dict[str, type | tuple[type, ...]] = {
+    "model_id": str,
+    "from_date": str,
+    "count": int,
+    "newest_start_time": (str, type(None)),
+}
+_TRIGGERER_LATE = dt.timedelta(minutes=5)
+"""How long after the timeout the triggerer may take to say so, before Airflow says it."""
 
 
 class SynthflowNewCallsSensor(BaseSensorOperator):
@@ -44,7 +63,7 @@ class SynthflowNewCallsSensor(BaseSensorOperator):
     :param duration_min: the API's filter: seconds, inclusive (templated)
     :param duration_max: the API's filter: seconds, inclusive (templated)
     :param lead_phone_number: the API's filter: caller or callee, E.164 (templated)
-    :param deferrable: give the worker back between pokes, whatever ``mode`` says; default:
+    :param deferrable: wait in the triggerer after a first poke, whatever ``mode`` says; default:
         ``[operators] default_deferrable``
     :param synthflow_conn_id: the Airflow connection to Synthflow; default ``synthflow_default``
     :raises SynthflowError: typed, see :mod:`airflow_provider_synthflow.exceptions`
@@ -78,8 +97,6 @@ class SynthflowNewCallsSensor(BaseSensorOperator):
     ) -> None:
         if deferrable is None:
             deferrable = conf.getboolean("operators", "default_deferrable", fallback=False)
-        if deferrable:
-            kwargs["mode"] = "reschedule"
         super().__init__(**kwargs)
         self.model_id = model_id
         self.from_date = from_date
@@ -92,6 +109,144 @@ class SynthflowNewCallsSensor(BaseSensorOperator):
         self.deferrable = deferrable
         self.synthflow_conn_id = synthflow_conn_id
 
+    def execute(self, context: Context) -> Any:
+        """
+        Wait for the calls.
+
+        :param context: the task's context; with an explicit ``from_date`` nothing of it is needed
+        :return: what the poke that found enough calls returned
+        """
+        if not self.deferrable:
+            return super().execute(context)
+        started = dt.datetime.now(dt.timezone.utc)
+        found = self._softly(lambda: self._poke_first(context))
+        if found:
+            return found.xcom_value
+        self._softly(lambda: self._check_time(started))
+        self._defer(context, started)
+        raise AssertionError  # to defer is to raise
+
+    def execute_complete(self, context: Context, event: Any = None, **_: Any) -> dict[str, Any]:
+        """
+        End with what the triggerer found.
+
+        :param context: the task's context
+        :param event: the trigger's event
+        :return: what a poke would have returned
+        :raises SynthflowError: what the triggerer met, typed; also where the event is not as the trigger makes it
+        :raises AirflowSensorTimeout: where the time was over
+        :raises AirflowSkipException: where one of these is to skip the task
+        """
+        del context  # nothing of it is needed
+        result: dict[str, Any] = self._softly(lambda: self._result_of(event))
+        self.log.info("%d of %d calls since %s.", result["count"], self.min_calls, result["from_date"])
+        return result
+
+    if not AIRFLOW_V_3_0_PLUS:
+
+        def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+            """
+            Go on after the deferral, and make of a deferral's timeout a sensor's, as Airflow 3 does by itself.
+
+            :param next_method: the method to call
+            :param next_kwargs: its arguments
+            :param context: the task's context
+            :raises AirflowSensorTimeout: where Airflow found the time to be over before the trigger did
+            """
+            from airflow.exceptions import TaskDeferralTimeout  # noqa: PLC0415 - Airflow 2 only
+
+            try:
+                return super().resume_execution(next_method, next_kwargs, context)
+            except TaskDeferralTimeout as error:
+                raise AirflowSensorTimeout(*error.args) from error
+
+    def _poke_first(self, context: Context) -> PokeReturnValue | None:
+        """Look once before anything is stored and sent about, as most waits are short or fail at once."""
+        try:
+            return self.poke(context) or None  # type: ignore[return-value]  # a PokeReturnValue is never merely True
+        except (AirflowFailException, AirflowSensorTimeout, AirflowSkipException):
+            raise
+        except Exception:
+            if not getattr(self, "silent_fail", False):
+                raise
+            self.log.exception("Sensor poke failed.")
+            return None
+
+    def _check_time(self, started: dt.datetime) -> None:
+        if (dt.datetime.now(dt.timezone.utc) - started).total_seconds() > self.timeout:
+            raise AirflowSensorTimeout(self._timeout_text())
+
+    def _timeout_text(self) -> str:
+        return f"Sensor has timed out; there were not {self.min_calls} calls within {self.timeout:g} seconds."
+
+    def _softly(self, act: Callable[[], Any]) -> Any:
+        """Do something, and skip the task where it fails and the sensor is told to, as in poke mode."""
+        try:
+            return act()
+        except AirflowSkipException:
+            raise
+        except (AirflowSensorTimeout, AirflowFailException) as error:
+            if self.soft_fail:
+                msg = f"Skipping due to soft_fail is set to True. {error}"
+                raise AirflowSkipException(msg) from error
+            self._skip_never_failing(error)
+            raise
+        except Exception as error:
+            self._skip_never_failing(error)
+            raise
+
+    def _skip_never_failing(self, error: Exception) -> None:
+        if getattr(self, "never_fail", False):
+            msg = f"Skipping due to never_fail is set to True. {error}"
+            raise AirflowSkipException(msg) from error
+
+    def _defer(self, context: Context, started: dt.datetime) -> None:
+        """Give the wait to the triggerer, until the timeout counted from the start of this try."""
+        from airflow_provider_synthflow.instants import format_instant  # noqa: PLC0415 - only on a worker
+        from airflow_provider_synthflow.triggers.synthflow import (  # noqa: PLC0415 - likewise
+            SynthflowNewCallsTrigger,
+        )
+
+        poll = self._poll(context)
+        left = dt.timedelta(seconds=self.timeout) - (dt.datetime.now(dt.timezone.utc) - started)
+        max_wait = getattr(self, "max_wait", None)
+        self.defer(
+            trigger=SynthflowNewCallsTrigger(
+                model_id=poll.query.model_id,
+                from_date=format_instant(poll.from_ms),
+                to_date=format_instant(poll.to_ms) if poll.to_given else None,
+                min_calls=self.min_calls,
+                poll_interval=self.poke_interval,
+                exponential_backoff=True if self.exponential_backoff else None,
+                max_wait=max_wait.total_seconds() if isinstance(max_wait, dt.timedelta) else max_wait,
+                deadline=(started + dt.timedelta(seconds=self.timeout)).isoformat(timespec="milliseconds"),
+                synthflow_conn_id=self.synthflow_conn_id,
+                **poll.query.filters(),
+            ),
+            method_name="execute_complete",
+            timeout=max(left, dt.timedelta(0)) + _TRIGGERER_LATE,
+        )
+
+    def _result_of(self, event: Any) -> dict[str, Any]:
+        """Return the result that the trigger's event holds, or raise the error that it tells of."""
+        status = event.get("status") if isinstance(event, dict) else None
+        if status == "timeout":
+            raise AirflowSensorTimeout(self._timeout_text())
+        if status == "error" and isinstance(event.get("message"), str):
+            kind = getattr(exceptions, str(event.get("error")), None)
+            if isinstance(kind, type) and issubclass(kind, SynthflowError):
+                raise kind(event["message"])
+        if status == "success" and all(
+            name in event and isinstance(event[name], types) and not isinstance(event[name], bool)
+            for name, types in _RESULT.items()
+        ):
+            return {name: event[name] for name in _RESULT}
+        msg = (
+            "The triggerer ended the wait with an event that is not as SynthflowNewCallsTrigger makes it. Run the task "
+            "again; where that does not help, check that triggerer and workers have the same versions installed."
+        )
+        raise SynthflowProtocolError(msg)
+
     def poke(self, context: Context) -> PokeReturnValue | bool:
         """
         Look once.
@@ -103,8 +258,8 @@ class SynthflowNewCallsSensor(BaseSensorOperator):
         from airflow_provider_synthflow.polling import poll  # noqa: PLC0415 - likewise
 
         state = self._poll(context)
-        if state.to_ms <= state.from_ms:
-            return False  # the time to count from lies ahead
+        if state.lies_ahead:
+            return False
         # One try: the next poke is the next one, and the sensor's timeout counts.
         settings = replace(SynthflowHook(self.synthflow_conn_id).settings, max_attempts=1)
         with Sender(settings) as sender:

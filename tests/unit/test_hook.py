@@ -27,7 +27,7 @@ from airflow_provider_synthflow.exceptions import (
     SynthflowTransientError,
     SynthflowWindowError,
 )
-from airflow_provider_synthflow.hooks import synthflow as module
+from airflow_provider_synthflow.hooks import connection as module
 from airflow_provider_synthflow.hooks.synthflow import SynthflowHook
 from airflow_provider_synthflow.window import Window
 from tests.synthflow_server import TEST_KEY, Behaviour, Fault
@@ -470,7 +470,7 @@ class TestConnection:
     def test_is_read_once_and_only_when_it_is_needed(self, connect, mocker):
         hook = SynthflowHook()
         connect("127.0.0.1")
-        spy = mocker.spy(module, "_read_connection")
+        spy = mocker.spy(module, "read_connection")
 
         assert spy.call_count == 0
         assert hook.settings is hook.settings

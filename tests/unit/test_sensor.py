@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import time
 from types import SimpleNamespace
@@ -23,6 +24,7 @@ from airflow.providers.common.compat.sdk import (
 from airflow_provider_synthflow.exceptions import (
     SynthflowAuthError,
     SynthflowConfigError,
+    SynthflowProtocolError,
     SynthflowRequestError,
     SynthflowWindowError,
 )
@@ -200,6 +202,133 @@ class TestModes:
         monkeypatch.setenv("AIRFLOW__OPERATORS__DEFAULT_DEFERRABLE", "False")
         assert sensor().deferrable is False
         assert sensor(deferrable=True).deferrable is True
+
+
+class TestDeferral:
+    """What is run is what Airflow runs: `execute`, the trigger's events, `resume_execution`."""
+
+    def defer(self, **arguments: Any) -> tuple[SynthflowNewCallsSensor, TaskDeferred]:
+        one = sensor(deferrable=True, **arguments)
+        with pytest.raises(TaskDeferred) as caught:
+            TestModes().run(one)
+        return one, caught.value
+
+    def resume(self, one: SynthflowNewCallsSensor, deferred: TaskDeferred, event: Any) -> Any:
+        return one.resume_execution(deferred.method_name, {**(deferred.kwargs or {}), "event": event}, {})
+
+    def event_of(self, trigger: Any) -> Any:
+        async def first() -> Any:
+            try:
+                async for event in trigger.run():
+                    return event.payload
+            finally:
+                await trigger.cleanup()
+
+        return asyncio.run(asyncio.wait_for(first(), 20))
+
+    def test_ends_with_what_a_poke_gives(self, serve):
+        handle = serve()
+        one, deferred = self.defer(min_calls=2, poke_interval=1)
+        handle.api.add(*many_calls(2))
+
+        result = self.resume(one, deferred, self.event_of(deferred.trigger))
+
+        assert result == sensor(min_calls=2).poke({}).xcom_value
+
+    def test_looks_once_before_it_so_that_a_short_wait_needs_none(self, serve):
+        handle = serve(many_calls(1))
+
+        assert TestModes().run(sensor(deferrable=True))["count"] == 1
+        assert len(handle.api.requests) == 1
+
+    def test_hands_on_everything_that_a_poke_would_use(self, serve):
+        serve(fields={"conn_id": "mine"})
+        filters = {"call_status": "busy", "duration_min": 1, "duration_max": 9, "lead_phone_number": "+15550100001"}
+        before = dt.datetime.now(dt.timezone.utc)
+        _, deferred = self.defer(
+            to_date=TO, min_calls=3, poke_interval=7, timeout=100, exponential_backoff=True,
+            max_wait=dt.timedelta(seconds=50), synthflow_conn_id="mine", **filters,
+        )  # fmt: skip
+        kwargs = deferred.trigger.serialize()[1]
+
+        deadline = dt.datetime.fromisoformat(kwargs.pop("deadline"))
+        assert 99.9 < (deadline - before).total_seconds() < 110  # in whole milliseconds
+        assert kwargs == {
+            "model_id": AGENT, "from_date": FROM, "to_date": "2024-03-02T00:00:00.000Z", "min_calls": 3,
+            "poll_interval": 7, "exponential_backoff": True, "max_wait": 50, "synthflow_conn_id": "mine", **filters,
+        }  # fmt: skip
+        assert deferred.timeout.total_seconds() > 100
+        assert deferred.method_name == "execute_complete"
+
+    def test_counts_from_the_run_s_window_on_whenever_it_resumes(self, serve):
+        serve()
+        start = pendulum.datetime(2024, 3, 1, 3)
+        one = sensor(from_date=None, deferrable=True)
+
+        with pytest.raises(TaskDeferred) as caught:
+            one.execute({"data_interval_start": start, "data_interval_end": start.add(hours=1)})
+
+        assert caught.value.trigger.serialize()[1]["from_date"] == "2024-03-01T03:00:00.000Z"
+
+    @pytest.mark.parametrize("soft_fail", [False, True])
+    def test_ends_at_the_timeout_like_a_poke(self, serve, soft_fail):
+        serve()
+        one, deferred = self.defer(timeout=1.2, poke_interval=60, soft_fail=soft_fail)
+
+        with pytest.raises(AirflowSkipException if soft_fail else AirflowSensorTimeout, match="timed out|soft_fail"):
+            self.resume(one, deferred, self.event_of(deferred.trigger))
+
+    @pytest.mark.parametrize("soft_fail", [False, True])
+    def test_ends_like_that_too_where_airflow_itself_finds_it_late(self, serve, soft_fail):
+        serve()
+        one = sensor(deferrable=True, soft_fail=soft_fail)
+
+        with pytest.raises(AirflowSkipException if soft_fail else AirflowSensorTimeout):
+            one.resume_execution("__fail__", {"error": "Trigger timeout"}, {})
+
+    @pytest.mark.parametrize(("soft_fail", "error"), [(False, SynthflowAuthError), (True, AirflowSkipException)])
+    def test_ends_at_once_where_the_key_becomes_wrong(self, serve, connect, soft_fail, error):
+        handle = serve()
+        one, deferred = self.defer(poke_interval=1, soft_fail=soft_fail)
+        connect(handle.url, password="wrong-key-987654")
+
+        with pytest.raises(error, match="API key is wrong|soft_fail"):
+            self.resume(one, deferred, self.event_of(deferred.trigger))
+
+    def test_of_a_sensor_that_never_fails_skips_it(self, serve):
+        serve(fields={"password": "wrong-key-987654"})
+
+        with pytest.raises(AirflowSkipException, match="never_fail"):
+            TestModes().run(sensor(deferrable=True, never_fail=True))
+
+    @pytest.mark.parametrize(
+        "event",
+        [
+            None,
+            "success",
+            {},
+            {"status": "success"},
+            {"status": "success", "model_id": AGENT, "from_date": FROM, "count": "3", "newest_start_time": None},
+            {"status": "success", "model_id": AGENT, "from_date": FROM, "count": True, "newest_start_time": None},
+            {"status": "error", "error": "SystemExit", "message": "x"},
+            {"status": "error", "error": "TYPE_CHECKING", "message": "x"},
+            {"status": "error", "error": "SynthflowAuthError"},
+            {"status": "soon"},
+        ],
+        ids=str,
+    )
+    def test_ends_in_a_typed_error_where_the_event_is_not_the_trigger_s(self, event):
+        with pytest.raises(SynthflowProtocolError, match="not as SynthflowNewCallsTrigger makes it"):
+            sensor(deferrable=True).execute_complete({}, event=event)
+
+    def test_takes_an_event_of_another_version_that_tells_more(self):
+        event = {
+            "status": "success", "model_id": AGENT, "from_date": FROM, "count": 3, "newest_start_time": None, "more": 1,
+        }  # fmt: skip
+
+        assert sensor().execute_complete({}, event=event, other=2) == {
+            "model_id": AGENT, "from_date": FROM, "count": 3, "newest_start_time": None,
+        }  # fmt: skip
 
 
 class TestTrouble:

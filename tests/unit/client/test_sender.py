@@ -460,7 +460,7 @@ def test_closing_ends_a_request_that_waits_for_its_next_try(synthflow):
         except SynthflowTransientError as error:
             errors.append(error)
 
-    logger = logging.getLogger("airflow_provider_synthflow.client.sender")
+    logger = logging.getLogger("airflow_provider_synthflow.client")
     logger.addHandler(told)
     try:
         thread = threading.Thread(target=work, daemon=True)

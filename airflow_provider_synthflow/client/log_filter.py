@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Take telephone numbers out of the addresses that the HTTP libraries log."""
+
+from __future__ import annotations
+
+import logging
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["hide_phone_numbers"]
+
+_PHONE_NUMBER = re.compile(r"(?<=lead_phone_number=)[^&\s]+")
+
+
+class _WithoutPhoneNumbers(logging.Filter):
+    """Take the telephone number out of what is put into a message."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Let every record pass, changed where a number is in it."""
+        record.msg = _without(record.msg)
+        if isinstance(record.args, tuple):
+            record.args = tuple(_without(each) for each in record.args)
+        return True
+
+
+_FILTER = _WithoutPhoneNumbers()
+
+
+def hide_phone_numbers(loggers: Iterable[str]) -> None:
+    """
+    Hide telephone numbers from now on in what some loggers are told.
+
+    :param loggers: the names of the loggers of an HTTP library
+    """
+    for name in loggers:
+        logging.getLogger(name).addFilter(_FILTER)  # once: adding the same filter again does nothing
+
+
+def _without(value: object) -> object:
+    """Return a part of a message without a number; an address may be an object, whose text counts."""
+    if isinstance(value, (int, float, bytes)):
+        return value
+    text = str(value)
+    hidden = _PHONE_NUMBER.sub("***", text)
+    return value if hidden == text else hidden

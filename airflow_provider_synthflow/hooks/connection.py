@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Read an Airflow connection into settings, from a task or from an event loop."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook, mask_secret
+
+from airflow_provider_synthflow.client.settings import Settings
+from airflow_provider_synthflow.exceptions import SynthflowConfigError
+
+__all__ = ["aread_connection", "read_connection"]
+
+
+def read_connection(conn_id: str) -> Settings:
+    """
+    Read a connection, and have Airflow mask its secrets.
+
+    :param conn_id: the connection's id
+    :raises SynthflowConfigError: where there is no such connection, or it is not usable
+    """
+    try:
+        connection = BaseHook.get_connection(conn_id)
+    except AirflowNotFoundException:
+        raise _missing(conn_id) from None
+    return _settings_of(connection, conn_id)
+
+
+async def aread_connection(conn_id: str) -> Settings:
+    """
+    Read a connection from an event loop, which is not held up, on every Airflow.
+
+    :param conn_id: the connection's id
+    :raises SynthflowConfigError: where there is no such connection, or it is not usable
+    """
+    from airflow.providers.common.compat.connection import get_async_connection  # noqa: PLC0415 - only in a trigger
+    from asgiref.sync import sync_to_async  # noqa: PLC0415 - likewise
+
+    try:
+        connection = await get_async_connection(conn_id)
+    except AirflowNotFoundException:
+        raise _missing(conn_id) from None
+    # in a thread, since masking asks the process that started this one, and waits
+    settings: Settings = await sync_to_async(_settings_of)(connection, conn_id)
+    return settings
+
+
+def _settings_of(connection: Any, conn_id: str) -> Settings:
+    extra: Any = connection.extra_dejson
+    if not isinstance(extra, dict):
+        msg = f'Connection \'{conn_id}\': its extra is no JSON object. Write it as in {{"region": "eu"}}.'
+        raise SynthflowConfigError(msg)
+    for secret in (connection.password, extra.get("hash_key")):
+        _mask(secret)  # before anything can be said of it
+    settings = Settings.from_connection(
+        password=connection.password,
+        host=connection.host,
+        schema=connection.schema,
+        port=connection.port,
+        extra=extra,
+        conn_id=conn_id,
+    )
+    for secret in (settings.api_key, settings.hash_key):
+        _mask(secret)  # as they are used, which may differ from what was pasted
+    return settings
+
+
+def _missing(conn_id: str) -> SynthflowConfigError:
+    return SynthflowConfigError(
+        f"There is no Airflow connection '{conn_id}'. Add one of type synthflow with your API key as its "
+        f"password: airflow connections add {conn_id} --conn-type synthflow --conn-password <key>"
+    )
+
+
+def _mask(secret: Any) -> None:
+    if secret is not None and str(secret).strip():
+        mask_secret(str(secret))
+        mask_secret(str(secret).strip())

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Looks that several watchers share; their cursors move when their events are stored. Airflow 3.3 and newer."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from typing import TYPE_CHECKING
+
+from airflow.triggers.shared_stream import AdvanceItem, SharedStreamProducer
+
+from airflow_provider_synthflow.exceptions import SynthflowTransientError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from airflow_provider_synthflow.watching import Look, Watch
+
+__all__ = ["SharedLooks"]
+
+
+class SharedLooks(SharedStreamProducer):
+    """
+    Look once for all watchers of an agent.
+
+    :param watch: what looks
+    """
+
+    def __init__(self, watch: Watch) -> None:
+        self._watch = watch
+
+    async def open_stream(self) -> AsyncIterator[tuple[Look, Look]]:
+        """
+        Yield each look, also as what is handed back once all watchers are done with it.
+
+        :raises SynthflowError: typed
+        """
+        async with aclosing(self._watch.looks()) as looks:
+            async for look in looks:
+                yield look, look
+
+    async def advance(self, batch: Sequence[AdvanceItem]) -> None:
+        """
+        Move the cursors of the watchers past what is stored.
+
+        :param batch: looks, in their order, whose events are all stored, or were given up
+        :raises SynthflowTransientError: where an event was given up, so that all begin again from their cursors
+        """
+        for look, outcome in batch:
+            if outcome.failed:
+                msg = "Airflow did not store an event of new calls. The watchers begin again from their cursors."
+                raise SynthflowTransientError(msg)
+            for note in look.notes:
+                await note()
