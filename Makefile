@@ -49,13 +49,14 @@ reference: $(STAMP) ## write docs/reference.md from the docstrings
 	@AIRFLOW_HOME=$(CURDIR)/.cache/airflow $(BIN)/python -m tests.reference
 
 docs: $(STAMP) ## build the site of the documents into .cache/site; a warning is an error
-	@NO_MKDOCS_2_WARNING=true $(BIN)/mkdocs build --quiet --clean
+	@NO_MKDOCS_2_WARNING=true $(BIN)/mkdocs build --strict --clean
 	@echo "Open .cache/site/index.html"
 
 docs-serve: $(STAMP) ## show that site at http://127.0.0.1:8000, and build it anew with each change
 	@NO_MKDOCS_2_WARNING=true $(BIN)/mkdocs serve --dev-addr 127.0.0.1:8000
 
-docs-test: $(STAMP) ## try the tutorial word by word in a fresh environment
+docs-test: $(STAMP) ## run each DAG and command of the documents, and the tutorial word by word in a fresh environment
+	@$(BIN)/python -m pytest tests/integration/documents.py
 	@$(BIN)/python -m tests.tutorial
 
 pins: $(STAMP) ## pin the newest versions of what requirements/dev.in names

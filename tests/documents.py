@@ -8,12 +8,15 @@ import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["DOCUMENTS", "ROOT", "Block", "blocks_of"]
+__all__ = ["DAGS", "DOCUMENTS", "ROOT", "SHOWN", "TUTORIAL", "Block", "blocks_of", "dag_id_of"]
 
 ROOT = Path(__file__).resolve().parents[1]
+TUTORIAL = ROOT / "docs" / "tutorial.md"
 DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("**/*.md"))]
 
-_FENCE = re.compile(r"^(?P<indent> *)```(?P<language>\S*)[^\n]*\n(?P<text>.*?)^(?P=indent)```$", re.MULTILINE | re.DOTALL)
+_FENCE = re.compile(
+    r"^(?P<indent> *)```(?P<language>\S*)[^\n]*\n(?P<text>.*?)^(?P=indent)```$", re.MULTILINE | re.DOTALL
+)
 
 
 @dataclass(frozen=True)
@@ -49,3 +52,17 @@ def blocks_of(document: Path, language: str | None = None) -> list[Block]:
         for match in _FENCE.finditer(text)
     ]
     return [block for block in found if language in {None, block.language}]
+
+
+def dag_id_of(block: Block) -> str:
+    """
+    Return the id of the one DAG in a block.
+
+    :param block: a block of Python
+    """
+    (dag_id,) = re.findall(r'DAG\(\s*"(\w+)"', block.text)
+    return str(dag_id)
+
+
+SHOWN = [block for document in DOCUMENTS for block in blocks_of(document)]
+DAGS = [block for block in SHOWN if block.language == "python" and "DAG(" in block.text]

@@ -21,7 +21,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.documents import ROOT, blocks_of
+from tests.documents import ROOT, TUTORIAL, blocks_of
 from tests.synthflow_server import TEST_KEY
 from tests.tutorial.shell import run_blocks
 
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from tests.documents import Block
     from tests.tutorial.shell import Ran
 
-_TUTORIAL = ROOT / "docs" / "tutorial.md"
 _TIMEOUT = 900
 _DAYS = 14
 _WAIT = "sleep 60"
@@ -42,7 +41,7 @@ _COUNT = re.compile(r'"count": (\d+)')
 
 def main() -> int:
     """Run it, and return the process's exit code."""
-    blocks = blocks_of(_TUTORIAL, "sh")
+    blocks = blocks_of(TUTORIAL, "sh")
     begun = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="synthflow-tutorial-") as made:
         folder = Path(made)
@@ -116,9 +115,14 @@ def _replaced(texts: Sequence[str], ports: Sequence[int]) -> list[str]:
     exports = "".join(f"export {name}={value}\n" for name, value in elsewhere.items())
     waits = f"until [ $({_FOUND}) -ge {_DAYS} ]; do sleep 1; done"
     joined = "\0".join(texts)
-    for old, new in ((_EU, own), (_WAIT, waits), ("8765", str(server)), ("airflow standalone", f"{exports}airflow standalone")):
+    for old, new in (
+        (_EU, own),
+        (_WAIT, waits),
+        ("8765", str(server)),
+        ("airflow standalone", f"{exports}airflow standalone"),
+    ):
         if old not in joined:
-            msg = f"{_TUTORIAL.name} does not say {old} any more: change this trial with it."
+            msg = f"{TUTORIAL.name} does not say {old} any more: change this trial with it."
             raise ValueError(msg)
         joined = joined.replace(old, new)
     return joined.split("\0")
@@ -146,7 +150,11 @@ def _wrong(blocks: Sequence[Block], ran: Sequence[Ran], code: int, left: Sequenc
     if '"call_id"' not in looked:
         found.append(f"a line of the file is no call:\n{looked}")
     expect("cksum", "there already: ")
-    sums = [line.split()[0] for line in next(text for line, text in printed.items() if line.startswith("cksum")).splitlines() if line.endswith("calls.jsonl.gz")]
+    sums = [
+        line.split()[0]
+        for line in next(text for line, text in printed.items() if line.startswith("cksum")).splitlines()
+        if line.endswith("calls.jsonl.gz")
+    ]
     if len(sums) < 2 or len({sums[0], sums[-1]}) != 1:
         found.append(f"the bytes differ: {sums}")
     expect("read -rs", "Connection success!")

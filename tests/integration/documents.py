@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+What the documents show works as it stands there: each DAG and each command is run. Part of ``make docs-test``.
+
+All DAGs run once in one Airflow, against one test server, as of the same date; folders and buckets are replaced by a
+temporary one. The tutorial has a trial of its own, ``tests.tutorial``. This file is not among the quick tests, which
+parse the DAGs only (``tests/unit/test_docs.py``).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.documents import DAGS, DOCUMENTS, ROOT, SHOWN, TUTORIAL, blocks_of, dag_id_of
+from tests.integration.airflow_home import AirflowHome
+from tests.integration.test_example_dags import is_airflow_2
+from tests.synthflow_server import TEST_KEY, SynthflowApi, make_calls, serve
+from tests.synthflow_server.dataset import DAY_MS
+
+FROM_MS = 1_767_571_200_000  # 2026-01-05T00:00:00Z
+RUN_AT = "2026-01-06T00:00:00+00:00"
+AGENT = "your-agent-id"
+OUTPUT = "/data/synthflow"
+COMMANDS = {
+    document: [
+        block for block in blocks_of(document, "sh") if re.search(r"^(airflow|export) ", block.text, re.MULTILINE)
+    ]
+    for document in DOCUMENTS
+    if document != TUTORIAL
+}
+
+PROGRAM = """
+import json, sys
+import pendulum
+try:
+    from airflow.dag_processing.dagbag import DagBag
+except ImportError:
+    from airflow.models.dagbag import DagBag
+
+bag = DagBag(sys.argv[1])
+found = {"errors": bag.import_errors, "ran": {}}
+for dag_id in sorted(bag.dag_ids):
+    dag = bag.get_dag(dag_id)
+    if dag.timetable.__class__.__name__ == "AssetTriggeredTimetable":
+        found["ran"][dag_id] = "an event starts it"
+        continue
+    run = dag.test(**{sys.argv[2]: pendulum.parse(sys.argv[3])})
+    found["ran"][dag_id] = str(run.state)
+print("\\n" + json.dumps(found))
+"""
+
+
+class Home:
+    """
+    Hold an Airflow with all DAGs of the documents, and what became of each.
+
+    :param folder: where all of it is
+    """
+
+    def __init__(self, folder: Path, url: str) -> None:
+        self.dags = folder / "dags"
+        self.output = folder / "output"
+        self.dags.mkdir()
+        for block in DAGS:
+            dag_id = dag_id_of(block)
+            text = re.sub(r"s3://[\w-]+/synthflow", str(self.output / dag_id), block.text)
+            text = text.replace(OUTPUT, str(self.output / dag_id)).replace('output_conn_id="aws_default",', "")
+            (self.dags / f"{dag_id}.py").write_text(text, encoding="utf-8")
+        self.airflow = AirflowHome(
+            folder,
+            {
+                "AIRFLOW_CONN_SYNTHFLOW_DEFAULT": json.dumps(
+                    {"conn_type": "synthflow", "host": url, "password": TEST_KEY, "extra": {"hash_key": "a-key"}}
+                ),
+                "AIRFLOW__CORE__DAGS_FOLDER": str(self.dags),
+                "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
+                "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
+                "SYNTHFLOW_API_KEY": TEST_KEY,
+            },
+        )
+        self.airflow.airflow("pools", "set", "synthflow", "4", "of the documents")
+        date = "execution_date" if is_airflow_2() else "logical_date"
+        done = self.airflow.run("-c", PROGRAM, str(self.dags), date, RUN_AT)
+        self.found = json.loads(done.stdout.splitlines()[-1])
+
+    def manifests(self, dag_id: str) -> list[dict]:
+        return [json.loads(path.read_bytes()) for path in (self.output / dag_id).rglob("_manifest.json")]
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    calls = make_calls(5, 100, agents=[AGENT], from_ms=FROM_MS, to_ms=FROM_MS + DAY_MS)
+    with serve(SynthflowApi(calls)) as server:
+        yield Home(tmp_path_factory.mktemp("home"), server.url)
+
+
+@pytest.fixture(scope="module")
+def serialized(home):
+    """Let Airflow's database know all DAGs that the documents name."""
+    for path in (ROOT / "example_dags").glob("*.py"):
+        (home.dags / path.name).write_text(path.read_text(encoding="utf-8"), encoding="utf-8")
+    home.airflow.airflow("dags", "reserialize")
+
+
+class TestDags:
+    def test_all_parse(self, home):
+        assert home.found["errors"] == {}
+
+    @pytest.mark.parametrize("dag_id", [dag_id_of(block) for block in DAGS])
+    def test_runs_and_writes_the_day_that_ends_with_it(self, home, dag_id):
+        assert home.found["ran"][dag_id].rpartition(".")[2].lower() == "success"
+        days = {manifest["from_date"][:10]: manifest["count"] for manifest in home.manifests(dag_id)}
+        assert days["2026-01-05"] == 100
+
+    def test_the_one_without_persons_has_none(self, home):
+        (manifest,) = home.manifests("calls_without_persons")
+
+        assert "transcript" in manifest["drop_fields"]
+        assert "lead_phone_number" in manifest["hash_fields"]
+
+    def test_the_one_that_reads_again_reads_seven_days(self, home):
+        assert len(home.manifests("calls_again")) == 7
+
+
+class TestCommands:
+    @pytest.mark.skipif(is_airflow_2(), reason="the commands are those of Airflow 3")
+    @pytest.mark.usefixtures("serialized")
+    @pytest.mark.parametrize("document", [each for each in COMMANDS if COMMANDS[each]], ids=lambda path: path.stem)
+    def test_end_well(self, home, document):
+        script = "\n".join(["set -e", *(block.text for block in COMMANDS[document])])
+
+        done = subprocess.run(  # noqa: S603 - the documents' own commands
+            ["/bin/bash", "-c", script], env=home.airflow.env, cwd=ROOT, capture_output=True, text=True, timeout=120,
+            check=False,
+        )  # fmt: skip
+
+        assert done.returncode == 0, f"{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+
+    def test_of_the_readme_makes_a_connection_in_the_region(self, home):
+        command = next(
+            line
+            for block in SHOWN
+            if block.document.name == "README.md"
+            for line in block.text.splitlines()
+            if "connections add" in line
+        )
+        script = command.replace("synthflow_default", "of_the_readme")
+        subprocess.run(["/bin/bash", "-c", script], env=home.airflow.env, check=True, capture_output=True, timeout=60)  # noqa: S603
+
+        (shown,) = json.loads(home.airflow.airflow("connections", "get", "of_the_readme", "-o", "json").stdout)
+        assert shown["conn_type"] == "synthflow"
+        assert json.loads(str(shown["extra_dejson"]).replace("'", '"')) == {"region": "eu"}
