@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import os
 import re
@@ -18,6 +19,8 @@ from tests.documents import ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+pytest.importorskip("mkdocs", reason="the site is built where the project is developed, not where a wheel is tried")
 
 LOADING = {
     "script": "src",
@@ -74,6 +77,13 @@ def test_every_document_is_a_page(site):
     documents = {path.relative_to(ROOT / "docs").with_suffix(".html") for path in (ROOT / "docs").rglob("*.md")}
 
     assert {path.relative_to(site) for path in pages(site)} == documents
+
+
+def test_the_examples_are_on_their_page(site):
+    text = re.sub("<[^>]+>", "", (site / "howto" / "examples.html").read_text(encoding="utf-8"))
+
+    for example in (ROOT / "example_dags").glob("*.py"):
+        assert f'dag_id="{example.stem}"' in html.unescape(text)
 
 
 def test_no_page_loads_anything_from_elsewhere(site):
