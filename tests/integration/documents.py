@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -28,6 +29,7 @@ FROM_MS = 1_767_571_200_000  # 2026-01-05T00:00:00Z
 RUN_AT = "2026-01-06T00:00:00+00:00"
 AGENT = "your-agent-id"
 OUTPUT = "/data/synthflow"
+CHROMIUM = shutil.which("chromium")
 COMMANDS = {
     document: [
         block for block in blocks_of(document, "sh") if re.search(r"^(airflow|export) ", block.text, re.MULTILINE)
@@ -157,3 +159,21 @@ class TestCommands:
         (shown,) = json.loads(home.airflow.airflow("connections", "get", "of_the_readme", "-o", "json").stdout)
         assert shown["conn_type"] == "synthflow"
         assert json.loads(str(shown["extra_dejson"]).replace("'", '"')) == {"region": "eu"}
+
+
+@pytest.mark.skipif(not CHROMIUM, reason="needs Debian's chromium")
+def test_the_site_is_searched_from_a_folder_without_a_server(tmp_path):
+    built = [sys.executable, "-m", "mkdocs", "build", "--site-dir", str(tmp_path / "site")]
+    subprocess.run(built, cwd=ROOT, check=True, capture_output=True, timeout=120)  # noqa: S603 - our own program
+
+    shown = subprocess.run(  # noqa: S603 - likewise
+        [
+            str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking",
+            f"--user-data-dir={tmp_path / 'browser'}", "--virtual-time-budget=10000", "--dump-dom",
+            f"file://{tmp_path}/site/index.html?q=retention",
+        ],
+        check=True, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+
+    assert "matching documents" in shown.stdout
+    assert 'href="security.html' in shown.stdout

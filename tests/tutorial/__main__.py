@@ -31,8 +31,10 @@ if TYPE_CHECKING:
     from tests.documents import Block
     from tests.tutorial.shell import Ran
 
-_TIMEOUT = 900
+_LOG = ROOT / ".cache" / "tutorial.log"
+_TIMEOUT = 1200
 _DAYS = 14
+_PATIENCE = 300
 _WAIT = "sleep 60"
 _FOUND = "find ~/synthflow-tutorial/calls -name _manifest.json | wc -l"
 _EU = """--conn-extra '{"region": "eu"}'"""
@@ -56,9 +58,11 @@ def main() -> int:
         )
         left = [path.name for path in (folder / "home").iterdir() if path.name == "synthflow-tutorial"]
     wrong = _wrong(blocks, ran, code, left)
+    _LOG.parent.mkdir(exist_ok=True)
+    _LOG.write_text("\n".join(f"=== {block}\n{did.printed}" for block, did in zip(blocks, ran, strict=False)))
     for block, did in zip(blocks, ran, strict=False):
         print(f"{did.seconds:7.1f} s  {block}  {block.text.splitlines()[0]}")
-    print(f"{time.monotonic() - begun:7.1f} s  in all; {len(ran)} of {len(blocks)} blocks ran")
+    print(f"{time.monotonic() - begun:7.1f} s  in all; {len(ran)} of {len(blocks)} blocks ran; what they said: {_LOG}")
     for each in wrong:
         print(f"WRONG: {each}")
     return 1 if wrong else 0
@@ -113,12 +117,13 @@ def _replaced(texts: Sequence[str], ports: Sequence[int]) -> list[str]:
         "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(logs[1]),
     }
     exports = "".join(f"export {name}={value}\n" for name, value in elsewhere.items())
-    waits = f"until [ $({_FOUND}) -ge {_DAYS} ]; do sleep 1; done"
+    waits = f"for _ in $(seq {_PATIENCE}); do [ $({_FOUND}) -ge {_DAYS} ] && break; sleep 1; done"
     joined = "\0".join(texts)
     for old, new in (
         (_EU, own),
         (_WAIT, waits),
         ("8765", str(server)),
+        ("localhost:8080", f"localhost:{page}"),
         ("airflow standalone", f"{exports}airflow standalone"),
     ):
         if old not in joined:
@@ -157,9 +162,20 @@ def _wrong(blocks: Sequence[Block], ran: Sequence[Ran], code: int, left: Sequenc
     ]
     if len(sums) < 2 or len({sums[0], sums[-1]}) != 1:
         found.append(f"the bytes differ: {sums}")
+    said = [line for block in blocks_of(TUTORIAL, "text") for line in block.text.splitlines() if line != "…"]
+    found += [f"nothing says: {line}" for line in said if not _pattern(line).search("".join(printed.values()))]
+    days = int(next(text for line, text in printed.items() if line.startswith("sleep")).split()[-1])
+    if days < _DAYS:
+        found.append(f"only {days} of {_DAYS} days are there {_PATIENCE} s after Airflow began")
     expect("read -rs", "Connection success!")
     expect("cp example_dags", "_manifest.json")
     return found
+
+
+def _pattern(line: str) -> re.Pattern[str]:
+    """Return what finds a line that the tutorial shows; an ellipsis stands for anything, a port for any."""
+    text = re.escape(line).replace("…", ".*").replace("8765", r"\d+").replace("4711", r"\d+")
+    return re.compile(text)
 
 
 if __name__ == "__main__":
