@@ -6,12 +6,15 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test soak lint types check reference docs docs-serve docs-test pins serve clean
+.PHONY: help install demo test e2e-events scale soak bench lint types check reference docs docs-serve docs-test pins serve build extras matrix e2e clean
 
 MINUTES ?= 10
+ONLY ?=
+UPGRADE ?= --upgrade
+PIN = $(BIN)/uv pip compile --quiet $(UPGRADE) --no-header --no-annotate
 
 help: ## list the verbs
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
 install: $(STAMP) ## make .venv with all that the other verbs need
 
@@ -28,10 +31,19 @@ demo: $(STAMP) ## run the daily example DAG over a fortnight of calls, and check
 	@$(BIN)/python -m tests.demo
 
 test: $(STAMP) ## run the tests
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n auto --dist loadfile
+
+e2e-events: $(STAMP) ## let 500 calls start runs while the triggerer is killed twice; three minutes
+	@$(BIN)/python -m pytest tests/e2e/new_calls_by_events.py
+
+scale: $(STAMP) ## measure 1,000 deferred sensors in one triggerer, for MINUTES=10
+	@$(BIN)/python -m tests.scale --minutes $(MINUTES)
 
 soak: $(STAMP) ## search at random for a lost call, for MINUTES=10
 	@$(BIN)/python -m tests.completeness --minutes $(MINUTES)
+
+bench: $(STAMP) ## measure speed and memory beside the floor and peers (ten minutes; QUICK=1: two; WRITE=1: into docs/)
+	@$(BIN)/python -m tests.bench $(if $(QUICK),--quick) $(if $(WRITE),--write)
 
 lint: $(STAMP) ## check the style
 	@$(BIN)/ruff check .
@@ -59,9 +71,25 @@ docs-test: $(STAMP) ## run each DAG and command of the documents, and the tutori
 	@$(BIN)/python -m pytest tests/integration/documents.py
 	@$(BIN)/python -m tests.tutorial
 
-pins: $(STAMP) ## pin the newest versions of what requirements/dev.in names
-	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.10 --no-header --no-annotate \
-		requirements/dev.in --output-file requirements/dev.txt
+build: $(STAMP) ## build the sdist and the wheel into dist/, of what git knows, and check their descriptions
+	@rm -rf dist .cache/build && mkdir -p .cache/build
+	@git ls-files -z -- airflow_provider_synthflow example_dags pyproject.toml README.md CHANGELOG.md LICENSE .gitignore \
+		| tar --null --files-from - --create --file - | tar --extract --file - --directory .cache/build
+	@$(BIN)/python -m build --no-isolation --outdir dist .cache/build > .cache/build.log || { cat .cache/build.log; exit 1; }
+	@$(BIN)/twine check --strict dist/*
+
+extras: build ## install the wheel with each extra, alone, and check what came
+	@$(BIN)/python -m pytest tests/packaging/test_extras.py
+
+matrix: build ## run the tests against the wheel on every version of Airflow, or ONLY=2.11,3.3
+	@$(BIN)/python -m tests.matrix --only "$(ONLY)" $(if $(TESTS),--tests "$(TESTS)")
+
+pins: $(STAMP) ## pin the newest versions of what the files in requirements/ name; UPGRADE= keeps what still fits
+	@$(PIN) --universal --python-version 3.10 requirements/dev.in --output-file requirements/dev.txt
+	@for line in $$($(BIN)/python -m tests.matrix --list); do \
+		$(PIN) --python-version $${line#*:} --override requirements/matrix-$${line%:*}.in requirements/dev.in \
+			--output-file requirements/matrix-$${line%:*}.txt || exit 1; \
+	done
 
 clean: ## remove all that the verbs made
 	rm -rf .venv .demo .cache dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis

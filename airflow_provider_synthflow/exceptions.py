@@ -13,7 +13,7 @@ Every error this package raises, by how one recovers from it.
     │   └── SynthflowRequestError          the API refused the request: 400, 404, 422
     │
     ├── retriable: the same task may well succeed later
-    │   ├── SynthflowTransientError        429, 5xx, time-outs, broken connections, after all tries
+    │   ├── SynthflowTransientError        429, 5xx, time-outs, broken connections, after all tries; the store too
     │   └── SynthflowProtocolError         an answer that is not what the API promises
     │
     ├── incomplete: the result would not be the truth, so there is none
@@ -119,7 +119,7 @@ class SynthflowRequestError(SynthflowError, AirflowFailException):
 
 class SynthflowTransientError(SynthflowError):
     """
-    Say that the API or the network failed in a way that passes, and still did after all tries.
+    Say that the API, the network or the store failed in a way that passes, and still did after all tries.
 
     :param status: the last HTTP status, None where there was no answer
     :param request_id: the API's id of the last request, if it gave one

@@ -7,7 +7,8 @@ One run a day. Each run reads the day that ends with it, for each agent, and wri
     <output path>/model_id=…/from_date=…/to_date=…/calls.jsonl.gz
 
 with a `_manifest.json` beside it. Days tile without a gap or an overlap, and a run that is repeated replaces
-its own files only. Days in the past are filled with `airflow backfill create`.
+its own files only. Days in the past are filled with `airflow backfill create`. Each run tells the asset
+`synthflow_calls` what it wrote, so that other DAGs, such as `synthflow_report`, can be scheduled on it.
 
 Set `SYNTHFLOW_MODEL_ID` (one id, or several with commas) and `SYNTHFLOW_OUTPUT_PATH` for the DAG processor
 and the workers, or write your own values below.
@@ -18,7 +19,7 @@ from __future__ import annotations
 import os
 
 import pendulum
-from airflow.providers.common.compat.sdk import DAG
+from airflow.providers.common.compat.sdk import DAG, Asset
 
 from airflow_provider_synthflow.operators.synthflow import SynthflowListCallsOperator
 
@@ -38,4 +39,5 @@ with DAG(
         model_id=MODEL_IDS,
         output_path=OUTPUT_PATH,
         output_format="jsonl.gz",
+        outlets=[Asset("synthflow_calls")],
     )

@@ -30,7 +30,7 @@ for _name in [name for name in os.environ if name.startswith(("AIRFLOW_CONN_", "
 
 import pytest  # noqa: E402 - the environment comes first
 
-pytest_plugins = ["tests.synthflow_server.fixtures"]
+pytest_plugins = ["tests.synthflow_server.fixtures", "tests.s3_server"]
 
 
 def pytest_configure(config: pytest.Config) -> None:

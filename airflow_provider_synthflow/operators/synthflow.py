@@ -13,6 +13,7 @@ from airflow.providers.common.compat.sdk import AirflowSkipException, mask_secre
 from airflow_provider_synthflow.exceptions import SynthflowConfigError, SynthflowError, SynthflowIncompleteError
 from airflow_provider_synthflow.links.synthflow import SynthflowCallsLink, SynthflowOutputLink
 from airflow_provider_synthflow.operators.waiting import WaitingOperator, now_ms
+from airflow_provider_synthflow.outlets import tell_outlets
 from airflow_provider_synthflow.templates import given
 
 if TYPE_CHECKING:
@@ -49,10 +50,14 @@ class SynthflowListCallsOperator(WaitingOperator):
     :param from_date: inclusive start of the window: an aware datetime, epoch milliseconds or ISO 8601 with a zone;
         default: the run's own window (templated)
     :param to_date: exclusive end of the window, likewise (templated)
-    :param output_path: the directory below which the file is written: a path or ``file://``; default: the calls
-        go to XCom (templated)
-    :param output_conn_id: the Airflow connection of the store; a local disk needs none (templated)
-    :param output_format: ``jsonl`` or ``jsonl.gz`` (default) (templated)
+    :param output_path: the directory below which the file is written: a path, ``file://``, or a URL of any store that
+        ObjectStoragePath knows, such as ``s3://``, ``gs://`` and ``abfss://``; default: the calls go to XCom
+        (templated)
+    :param output_conn_id: the Airflow connection of the store; it may also stand in the path, as in
+        ``s3://conn_id@bucket/directory``; default: what the store's library finds in the worker's environment; a local
+        disk needs none (templated)
+    :param output_format: ``jsonl``, ``jsonl.gz`` (default), ``jsonl.zst`` (with the extra ``zstd``) or ``parquet``
+        (with the extra ``parquet``) (templated)
     :param call_status: the API's filter: one status (templated)
     :param duration_min: the API's filter: seconds, inclusive (templated)
     :param duration_max: the API's filter: seconds, inclusive (templated)
@@ -185,6 +190,7 @@ class SynthflowListCallsOperator(WaitingOperator):
         if self.on_empty == "skip" and not any(result["count"] for result in results):
             msg = "There are no calls in the window."
             raise AirflowSkipException(msg)
+        tell_outlets(context, self.outlets, results if many else results[0])
         return results if many else results[0]
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:  # noqa: ARG002 - OpenLineage's signature
@@ -333,7 +339,7 @@ class SynthflowListCallsOperator(WaitingOperator):
     def _publication(self, plan: WindowPlan) -> Publication | None:
         from airflow_provider_synthflow.output.formats import check_format  # noqa: PLC0415 - only on a worker
         from airflow_provider_synthflow.output.publication import Publication  # noqa: PLC0415 - likewise
-        from airflow_provider_synthflow.output.store import open_store  # noqa: PLC0415 - likewise
+        from airflow_provider_synthflow.stores import open_store  # noqa: PLC0415 - likewise
 
         check_format(self.output_format)
         output_path = given(self.output_path)

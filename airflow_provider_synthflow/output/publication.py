@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import json
+import random
+import time
 from typing import TYPE_CHECKING, Any, cast
 
-from airflow_provider_synthflow.exceptions import SynthflowOutputConflictError
+from airflow_provider_synthflow.exceptions import SynthflowOutputConflictError, SynthflowTransientError
 from airflow_provider_synthflow.instants import to_milliseconds
 from airflow_provider_synthflow.output.formats import check_format, open_writer
 from airflow_provider_synthflow.output.layout import MANIFEST_NAME, directory_of, file_name
@@ -14,10 +16,13 @@ from airflow_provider_synthflow.output.layout import MANIFEST_NAME, directory_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from airflow_provider_synthflow.output.store import LocalStore
+    from airflow_provider_synthflow.output.store import Staged, Store
     from airflow_provider_synthflow.window import Window
 
 __all__ = ["Publication"]
+
+_TRIES = 5
+_PAUSE = 0.5
 
 
 class Publication:
@@ -32,9 +37,7 @@ class Publication:
     :raises SynthflowConfigError: for an unknown format
     """
 
-    def __init__(
-        self, store: LocalStore, model_id: str, window: Window, format_name: str, filters: dict[str, Any]
-    ) -> None:
+    def __init__(self, store: Store, model_id: str, window: Window, format_name: str, filters: dict[str, Any]) -> None:
         check_format(format_name)
         self._store = store
         self._format = format_name
@@ -49,22 +52,10 @@ class Publication:
 
         :raises SynthflowConfigError: where the store cannot be written
         :raises SynthflowOutputConflictError: where the file there was made by another query
+        :raises SynthflowTransientError: where the store does not answer
         """
         self._store.check_writable()
-        manifest = self.manifest()
-        if manifest is None:
-            return
-        theirs = manifest.get("query")
-        theirs = theirs if isinstance(theirs, dict) else {}
-        differing = sorted(
-            name for name in theirs.keys() | self._filters.keys() if theirs.get(name) != self._filters.get(name)
-        )
-        if differing:
-            msg = (
-                f"{self.path} belongs to a query with another {', '.join(differing)}, and is left as it is. "
-                "Write this query to an output_path of its own, or remove the file and its manifest."
-            )
-            raise SynthflowOutputConflictError(msg, path=self.path, differing=differing)
+        self._check_query()
 
     def manifest(self) -> dict[str, Any] | None:
         """Return the manifest that is there, or None where there is none that can be read."""
@@ -87,14 +78,14 @@ class Publication:
             return None
         if any(manifest.get(name) != described.get(name) for name in ("drop_fields", "hash_fields")):
             return None
+        file = f"{self._directory}/{self._name}"
         try:
             written = to_milliseconds(manifest["extracted_at"])
+            told = (manifest["path"], manifest["format"]) == (self.path, self._format)
+            whole = written >= since_ms and told and self._store.holds(file, manifest["bytes"], manifest["sha256"])
         except (KeyError, TypeError, ValueError):
-            return None
-        whole = manifest.get("format") == self._format and manifest.get("path") == self.path
-        if written < since_ms or not whole or manifest.get("sha256") is None:
-            return None
-        return manifest if self._store.sha256(f"{self._directory}/{self._name}") == manifest["sha256"] else None
+            return None  # whoever wrote it, it is no manifest of this package
+        return manifest if whole else None
 
     def publish(self, records: Iterable[bytes], result: dict[str, Any]) -> dict[str, Any]:
         """
@@ -104,24 +95,65 @@ class Publication:
         :param result: the result without what is said of the file
         :return: the result with ``changed``, ``path``, ``format``, ``bytes`` and ``sha256``
         :raises SynthflowConfigError: where the store cannot be written
+        :raises SynthflowTransientError: where the store fails, or others write the same window all the time
         """
-        self.check()
+        self._check_query()
+        self._store.sweep(self._directory)
         with self._store.stage(self._directory) as staged:
             writer = open_writer(self._format, staged)
             for record in records:
                 writer.write(record)
             writer.close()
-            changed = self._store.sha256(f"{self._directory}/{self._name}") != staged.sha256
-            if changed:
-                staged.flush()
-                # Between the two files' publishing no manifest is true: the old one is of other bytes.
+            file = {"path": self.path, "format": self._format, "bytes": staged.size, "sha256": staged.sha256}
+            there = staged.is_at(self._name)
+            result = {**result, "changed": not there, **file}
+            if there and self._tells(file):
+                return result
+            for turn in range(_TRIES):
+                self._put(staged, result, file, there=there)
+                there = staged.is_at(self._name)
+                if there and self._tells(file):
+                    return result
+                # Another try of the same window came between. Both begin again, after pauses of different lengths.
+                result["changed"] = True
+                time.sleep(random.uniform(0, _PAUSE * 2**turn))  # noqa: S311 - no secret
+            if self._tells(file) and not staged.is_at(self._name):
                 self._store.remove(f"{self._directory}/{MANIFEST_NAME}")
-                staged.publish(self._name)
-        file = {"path": self.path, "format": self._format, "bytes": staged.size, "sha256": staged.sha256}
-        result = {**result, "changed": changed, **file}
-        there = self.manifest()
-        if changed or there is None or any(there.get(name) != value for name, value in file.items()):
-            with self._store.stage(self._directory) as staged:
-                staged.write(json.dumps(result, indent=2, ensure_ascii=False).encode() + b"\n")
-                staged.publish(MANIFEST_NAME)
-        return result
+        msg = (
+            f"{self.path} was written {_TRIES} times by another task at the same time. "
+            "Let one task at a time write a window."
+        )
+        raise SynthflowTransientError(msg, attempts=_TRIES)
+
+    def _put(self, staged: Staged, result: dict[str, Any], file: dict[str, Any], *, there: bool) -> None:
+        """Put the file, where it is not there, and then its manifest."""
+        if not there:
+            # Between the two files' publishing no manifest is true: the old one is of other bytes.
+            self._store.remove(f"{self._directory}/{MANIFEST_NAME}")
+            staged.publish(self._name)
+        if not self._tells(file):
+            with self._store.stage(self._directory) as manifest:
+                manifest.write(json.dumps(result, indent=2, ensure_ascii=False).encode() + b"\n")
+                manifest.publish(MANIFEST_NAME)
+
+    def _tells(self, file: dict[str, Any]) -> bool:
+        """Tell whether the manifest that is there speaks of a file."""
+        manifest = self.manifest()
+        return manifest is not None and all(manifest.get(name) == value for name, value in file.items())
+
+    def _check_query(self) -> None:
+        """Raise where the file there was made by another query."""
+        manifest = self.manifest()
+        if manifest is None:
+            return
+        theirs = manifest.get("query")
+        theirs = theirs if isinstance(theirs, dict) else {}
+        differing = sorted(
+            name for name in theirs.keys() | self._filters.keys() if theirs.get(name) != self._filters.get(name)
+        )
+        if differing:
+            msg = (
+                f"{self.path} belongs to a query with another {', '.join(differing)}, and is left as it is. "
+                "Write this query to an output_path of its own, or remove the file and its manifest."
+            )
+            raise SynthflowOutputConflictError(msg, path=self.path, differing=differing)

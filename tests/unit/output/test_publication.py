@@ -6,9 +6,6 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
-import random
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -16,8 +13,8 @@ from typing import Any
 import pytest
 
 from airflow_provider_synthflow.exceptions import SynthflowConfigError, SynthflowOutputConflictError
+from airflow_provider_synthflow.output.local_store import LocalStore
 from airflow_provider_synthflow.output.publication import Publication
-from airflow_provider_synthflow.output.store import LocalStore
 from airflow_provider_synthflow.window import Window
 from tests.unit.making import AGENT, FROM_MS, TO_MS, tree_of
 
@@ -269,47 +266,3 @@ class TestErrors:
                 with pytest.raises(OSError, match="No space"):
                     publication(tmp_path).publish(RECORDS[:1], result(1))
             assert tree_of(tmp_path) == before
-
-
-PUBLISHER = """
-import itertools, sys
-sys.modules["airflow"] = None  # the core needs none, and starts at once without it
-from airflow_provider_synthflow.output.publication import Publication
-from airflow_provider_synthflow.output.store import LocalStore
-from airflow_provider_synthflow.window import Window
-
-store = LocalStore(sys.argv[1])
-for turn in itertools.count(int(sys.argv[2])):
-    records = (b'{"call_id":"%d","turn":%d,"pad":"%s"}' % (n, turn, b"x" * 200) for n in range(100 + turn % 50))
-    one = Publication(store, "agent-1", Window(1709251200000, 1709337600000), sys.argv[3], {})
-    one.publish(records, {"model_id": "agent-1", "count": 100 + turn % 50, "query": {}, "turn": turn})
-    if turn == int(sys.argv[2]):
-        print("ready", flush=True)
-"""
-
-
-@pytest.mark.parametrize("format_name", ["jsonl", "jsonl.gz"])
-def test_a_kill_at_any_moment_leaves_a_whole_file_and_no_untrue_manifest(tmp_path, format_name):
-    path = tmp_path / PLACE / f"calls.{format_name}"
-    manifest_path = tmp_path / PLACE / "_manifest.json"
-    rng = random.Random(7)  # noqa: S311 - moments, no secrets
-    for number in range(12):
-        command = [sys.executable, "-c", PUBLISHER, str(tmp_path), str(number * 1_000_000), format_name]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - our own program
-            assert process.stdout.readline() == "ready\n"
-            time.sleep(rng.uniform(0, 0.03))
-            process.kill()
-
-        data = path.read_bytes()
-        lines = (gzip.decompress(data) if format_name.endswith("gz") else data).splitlines()
-        records = [json.loads(line) for line in lines]
-        (turn,) = {record["turn"] for record in records}
-        assert len(records) == 100 + turn % 50
-        assert turn >= number * 1_000_000
-        if manifest_path.exists():
-            manifest = json.loads(manifest_path.read_bytes())
-            assert manifest["turn"] == turn
-            assert (manifest["bytes"], manifest["sha256"]) == (len(data), hashlib.sha256(data).hexdigest())
-
-    Publication(LocalStore(str(tmp_path)), AGENT, WINDOW, format_name, {}).publish(RECORDS, result())
-    assert {name for name in tree_of(tmp_path / PLACE) if not name.endswith(".tmp")} == {path.name, "_manifest.json"}

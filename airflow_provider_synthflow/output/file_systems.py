@@ -1,0 +1,291 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What each kind of fsspec file system needs so that a file appears whole, and what it can tell of one."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import secrets
+import time
+from typing import Any
+
+from airflow_provider_synthflow.output.store import PIECE
+
+__all__ = ["AzureFiles", "Files", "GoogleFiles", "S3Files", "files_of"]
+
+_PART = 5 * 1024 * 1024
+_PARTS_AT_ONCE = 4
+_GOOGLE_PART = 8 * 1024 * 1024
+_SWEPT_AFTER = 24 * 3600.0
+_DIGEST_KEY = "sha256"
+
+
+class Files:
+    """
+    Work with any file system: upload under a hidden name, and give the file its name by a move.
+
+    :param fs: the fsspec file system
+    """
+
+    def __init__(self, fs: Any) -> None:
+        self.fs = fs
+
+    def probe(self, path: str) -> None:
+        """
+        Raise the file system's own error where a file could not be written, as far as it can be told before.
+
+        :param path: the file
+        """
+        self.fs.invalidate_cache()
+        self.fs.exists(path)
+
+    def read(self, path: str) -> bytes | None:
+        """
+        Return a small file's bytes as they are now, or None where there is no such file.
+
+        :param path: the file
+        """
+        try:
+            data: bytes = self.fs.cat_file(path)
+        except FileNotFoundError:
+            return None
+        return data
+
+    def remove(self, path: str) -> None:
+        """
+        Remove a file, if there is one.
+
+        :param path: the file
+        """
+        with contextlib.suppress(FileNotFoundError):
+            self.fs.rm_file(path)
+        self.fs.invalidate_cache()
+
+    def put(self, local: str, path: str, sha256: str) -> None:  # noqa: ARG002 - for stores with metadata
+        """
+        Upload a local file, which others then see whole, in place of an earlier one.
+
+        :param local: the local file
+        :param path: where it goes
+        :param sha256: its SHA-256, as hexadecimal digits
+        """
+        folder, _, _ = path.rpartition("/")
+        hidden = f"{folder}/.{secrets.token_hex(8)}.tmp"
+        self.fs.makedirs(folder, exist_ok=True)
+        try:
+            self.upload(local, hidden)
+            self.fs.mv(hidden, path)
+        finally:
+            self.fs.invalidate_cache()
+            with contextlib.suppress(Exception):  # it has its name, or the file system is not there
+                self.fs.rm_file(hidden)
+
+    def sha256(self, path: str, size: int) -> str | None:
+        """
+        Return a file's SHA-256 as hexadecimal digits, or None where there is no file of that size.
+
+        :param path: the file
+        :param size: the size in bytes that is of interest
+        """
+        self.fs.invalidate_cache()
+        try:
+            if self.fs.info(path)["size"] != size:
+                return None
+            digest = hashlib.sha256()
+            with self.fs.open(path, "rb", cache_type="readahead") as file:
+                while piece := file.read(PIECE):
+                    digest.update(piece)
+        except FileNotFoundError:
+            return None
+        return digest.hexdigest()
+
+    def sweep(self, directory: str) -> None:
+        """
+        Remove what killed processes left unfinished in a directory.
+
+        :param directory: the directory
+        """
+        self.fs.invalidate_cache()
+        with contextlib.suppress(FileNotFoundError, NotImplementedError):
+            for path in self.fs.ls(directory, detail=False):
+                name = path.rpartition("/")[2]
+                # Nothing tells whether its process still lives, but its age.
+                if (
+                    name.startswith(".")
+                    and name.endswith(".tmp")
+                    and time.time() - self.fs.modified(path).timestamp() > _SWEPT_AFTER
+                ):
+                    self.fs.rm_file(path)
+
+    def upload(self, local: str, path: str, options: dict[str, Any] | None = None) -> None:
+        """
+        Upload a file, and cancel the upload where the waiting for it is interrupted.
+
+        :param local: the local file
+        :param path: where it goes
+        :param options: what the file system's own ``put_file`` takes
+        """
+        options = options or {}
+        if not getattr(self.fs, "async_impl", False):
+            self.fs.put_file(local, path, **options)
+            return
+        # fsspec's own waiting leaves an upload to its thread when a signal's exception ends it: a task that timed
+        # out would go on to write.
+        future = asyncio.run_coroutine_threadsafe(self.fs._put_file(local, path, **options), self.fs.loop)  # noqa: SLF001 - the coroutine of put_file
+        try:
+            future.result()
+        finally:
+            future.cancel()
+            self.fs.invalidate_cache()
+
+
+class _ObjectFiles(Files):
+    """Work with an object store, where an object appears by the last request of its upload."""
+
+    def sweep(self, directory: str) -> None:
+        """
+        Leave what is unfinished to the store, which does not show it and forgets it within a week.
+
+        :param directory: the directory
+        """
+
+
+class S3Files(_ObjectFiles):
+    """Work with S3 and what speaks its API, by s3fs."""
+
+    def probe(self, path: str) -> None:
+        """
+        Begin an upload and abort it: whoever may do that may write, and nobody sees it.
+
+        :param path: the file
+        """
+        bucket, key, _ = self.fs.split_path(path)
+        upload = self.fs.call_s3("create_multipart_upload", Bucket=bucket, Key=key)["UploadId"]
+        self._abort(bucket, key, upload)
+
+    def read(self, path: str) -> bytes | None:
+        """
+        Return a small file's bytes as they are now, or None where there is no such file.
+
+        :param path: the file
+        """
+        from fsspec.asyn import sync  # type: ignore[import-untyped]  # noqa: PLC0415 - there where an S3 file system is
+
+        bucket, key, _ = self.fs.split_path(path)
+        try:  # in one request; s3fs itself would look at its listings before
+            body = self.fs.call_s3("get_object", Bucket=bucket, Key=key)["Body"]
+        except FileNotFoundError:
+            return None
+        data: bytes = sync(self.fs.loop, body.read)
+        return data
+
+    def put(self, local: str, path: str, sha256: str) -> None:
+        """
+        Upload a local file in one request, or in parts of which none is left behind.
+
+        :param local: the local file
+        :param path: where it goes
+        :param sha256: its SHA-256, which goes along as the object's metadata
+        """
+        options = {"chunksize": _PART, "max_concurrency": _PARTS_AT_ONCE, "Metadata": {_DIGEST_KEY: sha256}}
+        try:
+            self.upload(local, path, options)
+        except BaseException:
+            # s3fs aborts after an error, but not after an interruption, nor what came in while it aborted.
+            with contextlib.suppress(Exception):  # the store may be out of reach; the next try sweeps
+                self.sweep(path)
+            raise
+
+    def sha256(self, path: str, size: int) -> str | None:
+        """
+        Return a file's SHA-256, from the object's metadata where it is there.
+
+        :param path: the file
+        :param size: the size in bytes that is of interest
+        """
+        bucket, key, _ = self.fs.split_path(path)
+        try:
+            head = self.fs.call_s3("head_object", Bucket=bucket, Key=key)
+        except FileNotFoundError:
+            return None
+        if head["ContentLength"] != size:
+            return None
+        return head["Metadata"].get(_DIGEST_KEY) or super().sha256(path, size)
+
+    def sweep(self, directory: str) -> None:
+        """
+        Abort the unfinished uploads below a directory, or of a file: they are not seen, but cost money.
+
+        :param directory: the directory or the file
+        """
+        bucket, prefix, _ = self.fs.split_path(directory)
+        found = self.fs.call_s3("list_multipart_uploads", Bucket=bucket, Prefix=prefix)
+        for upload in found.get("Uploads") or ():
+            if upload["Key"] == prefix or upload["Key"].startswith(f"{prefix}/"):
+                self._abort(bucket, upload["Key"], upload["UploadId"])
+
+    def _abort(self, bucket: str, key: str, upload: str) -> None:
+        with contextlib.suppress(FileNotFoundError):  # another try was quicker
+            self.fs.call_s3("abort_multipart_upload", Bucket=bucket, Key=key, UploadId=upload)
+
+
+class GoogleFiles(_ObjectFiles):
+    """Work with Google Cloud Storage, by gcsfs."""
+
+    def put(self, local: str, path: str, sha256: str) -> None:
+        """
+        Upload a local file in one request, or in a resumable session that shows nothing before its end.
+
+        :param local: the local file
+        :param path: where it goes
+        :param sha256: its SHA-256, which goes along as the object's metadata
+        """
+        self.upload(local, path, {"chunksize": _GOOGLE_PART, "metadata": {_DIGEST_KEY: sha256}})
+
+    def sha256(self, path: str, size: int) -> str | None:
+        """
+        Return a file's SHA-256, from the object's metadata where it is there.
+
+        :param path: the file
+        :param size: the size in bytes that is of interest
+        """
+        self.fs.invalidate_cache()
+        try:
+            found = self.fs.info(path)
+        except FileNotFoundError:
+            return None
+        if found["size"] != size:
+            return None
+        return (found.get("metadata") or {}).get(_DIGEST_KEY) or super().sha256(path, size)
+
+
+class AzureFiles(_ObjectFiles):
+    """Work with Azure Blob Storage, by adlfs."""
+
+    def put(self, local: str, path: str, sha256: str) -> None:  # noqa: ARG002 - adlfs has metadata of its own
+        """
+        Upload a local file in one request, or in blocks that are shown when all are there.
+
+        :param local: the local file
+        :param path: where it goes
+        :param sha256: its SHA-256
+        """
+        self.upload(local, path)
+
+
+_KINDS: dict[str, type[Files]] = {
+    **dict.fromkeys(("s3", "s3a"), S3Files),
+    **dict.fromkeys(("gs", "gcs"), GoogleFiles),
+    **dict.fromkeys(("abfs", "abfss", "az"), AzureFiles),
+}
+
+
+def files_of(fs: Any) -> Files:
+    """
+    Return what works with a file system.
+
+    :param fs: the fsspec file system
+    """
+    names = (fs.protocol,) if isinstance(fs.protocol, str) else fs.protocol
+    return next((_KINDS[name] for name in names if name in _KINDS), Files)(fs)

@@ -1,0 +1,269 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A place for files on a local disk, where a file appears whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import os
+import secrets
+import time
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from airflow_provider_synthflow.exceptions import SynthflowConfigError
+from airflow_provider_synthflow.output.store import PIECE, StagedFile
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["LocalStore"]
+
+_FIXABLE = {
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.ENOTDIR,
+    errno.EISDIR,
+    errno.ENOENT,
+    errno.EEXIST,
+    errno.ENAMETOOLONG,
+    errno.ELOOP,
+    errno.EINVAL,
+}
+_SWEPT_AFTER = 60.0
+
+
+class LocalStore:
+    """
+    Keep files below a directory of a local disk.
+
+    :param output_path: a path, or a ``file://`` URL; a relative path counts from the working directory
+    :raises SynthflowConfigError: for what names no local file
+    """
+
+    def __init__(self, output_path: str) -> None:
+        if output_path.startswith("file:"):
+            self._root = _path_of_url(output_path)
+            self._given = f"file://{self._root}"
+        else:
+            self._root = _path_of_text(output_path)
+            self._given = str(self._root)
+
+    def location(self, relative: str) -> str:
+        """
+        Return a file's full name in the way the output path was given, a relative path made absolute.
+
+        :param relative: its path below the output path
+        """
+        return f"{self._given}{'' if self._given.endswith('/') else '/'}{relative}"
+
+    def check_writable(self) -> None:
+        """
+        Raise where a file could not be written; nothing is created for that.
+
+        :raises SynthflowConfigError: where the nearest directory that exists is none, or not writable
+        """
+        nearest = self._root
+        while not os.path.lexists(nearest) and nearest != nearest.parent:
+            nearest = nearest.parent
+        if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
+            raise self._unwritable("it is no directory, or not writable for this worker")
+
+    def read(self, relative: str) -> bytes | None:
+        """
+        Return a file's bytes, or None where there is no such file.
+
+        :param relative: its path below the output path
+        """
+        try:
+            return (self._root / relative).read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise self._typed(error) from None
+
+    def holds(self, relative: str, size: int, sha256: str) -> bool:
+        """
+        Tell whether the file that has a name now has these bytes.
+
+        :param relative: its path below the output path
+        :param size: their number
+        :param sha256: their SHA-256 as hexadecimal digits
+        """
+        try:
+            return _sha256_of(self._root / relative, size) == sha256
+        except OSError as error:
+            raise self._typed(error) from None
+
+    def remove(self, relative: str) -> None:
+        """
+        Remove a file, if there is one; a power cut does not bring it back.
+
+        :param relative: its path below the output path
+        """
+        path = self._root / relative
+        try:
+            path.unlink()
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        except OSError as error:
+            raise self._typed(error) from None
+        _sync(path.parent)
+
+    def sweep(self, directory: str) -> None:
+        """
+        Remove what killed processes left unfinished in a directory: the lock of a living one still holds.
+
+        :param directory: the directory, below the output path
+        """
+        for path in (self._root / directory).glob(".*.tmp"):
+            with contextlib.suppress(OSError), path.open("rb") as file:
+                # The age covers the moment between a file's creation and its lock.
+                if time.time() - path.stat().st_mtime > _SWEPT_AFTER:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    path.unlink()
+
+    @contextlib.contextmanager
+    def stage(self, directory: str) -> Iterator[_LocalStaged]:
+        """
+        Open a file that nobody sees until :meth:`_LocalStaged.publish`; unpublished, it is gone at the end.
+
+        :param directory: the directory that it is to be published in, below the output path
+        :raises SynthflowConfigError: where the directory cannot be written
+        """
+        folder = self._root / directory
+        created: list[Path] = []
+        temporary = folder / f".{secrets.token_hex(8)}.tmp"
+        staged = None
+        try:
+            created = _missing(folder)
+            folder.mkdir(parents=True, exist_ok=True)
+            # Opened with the usual mode, unlike a tempfile: the file is to be readable like any other.
+            descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
+            with os.fdopen(descriptor, "wb") as file:
+                with contextlib.suppress(OSError):  # some network file systems have no locks
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                staged = _LocalStaged(file, temporary, folder)
+                yield staged
+        except OSError as error:
+            raise self._typed(error) from None
+        finally:
+            with contextlib.suppress(OSError):  # its directory could not be made, or it has its name
+                temporary.unlink()
+            if staged is None or not staged.published:
+                for each in created:
+                    with contextlib.suppress(OSError):  # something else was put there meanwhile
+                        each.rmdir()
+
+    def _typed(self, error: OSError) -> OSError | SynthflowConfigError:
+        """Return an error of the system as one of this package where a person can mend it."""
+        return self._unwritable(os.strerror(error.errno)) if error.errno in _FIXABLE else error
+
+    def _unwritable(self, why: str) -> SynthflowConfigError:
+        return SynthflowConfigError(
+            f"output_path {self._given} cannot be written: {why}. "
+            "Name a directory that every worker can write, or an object store."
+        )
+
+
+class _LocalStaged(StagedFile):
+    """Be a staged file in the directory where it will be published."""
+
+    def __init__(self, file: IO[bytes], temporary: Path, folder: Path) -> None:
+        super().__init__(file)
+        self._temporary = temporary
+        self._folder = folder
+        self.published = False
+
+    def publish(self, name: str) -> None:
+        """
+        Give the file its name, in place of an earlier one; readers see the old file or the new one, whole.
+
+        :param name: the name in the directory
+        """
+        self.flush()
+        os.fsync(self._file.fileno())
+        # By a second name, so that the first is there to publish again; a rename onto itself would be none.
+        second = self._temporary.with_name(f".{secrets.token_hex(8)}.tmp")
+        try:
+            second.hardlink_to(self._temporary)
+        except OSError:  # some file systems have no links: it is published once
+            second = self._temporary
+        try:
+            second.replace(self._folder / name)
+        finally:
+            if second != self._temporary:
+                second.unlink(missing_ok=True)
+        self.published = True
+        _sync(self._folder)  # so that the name outlives a power cut, too
+
+    def is_at(self, name: str) -> bool:
+        """
+        Tell whether the file that has a name now has these very bytes.
+
+        :param name: the name in the directory
+        """
+        self.flush()
+        path = self._folder / name
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(path.stat(), os.fstat(self._file.fileno())):
+                return True
+        return _sha256_of(path, self.size) == self.sha256
+
+
+def _sha256_of(path: Path, size: int) -> str | None:
+    """Return a file's SHA-256, or None where there is no file of that size."""
+    digest = hashlib.sha256()
+    try:
+        with path.open("rb") as file:
+            if os.fstat(file.fileno()).st_size != size:
+                return None
+            while piece := file.read(PIECE):
+                digest.update(piece)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return digest.hexdigest()
+
+
+def _path_of_url(url: str) -> Path:
+    """Return the path that a ``file://`` URL names; as in Airflow's ObjectStoragePath, nothing in it is decoded."""
+    rest = url.removeprefix("file:")
+    if rest.startswith("//"):
+        host, slash, path = rest[2:].partition("/")
+        rest = slash + path if host in {"", "localhost"} else ""
+    if not rest.startswith("/") or "\0" in rest:
+        msg = "output_path names no local file: write file:///directory, with three slashes."
+        raise SynthflowConfigError(msg)
+    return Path(rest)
+
+
+def _path_of_text(text: str) -> Path:
+    try:
+        path = Path(text).expanduser().absolute()
+    except RuntimeError:  # a tilde with a name that is no user's
+        path = None
+    if path is None or "\0" in text:
+        msg = "output_path names no directory. Name one that every worker can write, or an object store."
+        raise SynthflowConfigError(msg)
+    return path
+
+
+def _sync(folder: Path) -> None:
+    """Have a directory's names written down."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _missing(folder: Path) -> list[Path]:
+    """Return the directories that do not exist yet, the deepest first."""
+    missing = []
+    while not folder.exists() and folder != folder.parent:
+        missing.append(folder)
+        folder = folder.parent
+    return missing

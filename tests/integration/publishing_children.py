@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Fork processes that publish one window again and again, to a local disk and to S3, until they are killed.
+
+All imports are done before, so that a process is there in a moment. Each line of the input, a number, starts one that
+counts its turns from there; its id is printed once it has published. A second line waits until it is dead.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import sys
+
+sys.modules["airflow"] = None  # type: ignore[assignment]  # the core needs none, and starts at once without it
+
+import botocore.session  # noqa: E402
+import s3fs  # noqa: E402
+
+from airflow_provider_synthflow.output import file_systems  # noqa: E402
+from airflow_provider_synthflow.output.local_store import LocalStore  # noqa: E402
+from airflow_provider_synthflow.output.object_store import ObjectStore  # noqa: E402
+from airflow_provider_synthflow.output.publication import Publication  # noqa: E402
+from airflow_provider_synthflow.window import Window  # noqa: E402
+
+PART = 20_000
+WINDOW = Window(1_709_251_200_000, 1_709_337_600_000)
+
+
+def records_of(turn: int) -> list[bytes]:
+    """Return the records of a turn: some make one part, some several."""
+    return [b'{"call_id":"%d","turn":%d,"pad":"%s"}' % (n, turn, b"x" * 200) for n in range(50 + turn * 137 % 400)]
+
+
+def publish_for_ever(folder: str, url: str, turn: int) -> None:
+    """Publish to both places in turn."""
+    file_systems._PART = PART
+    fs = s3fs.S3FileSystem(
+        key="AKIATESTKEY", secret="test-secret-0123456789", endpoint_url=url, client_kwargs={"region_name": "us-east-1"}
+    )
+    stores = [(LocalStore(folder), "jsonl.gz"), (ObjectStore(fs, "lake/out", "s3://lake/out"), "jsonl")]
+    for number in itertools.count(turn):
+        for store, format_name in stores:
+            one = Publication(store, "agent-1", WINDOW, format_name, {})
+            one.publish(records_of(number), {"model_id": "agent-1", "query": {}, "turn": number})
+        if number == turn:
+            print(os.getpid(), flush=True)
+
+
+def main() -> None:
+    """Fork a process a line."""
+    botocore.session.get_session().get_service_model("s3")
+    print("ready", flush=True)
+    for line in sys.stdin:
+        child = os.fork()
+        if not child:
+            publish_for_ever(sys.argv[1], sys.argv[2], int(line))
+        sys.stdin.readline()
+        os.waitpid(child, 0)
+        print("dead", flush=True)
+
+
+if __name__ == "__main__":
+    main()
