@@ -11,6 +11,7 @@ from typing import Any
 from airflow_provider_synthflow.hooks.synthflow import SynthflowHook
 from airflow_provider_synthflow.operators.synthflow import SynthflowListCallsOperator
 from airflow_provider_synthflow.sensors.synthflow import SynthflowNewCallsSensor
+from airflow_provider_synthflow.triggers.synthflow import SynthflowNewCallsTrigger
 
 __all__ = ["REFERENCE", "reference"]
 
@@ -50,6 +51,7 @@ def reference() -> str:
         _RESULT.rstrip(),
         _class_text(SynthflowNewCallsSensor),
         "The XCom of the sensor: `model_id`, `from_date`, `count` and `newest_start_time`.",
+        _class_text(SynthflowNewCallsTrigger),
         _class_text(SynthflowHook),
     ]
     for name, method in inspect.getmembers(SynthflowHook, inspect.isfunction):
