@@ -90,6 +90,9 @@ pins: $(STAMP) ## pin the newest versions of what the files in requirements/ nam
 		$(PIN) --python-version $${line#*:} --override requirements/matrix-$${line%:*}.in requirements/dev.in \
 			--output-file requirements/matrix-$${line%:*}.txt || exit 1; \
 	done
+	@for each in tests/bench/requirements/*.in; do \
+		$(PIN) --universal --python-version 3.10 $$each --output-file $${each%.in}.txt || exit 1; \
+	done
 
 clean: ## remove all that the verbs made
 	rm -rf .venv .demo .cache dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -37,6 +37,10 @@ class Spill:
 
     def __init__(self) -> None:
         self._file: IO[bytes] | None = None
+        self._closed = False
+        self._clear()
+
+    def _clear(self) -> None:
         self._due: list[bytes] = []  # not in the file yet
         self._due_bytes = 0
         self._end = 0
@@ -45,7 +49,6 @@ class Spill:
         self._places = array("q")
         self._lengths = array("q")  # or _DISCARDED
         self._live: array[int] | None = None  # the slots of the last records in order; None: not yet found out
-        self._closed = False
 
     def __enter__(self) -> Self:
         """Return the spill itself."""
@@ -65,8 +68,9 @@ class Spill:
         """Free the file and forget the records."""
         if self._file is not None:
             self._file.close()
-        self.__init__()  # type: ignore[misc]
+            self._file = None
         self._closed = True
+        self._clear()
 
     def put(self, key: str, order: int, data: bytes) -> None:
         """

@@ -19,7 +19,7 @@ from airflow_provider_synthflow.exceptions import (
     SynthflowProtocolError,
     SynthflowRequestError,
 )
-from airflow_provider_synthflow.packing import fingerprint, ids_gone, pack
+from airflow_provider_synthflow.packing import fingerprint, ids_gone
 from airflow_provider_synthflow.proof import Reading, Trouble, judge
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class Walk:
         self._total_serial = -1
         self._most_rows = 0  # on any page so far: what a page can be expected to hold
         self._readings: list[Reading] = []
-        self._beside: list[bytes] = []  # the ids, packed, of pages that were used and are not among the readings
+        self._forgotten: list[bytes] = []  # the ids, packed, of readings that were given up
         self._twins: dict[int, Reading] = {}  # by the hash of its set of ids
         self._known: set[str] = set()  # the ids of this round, where no total is declared
         self._flying: set[int] = set()
@@ -115,7 +115,7 @@ class Walk:
 
     def gone(self) -> Iterator[str]:
         """Yield the ids that came with pages to be used and are not in the complete list, each once."""
-        return ids_gone(self._beside, *self._packs())
+        return ids_gone(self._forgotten, *self._packs())
 
     def asks(self) -> list[PageAsk]:
         """Return the pages to ask for now; none while an answer must come first."""
@@ -259,11 +259,9 @@ class Walk:
             self._known.update(ids)
             return None
         if ask.behind:
-            self._beside.append(pack(ids))
             return True  # some servers show the last page again behind the end
         if len(ids) == 1 and self._readings[-1].ids[-1] == ids[0] and (self._overlap or len(self._known) == 1):
             self._to_read = deque([_Stretch(ask.offset + 1, behind=True)])  # the seam alone: look behind it
-            self._beside.append(pack(ids))
             return True
         return self._reject(ask, Trouble.NO_PROGRESS)
 
@@ -296,7 +294,7 @@ class Walk:
         for reading in readings:
             self._readings.remove(reading)
             self._twins.pop(hash(frozenset(reading.ids)), None)
-            self._beside.append(reading.packed)
+            self._forgotten.append(reading.packed)
 
     # what is proven
 

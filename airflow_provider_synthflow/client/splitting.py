@@ -18,15 +18,15 @@ __all__ = ["check_utf8", "elements_of", "members_of", "refuse_constant"]
 _object_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _list_decoder = msgspec.json.Decoder(list[msgspec.Raw])
 _blank = re.compile(r"[ \t\n\r]*")
-_PIECE = 64 * 1024
+_PIECE = 8 * 1024
 
 
 def check_utf8(body: bytes) -> None:
     """
     Raise where bytes are no UTF-8.
 
-    Piece by piece: the text of a whole page takes up to four times its bytes, and to get memory of that size from
-    the system costs six times as much as the check itself.
+    Piece by piece, since the text of a whole page takes up to four times its bytes. Pieces of 8 KB: with larger ones
+    the heap between the pages' own bytes falls to pieces, and a process grows by up to 160 MiB over 100,000 calls.
 
     :param body: the bytes
     :raises UnicodeDecodeError: where they are none

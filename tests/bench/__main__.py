@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _ROOT = Path(__file__).resolve().parents[2]
 _DOCUMENT = _ROOT / "docs" / "performance.md"
 _DEFERRED = Line(
-    "1,000 deferred sensors in one triggerer", "every poll on time, under one core", "see `make scale`", met=None
+    "1,000 deferred sensors in one triggerer", "every poll on time, under one core", "by itself: make scale", met=None
 )
 
 
@@ -50,13 +50,16 @@ def measure(effort: Effort, folder: Path) -> str:
 
 
 def _incomplete(*all_runs: Runs) -> str:
-    """Return a sentence on each reader whose output was not complete."""
-    return "".join(
-        f"**{case.reader} `{case.format}` left {distinct} different calls of {case.calls}.**\n\n"
-        for runs in all_runs
-        for case, distinct in runs.distinct.items()
-        if distinct != case.calls
-    )
+    """Return a sentence on each reader that failed or whose output was not complete."""
+    sentences = []
+    for runs in all_runs:
+        sentences += [
+            f"**{case.reader} `{case.format}` left {distinct} different calls of {case.calls}.**\n\n"
+            for case, distinct in runs.distinct.items()
+            if distinct != case.calls
+        ]
+        sentences += [f"**{case.reader} `{case.format}` failed.**\n\n" for case in runs.failed]
+    return "".join(sentences)
 
 
 def main() -> None:

@@ -7,6 +7,7 @@ import datetime as dt
 import os
 import platform
 import re
+import statistics
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -60,25 +61,25 @@ def seconds_table(runs: Runs) -> str:
 
     :param runs: what was run
     """
-    rows = [
-        (
-            "| latency | calls | reader | format | extraction s | calls/s | whole process s | processor s | peak MiB |"
-            " rounds | output |"
-        ),
-        "| ---: | ---: | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | --- |",
-    ]
+    names = (
+        "latency calls reader format extraction_s calls/s its_processor_s process_s processor_s peak_MiB rounds output"
+    )
+    right = "---: ---: --- --- ---: ---: ---: ---: ---: ---: ---: ---"
+    rows = [f"| {' | '.join(line.split()).replace('_', ' ')} |" for line in (names, right)]
     for case in runs.cases():
         seconds = runs.median(case)
         assert seconds is not None
         figures = [runs.median(case, figure) or 0 for figure in ("wall", "cpu", "peak_kib")]
+        extraction_cpu = statistics.median(run.told["cpu"] for run in runs.of(case))
         distinct = runs.distinct.get(case)
         whole = "thrown away" if distinct is None else ("complete" if distinct == case.calls else f"only {distinct}")
         form = "-" if distinct is None else f"`{case.format}`"
-        rows.append(
-            f"| {case.wait_ms} ms | {case.calls:,} | {case.reader} | {form} | {seconds:.3f} | "
-            f"{case.calls / seconds:,.0f} | {figures[0]:.2f} | {figures[1]:.2f} | {figures[2] / 1024:.0f} | "
-            f"{len(runs.of(case))} | {whole} |"
-        )
+        cells = [
+            *(f"{case.wait_ms} ms", f"{case.calls:,}", case.reader, form),
+            *(f"{seconds:.3f}", f"{case.calls / seconds:,.0f}", f"{extraction_cpu:.3f}"),
+            *(f"{figures[0]:.2f}", f"{figures[1]:.2f}", f"{figures[2] / 1024:.0f}", str(len(runs.of(case))), whole),
+        ]
+        rows.append(f"| {' | '.join(cells)} |")
     return "\n".join(rows) + "\n"
 
 

@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,7 +27,7 @@ __all__ = ["READERS", "Bench", "Case", "Run"]
 
 _HERE = Path(__file__).resolve().parent
 _ROOT = _HERE.parents[1]
-_PATIENCE = 600
+_PATIENCE = 600  # seconds
 READERS = {
     "ours": None,
     "ours_operator": None,
@@ -144,6 +145,7 @@ class Bench:
         :param program: its name
         :param python: the interpreter
         :param arguments: its arguments
+        :raises RuntimeError: where it fails, or does not end
         """
         home = self._folder / "airflow"
         environment = {
@@ -168,10 +170,14 @@ class Bench:
                 preexec_fn=lambda: pin(clients_core()),  # noqa: PLW1509 - there are no threads here
             )
             assert process.stdout is not None
+            patience = threading.Timer(_PATIENCE, process.kill)
+            patience.start()
             output = process.stdout.read().decode()
             process.stdout.close()
             _, status, usage = os.wait4(process.pid, 0)
             process.returncode = os.waitstatus_to_exitcode(status)
+            patience.cancel()
+            patience.join()
         wall = time.perf_counter() - begun
         if process.returncode:
             msg = f"{program} ended with {process.returncode}: {errors.read_text(errors='replace')[-2000:]}"

@@ -102,6 +102,19 @@ def test_the_rounds_are_run_in_turn_and_each_output_is_counted_once():
     assert "complete" in seconds_table(runs)
 
 
+def test_a_reader_that_fails_does_not_end_the_measurement():
+    def one(case):
+        if case.reader == "floor":
+            msg = "it ended with 1"
+            raise RuntimeError(msg)
+        return run()
+
+    runs = run_rounds([(replace(OURS, reader="floor"), 2), (OURS, 2)], one, lambda: CALLS, told=lambda _: None)
+
+    assert list(runs.failed.values()) == ["it ended with 1"]
+    assert len(runs.of(OURS)) == 2
+
+
 def test_every_reader_is_run_in_the_long_and_in_the_short_form():
     for effort in (Effort(), Effort.quick()):
         cases = [case for case, _ in speed_cases(effort)]

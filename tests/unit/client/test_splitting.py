@@ -80,7 +80,7 @@ def test_the_parts_of_any_object_are_its_members(value, indent):
     assert {name: json.loads(part) for name, part in parts.items()} == value
 
 
-PIECE = 64 * 1024
+PIECE = 8 * 1024
 
 
 @pytest.mark.parametrize("character", ["é", "…", "👍"])
