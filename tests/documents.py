@@ -8,7 +8,7 @@ import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["DAGS", "DOCUMENTS", "ROOT", "SHOWN", "TUTORIAL", "Block", "blocks_of", "dag_id_of"]
+__all__ = ["DAGS", "DOCUMENTS", "PROGRAMS", "ROOT", "SHOWN", "TRIED_ELSEWHERE", "TUTORIAL", "Block", "blocks_of", "dag_id_of"]
 
 ROOT = Path(__file__).resolve().parents[1]
 TUTORIAL = ROOT / "docs" / "tutorial.md"
@@ -64,5 +64,9 @@ def dag_id_of(block: Block) -> str:
     return str(dag_id)
 
 
+TRIED_ELSEWHERE = {ROOT / "docs" / "formats.md", ROOT / "docs" / "stores.md"}
+"""Their blocks lean on each other, and have tests of their own: test_formats_document.py, test_stores_document.py."""
 SHOWN = [block for document in DOCUMENTS for block in blocks_of(document)]
-DAGS = [block for block in SHOWN if block.language == "python" and "DAG(" in block.text]
+PYTHON = [block for block in SHOWN if block.language == "python" and block.document not in TRIED_ELSEWHERE]
+DAGS = [block for block in PYTHON if "DAG(" in block.text]
+PROGRAMS = [block for block in PYTHON if block not in DAGS and "--8<--" not in block.text]

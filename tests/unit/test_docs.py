@@ -20,8 +20,9 @@ except ImportError:  # before Airflow 3.2
     from airflow.models.dagbag import DagBag
 
 LINK = re.compile(r"\]\((?!https?://)([^)#\s]+)")
-LANGUAGES = {"python", "sh", "text", "ini", "console"}
-"""Python and sh are run, ini is looked up, text is what is printed; console is for another Airflow than the newest."""
+LANGUAGES = {"python", "sh", "sql", "json", "ini", "text", "console"}
+"""Python, sh and sql are run, json is used, ini is looked up, text is what is printed or for another program; console is
+for another Airflow than the newest."""
 EXTRA = re.compile(r"pip install '\.\[([\w,]+)\]'")
 
 
