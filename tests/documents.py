@@ -8,7 +8,18 @@ import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["DAGS", "DOCUMENTS", "PROGRAMS", "ROOT", "SHOWN", "TRIED_ELSEWHERE", "TUTORIAL", "Block", "blocks_of", "dag_id_of"]
+__all__ = [
+    "DAGS",
+    "DOCUMENTS",
+    "PROGRAMS",
+    "ROOT",
+    "SHOWN",
+    "TRIED_ELSEWHERE",
+    "TUTORIAL",
+    "Block",
+    "blocks_of",
+    "dag_id_of",
+]
 
 ROOT = Path(__file__).resolve().parents[1]
 TUTORIAL = ROOT / "docs" / "tutorial.md"
