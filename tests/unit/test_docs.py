@@ -73,6 +73,19 @@ def test_every_metric_is_in_the_documents_and_every_one_named_is_sent():
     assert named == {*metrics.COUNTERS.values(), metrics.DURATION, metrics.FAILURES}
 
 
+def test_every_line_of_a_log_in_the_documents_is_one_that_the_package_writes():
+    text = (ROOT / "docs" / "observability.md").read_text(encoding="utf-8").partition("## Metrics")[0]
+    source = " ".join(path.read_text(encoding="utf-8") for path in (ROOT / "airflow_provider_synthflow").rglob("*.py"))
+    lines = re.findall(r"^\| `([^`]*)` \|", text, re.MULTILINE)
+
+    assert len(lines) > 5
+    for line in lines:
+        pieces = [piece.strip(" :.,") for piece in re.split(r"…|[\d.]*\d", line)]
+        assert any(len(piece) > 5 for piece in pieces), line
+        for piece in pieces:
+            assert piece in source, line
+
+
 def test_every_link_of_a_task_is_in_the_documents():
     text = (ROOT / "docs" / "observability.md").read_text(encoding="utf-8")
 
