@@ -5,10 +5,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook, mask_secret
+from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 
 from airflow_provider_synthflow.client.settings import Settings
 from airflow_provider_synthflow.exceptions import SynthflowConfigError
+from airflow_provider_synthflow.hooks.masking import mask_secret
 
 __all__ = ["aread_connection", "read_connection"]
 

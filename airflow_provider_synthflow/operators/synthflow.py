@@ -8,9 +8,10 @@ import os
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import AirflowSkipException, mask_secret
+from airflow.providers.common.compat.sdk import AirflowSkipException
 
 from airflow_provider_synthflow.exceptions import SynthflowConfigError, SynthflowError, SynthflowIncompleteError
+from airflow_provider_synthflow.hooks.masking import mask_secret
 from airflow_provider_synthflow.links.synthflow import SynthflowCallsLink, SynthflowOutputLink
 from airflow_provider_synthflow.operators.waiting import WaitingOperator, now_ms
 from airflow_provider_synthflow.outlets import tell_outlets

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import statistics
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from tests.bench.plan import FORMATS
@@ -80,18 +80,26 @@ def speed_lines(runs: Runs, calls: int) -> Iterator[Line]:
         work = f"{f'{wait_ms} ms a request' if wait_ms else 'no latency'}, `{form}`"
         for reader, its_form, least in others:
             ratio = runs.times_as_fast(ours, Case(reader, its_form, wait_ms, calls))
-            measured = None
-            if ratio is not None:
-                measured = f"{ratio:.2f}"
-                bare = runs.times_as_fast(ours, Case("urllib3_floor", its_form, wait_ms, calls))
-                if reader == "floor" and bare is not None:
-                    measured += f" ({bare:.2f} of urllib3's)"
+            measured = None if ratio is None else f"{ratio:.2f}{_beside(runs, ours, reader, its_form)}"
             yield Line(
                 f"{work}: speed as a multiple of {_named(reader, its_form)}",
                 f"{'over' if least == 1 else 'at least'} {least:g}",
                 measured,
                 None if ratio is None else ratio >= least,
             )
+
+
+def _beside(runs: Runs, ours: Case, reader: str, its_form: str) -> str:
+    """Return what else is worth knowing of a ratio."""
+    if reader == "floor":
+        ordinary = runs.times_as_fast(ours, replace(ours, reader="urllib3_floor", format=its_form))
+        return "" if ordinary is None else f" ({ordinary:.2f} of urllib3's)"
+    if ours.wait_ms:
+        return ""
+    # Where nothing waits, this is the ratio that a machine without other work would show.
+    other = replace(ours, reader=reader, format=its_form)
+    busy = runs.times_as_fast(ours, other, lambda run: float(run.told["cpu"]))
+    return f" ({busy:.2f} by processor time)"
 
 
 def growth_lines(runs: Runs, effort: Effort) -> Iterator[Line]:

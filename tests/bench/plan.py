@@ -85,16 +85,18 @@ class Runs:
         runs = self.of(case)
         return statistics.median(getattr(run, figure) for run in runs) if runs else None
 
-    def times_as_fast(self, case: Case, other: Case, figure: str = "seconds") -> float | None:
+    def times_as_fast(
+        self, case: Case, other: Case, seconds: Callable[[Run], float] = lambda run: run.seconds
+    ) -> float | None:
         """
         Return how many times as fast a case is as another: the median of the ratios within the rounds of both.
 
         :param case: what was run
         :param other: what it is compared with
-        :param figure: the time that is compared
+        :param seconds: the time of a run that is compared
         """
         mine, theirs = self._runs.get(case, {}), self._runs.get(other, {})
-        ratios = [getattr(theirs[n], figure) / getattr(mine[n], figure) for n in mine if n in theirs]
+        ratios = [seconds(theirs[n]) / seconds(mine[n]) for n in mine if n in theirs]
         return statistics.median(ratios) if ratios else None
 
 

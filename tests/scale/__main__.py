@@ -24,6 +24,7 @@ import psutil
 from tests.airflow_deployment import AirflowDeployment
 from tests.scale.measuring import cpu_seconds, lateness, memory_bytes, quantile, slope_per_minute
 from tests.synthflow_server import TEST_KEY, Behaviour, SynthflowApi, serve
+from tests.synthflow_server.clock import WallClock
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -53,7 +54,7 @@ def main() -> int:
 
 def _serve(pipe: Connection, latency: float) -> None:
     """Serve an empty workspace, and hand over when each agent was asked for."""
-    api = SynthflowApi(behaviour=Behaviour(latency_s=latency))
+    api = SynthflowApi(behaviour=Behaviour(latency_s=latency), clock=WallClock())
     with serve(api) as handle:
         pipe.send(handle.url)
         while pipe.recv() == "requests":

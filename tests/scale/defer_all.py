@@ -10,6 +10,7 @@ deferral is written here.
 from __future__ import annotations
 
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 from airflow.dag_processing.dagbag import DagBag
 from airflow.models import TaskInstance, Trigger
@@ -18,15 +19,25 @@ from airflow.utils.session import create_session
 from airflow.utils.state import TaskInstanceState
 
 dag = DagBag(sys.argv[1]).get_dag("deferred")
-with create_session() as session:
-    for instance in session.query(TaskInstance).filter(TaskInstance.dag_id == "deferred"):
-        try:
-            dag.get_task(instance.task_id).execute({})
-        except TaskDeferred as deferred:  # noqa: PERF203 - its exception is what is wanted
-            row = Trigger.from_object(deferred.trigger)
-            session.add(row)
-            session.flush()
-            instance.trigger_id = row.id
-            instance.next_method = deferred.method_name
-            instance.next_kwargs = {}
-            instance.state = TaskInstanceState.DEFERRED
+
+
+def deferral_of(task_id):
+    """Execute a sensor up to its deferral."""
+    try:
+        dag.get_task(task_id).execute({})
+    except TaskDeferred as deferred:
+        return deferred
+    raise AssertionError(task_id)
+
+
+with create_session() as session, ThreadPoolExecutor(40) as pool:
+    instances = session.query(TaskInstance).filter(TaskInstance.dag_id == "deferred").all()
+    deferrals = pool.map(deferral_of, [instance.task_id for instance in instances])
+    for instance, deferred in zip(instances, deferrals, strict=True):
+        row = Trigger.from_object(deferred.trigger)
+        session.add(row)
+        session.flush()
+        instance.trigger_id = row.id
+        instance.next_method = deferred.method_name
+        instance.next_kwargs = {}
+        instance.state = TaskInstanceState.DEFERRED

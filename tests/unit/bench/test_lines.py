@@ -17,7 +17,7 @@ OURS = Case("ours", "jsonl", 0, CALLS)
 EFFORT = Effort(calls=CALLS, growth=(1, 10, 100))
 
 
-def run(seconds=1.0, *, peak_kib=0, cpu=0.0):
+def run(seconds=1.0, *, peak_kib=0, cpu=1.0):
     return Run(seconds, seconds, cpu, peak_kib, {"cpu": cpu})
 
 
@@ -45,6 +45,14 @@ def test_a_reader_with_fewer_rounds_is_compared_within_those():
     runs = runs_of(ours=[1.0, 100.0, 100.0], dlt_rest_api=[20.0])
 
     assert runs.times_as_fast(OURS, replace(OURS, reader="dlt_rest_api")) == 20.0
+
+
+def test_where_nothing_waits_the_processor_times_are_compared_too():
+    runs = Runs()
+    for reader, wall, cpu in (("ours", 1.0, 0.5), ("requests_loop", 4.0, 1.0)):
+        runs.add(replace(OURS, reader=reader), 0, run(wall, cpu=cpu))
+
+    assert line_of(speed_lines(runs, CALLS), "`jsonl`", "`requests`").measured == "4.00 (2.00 by processor time)"
 
 
 @pytest.mark.parametrize(("seconds", "met"), [(0.5, True), (0.49, False)])
