@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from tests.tutorial.shell import Ran
 
 _LOG = ROOT / ".cache" / "tutorial.log"
-_TIMEOUT = 1200
+_TIMEOUT = 1800
 _DAYS = 14
-_PATIENCE = 300
+_PATIENCE = 600
 _WAIT = "sleep 60"
 _FOUND = "find ~/synthflow-tutorial/calls -name _manifest.json | wc -l"
 _EU = """--conn-extra '{"region": "eu"}'"""
@@ -117,7 +117,8 @@ def _replaced(texts: Sequence[str], ports: Sequence[int]) -> list[str]:
         "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(logs[1]),
     }
     exports = "".join(f"export {name}={value}\n" for name, value in elsewhere.items())
-    waits = f"for _ in $(seq {_PATIENCE}); do [ $({_FOUND}) -ge {_DAYS} ] && break; sleep 1; done"
+    waits = f"for _ in $(seq {_PATIENCE}); do [ $({_FOUND}) -ge {_DAYS} ] && break; sleep 1; done\n"
+    waits += f"[ $({_FOUND}) -ge {_DAYS} ] || tail -n 300 ~/synthflow-tutorial/standalone.log"
     joined = "\0".join(texts)
     for old, new in (
         (_EU, own),
