@@ -187,5 +187,4 @@ def test_the_site_is_searched_from_a_folder_without_a_server(tmp_path):
         check=True, capture_output=True, text=True, timeout=180,
     )  # fmt: skip
 
-    assert "matching documents" in shown.stdout
-    assert 'href="security.html' in shown.stdout
+    assert "security.html?h=retention" in shown.stdout  # a result; without the frame in a worker's place there is none
