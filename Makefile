@@ -84,8 +84,14 @@ extras: build ## install the wheel with each extra, alone, and check what came
 matrix: build ## run the tests against the wheel on every version of Airflow, or ONLY=2.11,3.3
 	@$(BIN)/python -m tests.matrix --only "$(ONLY)" $(if $(TESTS),--tests "$(TESTS)")
 
+e2e: $(STAMP) ## try the connection form in a real browser; SCREENSHOTS=1 takes the pictures of the documents anew
+	@command -v chromium > /dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium; }
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --requirement requirements/e2e.txt
+	@$(BIN)/python -m pytest tests/e2e
+
 pins: $(STAMP) ## pin the newest versions of what the files in requirements/ name; UPGRADE= keeps what still fits
 	@$(PIN) --universal --python-version 3.10 requirements/dev.in --output-file requirements/dev.txt
+	@$(PIN) --universal --python-version 3.10 requirements/e2e.in --output-file requirements/e2e.txt
 	@for line in $$($(BIN)/python -m tests.matrix --list); do \
 		$(PIN) --python-version $${line#*:} --override requirements/matrix-$${line%:*}.in requirements/dev.in \
 			--output-file requirements/matrix-$${line%:*}.txt || exit 1; \

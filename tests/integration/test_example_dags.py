@@ -84,7 +84,7 @@ class TestParsing:
         dag = bag.dags[dag_id]
 
         assert dag.doc_md.strip().startswith("### ")
-        assert dag.tags == {"synthflow"}
+        assert set(dag.tags) == {"synthflow"}
         assert dag.start_date.utcoffset() is not None
         assert dag.catchup is False
 

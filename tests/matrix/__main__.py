@@ -44,10 +44,11 @@ def main() -> int:
         parser.error(f"the versions are {', '.join(each.minor for each in VERSIONS)}, not {', '.join(sorted(unknown))}")
 
     wheel = the_wheel()
-    outcomes = []
-    for version in VERSIONS:
-        if not names or version.minor in names:
-            outcomes.append(_run(version, wheel, asked.tests.split(","), asked.pytest))
+    outcomes = [
+        _run(version, wheel, asked.tests.split(","), asked.pytest)
+        for version in VERSIONS
+        if not names or version.minor in names
+    ]
     print(f"\n{table(outcomes)}\n")
     return int(any(each.failed or not each.passed for each in outcomes))
 

@@ -11,13 +11,16 @@ import subprocess
 import sys
 import tarfile
 import zipfile
-from email.message import EmailMessage
 from email.parser import HeaderParser
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from airflow_provider_synthflow import __version__
+
+if TYPE_CHECKING:
+    from email.message import EmailMessage
 
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "airflow_provider_synthflow"
