@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Bring all tasks of the run into the state in which a worker leaves a deferred one.
+Bring all tasks of the runs into the state in which a worker leaves a deferred one.
 
 A thousand task processes would take a small machine ten minutes and more, and are not what is measured. So each
 sensor is really executed, one after the other in this process, and what Airflow's API server would write of its
@@ -18,21 +18,21 @@ from airflow.providers.common.compat.sdk import TaskDeferred
 from airflow.utils.session import create_session
 from airflow.utils.state import TaskInstanceState
 
-dag = DagBag(sys.argv[1]).get_dag("deferred")
+dags = DagBag(sys.argv[1]).dags
 
 
-def deferral_of(task_id):
+def deferral_of(instance):
     """Execute a sensor up to its deferral."""
     try:
-        dag.get_task(task_id).execute({})
+        dags[instance.dag_id].get_task(instance.task_id).execute({})
     except TaskDeferred as deferred:
         return deferred
-    raise AssertionError(task_id)
+    raise AssertionError(instance)
 
 
 with create_session() as session, ThreadPoolExecutor(40) as pool:
-    instances = session.query(TaskInstance).filter(TaskInstance.dag_id == "deferred").all()
-    deferrals = pool.map(deferral_of, [instance.task_id for instance in instances])
+    instances = session.query(TaskInstance).all()
+    deferrals = pool.map(deferral_of, instances)
     for instance, deferred in zip(instances, deferrals, strict=True):
         row = Trigger.from_object(deferred.trigger)
         session.add(row)
