@@ -6,7 +6,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test e2e-events scale soak bench lint types check reference pins serve build extras matrix e2e clean
+.PHONY: help install demo test e2e-events scale soak bench lint types check reference docs docs-serve docs-test pins serve build extras matrix e2e clean
 
 MINUTES ?= 10
 ONLY ?=
@@ -59,6 +59,17 @@ serve: $(STAMP) ## start the test server by itself
 
 reference: $(STAMP) ## write docs/reference.md from the docstrings
 	@AIRFLOW_HOME=$(CURDIR)/.cache/airflow $(BIN)/python -m tests.reference
+
+docs: $(STAMP) ## build the site of the documents into .cache/site; a warning is an error
+	@NO_MKDOCS_2_WARNING=true $(BIN)/mkdocs build --strict --clean
+	@echo "Open .cache/site/index.html"
+
+docs-serve: $(STAMP) ## show that site at http://127.0.0.1:8000, and build it anew with each change
+	@NO_MKDOCS_2_WARNING=true $(BIN)/mkdocs serve --dev-addr 127.0.0.1:8000
+
+docs-test: $(STAMP) ## run each DAG and command of the documents, and the tutorial word by word in a fresh environment
+	@$(BIN)/python -m pytest tests/integration/documents.py
+	@$(BIN)/python -m tests.tutorial
 
 build: $(STAMP) ## build the sdist and the wheel into dist/, of what git knows, and check their descriptions
 	@rm -rf dist .cache/build && mkdir -p .cache/build
