@@ -4,14 +4,16 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
+FLEET := .cache/fleet/venv
+FLEET_STAMP := $(FLEET)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test soak lint types check reference pins serve clean
+.PHONY: help install demo test soak lint types check reference pins serve clean fleet fleet-costs fleet-pins
 
 MINUTES ?= 10
 
 help: ## list the verbs
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 install: $(STAMP) ## make .venv with all that the other verbs need
 
@@ -33,6 +35,19 @@ test: $(STAMP) ## run the tests
 soak: $(STAMP) ## search at random for a lost call, for MINUTES=10
 	@$(BIN)/python -m tests.completeness --minutes $(MINUTES)
 
+fleet: $(FLEET_STAMP) ## kill parts of an Airflow over Celery while it extracts, and check; QUICK=1: the short form
+	@$(FLEET)/bin/python -m tests.fleet $(if $(QUICK),--quick)
+
+fleet-costs: $(FLEET_STAMP) ## measure what a task costs with 1, 2 and 4 workers
+	@$(FLEET)/bin/python -m tests.fleet --costs
+
+$(FLEET_STAMP): $(STAMP) requirements/fleet.txt
+	@echo "Installing into $(FLEET) (once; a minute or two)"
+	@$(PYTHON) -m venv $(FLEET)
+	@$(BIN)/uv pip sync --quiet --python $(FLEET)/bin/python requirements/fleet.txt
+	@$(BIN)/uv pip install --quiet --python $(FLEET)/bin/python --no-build-isolation --no-deps --editable .
+	@touch $(FLEET_STAMP)
+
 lint: $(STAMP) ## check the style
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -51,6 +66,10 @@ reference: $(STAMP) ## write docs/reference.md from the docstrings
 pins: $(STAMP) ## pin the newest versions of what requirements/dev.in names
 	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.10 --no-header --no-annotate \
 		requirements/dev.in --output-file requirements/dev.txt
+
+fleet-pins: $(STAMP) ## pin what requirements/fleet.in names, after `make pins`
+	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.10 --no-header --no-annotate \
+		requirements/fleet.in --output-file requirements/fleet.txt
 
 clean: ## remove all that the verbs made
 	rm -rf .venv .demo .cache dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
