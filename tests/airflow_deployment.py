@@ -115,6 +115,7 @@ class AirflowDeployment:
             **(env or {}),
         }
         self.components: dict[str, subprocess.Popen[bytes]] = {}
+        self._groups: set[int] = set()  # also of components that were killed, since what they started may live on
         self._prepared = False
         self._token: str | None = None
 
@@ -165,16 +166,22 @@ class AirflowDeployment:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+        self._groups.add(self.components[name].pid)
         return self.components[name]
 
-    def kill(self, name: str) -> int:
+    def kill(self, name: str, *, whole: bool = True) -> int:
         """
-        Kill one component and all that came of it, as the end of its machine would.
+        Kill one component with all that came of it, as the end of its machine would.
 
         :param name: its name among the components
+        :param whole: whether what came of it is killed, too
         :return: how many processes there were
         """
         component = self.components.pop(name)
+        if not whole:
+            component.kill()
+            component.wait(timeout=10)
+            return 1
         killed = 0
         while tree := _tree(component.pid):  # once more, since what forks at this moment is not yet in the list
             for process in tree:
@@ -205,7 +212,7 @@ class AirflowDeployment:
         They are what it started, what came of that, and whatever has the Airflow home in its environment; the API
         server writes its title over its environment, and is known by its process group alone.
         """
-        groups = {component.pid for component in self.components.values()}
+        groups = self._groups
         found = [process for component in groups for process in _tree(component)]
         known = {process.pid for process in found}
         for process in psutil.process_iter():

@@ -28,7 +28,7 @@ __all__ = ["Fleet", "open_fleet"]
 
 _FOLDER = Path(__file__).resolve().parents[2] / ".cache" / "fleet" / "run"
 _DAGS = Path(__file__).resolve().parent / "dags"
-_BUSY_POOL = 64
+_DAG_IDS = {"fleet_backfill", "fleet_daily", "fleet_sensors"}
 
 
 class Fleet:
@@ -73,16 +73,12 @@ class Fleet:
         :param workers: how many
         """
         self.airflow.prepare()
-        self.airflow.commands(
-            [
-                ["pools", "set", "synthflow", str(self.plan.slots), "one pace for the key"],
-                ["pools", "set", "free", str(_BUSY_POOL), "as many as the workers can"],
-                ["dags", "reserialize"],
-            ]
-        )
         for number in range(1, workers + 1):
             self.start_worker(f"worker-{number}")
         self.airflow.start()
+        pool = {"name": "synthflow", "slots": self.plan.slots, "description": "one pace for the key"}
+        self.airflow.rest("POST", "/pools", pool)
+        self.airflow.wait_for(lambda: self.airflow.dag_ids() >= _DAG_IDS, "the DAGs are known")
 
     def start_worker(self, name: str, *, concurrency: int = 2) -> None:
         """

@@ -32,6 +32,7 @@ class Plan:
     :param agents_a_task: how many agents one task of the backfill reads
     :param latency: seconds before each answer of the API
     :param limit: requests a minute that a key may send
+    :param faults: the share of requests that are answered wrongly
     :param slots: slots of the pool, so many tasks extract at the same time
     :param kills: how often a worker is killed
     :param sensors: how many deferred sensors wait
@@ -43,8 +44,9 @@ class Plan:
     agents: int = 10
     calls: int = 20_000
     agents_a_task: int = 5
-    latency: float = 0.4
-    limit: int = 300
+    latency: float = 1.0
+    limit: int = 150
+    faults: float = 0.01
     slots: int = 2
     kills: int = 5
     sensors: int = 5
@@ -62,8 +64,8 @@ class Plan:
         first = (today - (days + 1) * _DAY).isoformat()
         if quick:
             return cls(
-                first, days=days, agents=4, calls=1_200, agents_a_task=1, latency=0.8, kills=1, sensors=2,
-                scheduled_days=2,
+                first, days=days, agents=4, calls=1_200, agents_a_task=1, latency=3.0, faults=0.1, kills=1,
+                sensors=2, scheduled_days=2,
             )  # fmt: skip
         return cls(first)
 

@@ -9,13 +9,14 @@ the live agent arrive. ``stats.json`` tells what it answered so far.
 from __future__ import annotations
 
 import json
+import random
 import signal
 import sys
 import threading
 import time
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tests.fleet.plan import Plan
 from tests.synthflow_server import Behaviour, Fault, SynthflowApi, WallClock, make_calls, serve
@@ -27,16 +28,16 @@ __all__ = ["main"]
 
 _PERIOD = 0.1
 _HANGS_SECONDS = 20.0  # longer than the clients wait
-_FAULTS = (
-    # At every so many requests, which have no common divisor: together at one in a hundred.
-    Fault(kind="status", status=500, every_nth=601),
-    Fault(kind="status", status=503, every_nth=641),
-    Fault(kind="status", status=429, headers={"Retry-After": "1"}, every_nth=683),
-    Fault(kind="timeout_before_headers", seconds=_HANGS_SECONDS, every_nth=701),
-    Fault(kind="truncated_body", every_nth=743),
-    Fault(kind="truncated_json", every_nth=787),
-    Fault(kind="reset", every_nth=829),
+_KINDS: tuple[dict[str, Any], ...] = (
+    {"kind": "status", "status": 500},
+    {"kind": "status", "status": 503},
+    {"kind": "status", "status": 429, "headers": {"Retry-After": "1"}},
+    {"kind": "timeout_before_headers", "seconds": _HANGS_SECONDS},
+    {"kind": "truncated_body"},
+    {"kind": "truncated_json"},
+    {"kind": "reset"},
 )
+_FAULTY_REQUESTS = 20_000
 
 
 def main() -> int:
@@ -45,9 +46,8 @@ def main() -> int:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    faults = () if plan.limit == 0 else _FAULTS
     behaviour = Behaviour(latency_s=plan.latency, rate_limit_per_minute=plan.limit or None)
-    api = SynthflowApi(plan.made_calls, behaviour=behaviour, faults=faults, clock=WallClock())
+    api = SynthflowApi(plan.made_calls, behaviour=behaviour, faults=_faults(plan.faults), clock=WallClock())
     api.warm()
     live = False
     with serve(api, port=port) as handle:
@@ -59,6 +59,14 @@ def main() -> int:
             _tell(api, folder / "stats.json")
         _tell(api, folder / "stats.json")
     return 0
+
+
+def _faults(share: float) -> list[Fault]:
+    """Draw the requests that are answered wrongly, and how; the kinds take turns."""
+    lots = random.Random("faults")  # noqa: S311 - the same in each run
+    numbers = [number for number in range(1, _FAULTY_REQUESTS) if lots.random() < share]
+    every = len(_KINDS)
+    return [Fault(**kind, at=tuple(numbers[at::every])) for at, kind in enumerate(_KINDS) if numbers[at::every]]
 
 
 def _follow_outage(handle: Handle, *, down: bool) -> None:

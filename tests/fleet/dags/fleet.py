@@ -37,7 +37,7 @@ with DAG(
 ):
     SynthflowListCallsOperator(
         task_id="calls",
-        model_id=FLEET["groups"][0][0],
+        model_id=FLEET["agents"][0],
         output_path="s3://lake/daily",
         output_conn_id="lake",
         concurrency=1,
