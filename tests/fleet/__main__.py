@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from tests.fleet.chaos import Chaos
 from tests.fleet.check import Verdict, check_bucket, open_bucket
+from tests.fleet.costs import format_table, measure_costs
 from tests.fleet.fleet import open_fleet
 from tests.fleet.plan import Plan
 from tests.fleet.reaping import adopt_orphans, end_all
@@ -30,15 +31,22 @@ def main() -> int:
     """Run it, and return the process's exit code."""
     parser = argparse.ArgumentParser(prog="python -m tests.fleet", description=main.__doc__)
     parser.add_argument("--quick", action="store_true", help="the short form: fewer days and agents, each harm once")
+    parser.add_argument("--costs", action="store_true", help="only measure what a task costs")
     given = parser.parse_args()
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: sys.exit(1))  # so that nothing is left running
     adopt_orphans()
+    verdict, costs = Verdict(), []
     try:
-        verdict = _run(Plan.of_today(quick=given.quick))
+        if not given.costs:
+            verdict = _run(Plan.of_today(quick=given.quick))
+        if not given.quick:
+            costs = measure_costs(_say)
     finally:
         left = end_all()
     verdict.hold("processes left running", len(left), 0)
+    if costs:
+        print("\nWhat a task costs", *format_table(costs), sep="\n  ")
     _print_verdict(verdict)
     return 1 if verdict.troubles else 0
 
@@ -52,7 +60,7 @@ def _run(plan: Plan) -> Verdict:
         _say("PostgreSQL, Redis, S3 and Synthflow are there; starting Airflow with two workers ...")
         fleet.start(workers=2)
         fleet.airflow.rest("POST", "/dags/fleet_sensors/dagRuns", {"logical_date": None})
-        fleet.backfill("fleet_backfill", plan.days)
+        fleet.backfill("fleet_backfill", plan.day(1), plan.end)  # the run of a day fires at the day's end
         _say("Airflow is healthy, the backfill is created")
         chaos = Chaos(fleet, _say)
         _do_harm(chaos, fleet)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import json
+import re
 import shutil
 import time
 from pathlib import Path
@@ -20,7 +21,7 @@ from tests.fleet.service import PythonService
 from tests.synthflow_server import TEST_KEY
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
 
     from tests.fleet.plan import Plan
 
@@ -28,7 +29,8 @@ __all__ = ["Fleet", "open_fleet"]
 
 _FOLDER = Path(__file__).resolve().parents[2] / ".cache" / "fleet" / "run"
 _DAGS = Path(__file__).resolve().parent / "dags"
-_DAG_IDS = {"fleet_backfill", "fleet_daily", "fleet_sensors"}
+_ACTIVE_RUNS = 8
+_READY = re.compile(r" ready\. +\[celery\.apps\.worker\]")
 
 
 class Fleet:
@@ -41,6 +43,7 @@ class Fleet:
     :param redis: the server of Celery's queue
     :param s3: the server of the lake
     :param synthflow: the server of the API
+    :param shapes: what the DAGs look like whose tasks are measured
     """
 
     def __init__(
@@ -48,6 +51,7 @@ class Fleet:
         folder: Path,
         plan: Plan,
         *,
+        shapes: Sequence[Mapping[str, Any]],
         database: Postgres,
         redis: Redis,
         s3: PythonService,
@@ -59,6 +63,8 @@ class Fleet:
         self.redis = redis
         self.s3 = s3
         self.synthflow = synthflow
+        self._shapes = shapes
+        self._dag_ids = {shape["dag_id"] for shape in shapes} or {"fleet_backfill", "fleet_daily", "fleet_sensors"}
         self.temporary = folder / "tmp"
         self.temporary.mkdir()
         self.airflow = AirflowDeployment(
@@ -78,7 +84,7 @@ class Fleet:
         self.airflow.start()
         pool = {"name": "synthflow", "slots": self.plan.slots, "description": "one pace for the key"}
         self.airflow.rest("POST", "/pools", pool)
-        self.airflow.wait_for(lambda: self.airflow.dag_ids() >= _DAG_IDS, "the DAGs are known")
+        self.airflow.wait_for(lambda: self.airflow.dag_ids() >= self._dag_ids, "the DAGs are known")
 
     def start_worker(self, name: str, *, concurrency: int = 2) -> None:
         """
@@ -119,19 +125,28 @@ class Fleet:
         rows = self.query(f"SELECT coalesce(state, 'none'), count(*) FROM {table} WHERE dag_id = %s GROUP BY 1", dag_id)  # noqa: S608
         return {str(state): int(count) for state, count in rows}
 
-    def backfill(self, dag_id: str, days: int, *options: str) -> None:
+    def backfill(self, dag_id: str, first: dt.datetime, last: dt.datetime, *options: str) -> None:
         """
-        Let Airflow backfill the first days of the plan.
+        Let Airflow backfill a DAG.
 
         :param dag_id: the DAG
-        :param days: how many days
+        :param first: when the first run fires, at the end of its window
+        :param last: when the last run fires
         :param options: more of ``airflow backfill create``
         """
-        first, last = self.plan.day(1), self.plan.day(days)  # the run of a day fires at the day's end
         self.airflow.cli(
-            *("backfill", "create", "--dag-id", dag_id, "--max-active-runs", "6"),
-            *("--from-date", f"{first:%Y-%m-%d}", "--to-date", f"{last:%Y-%m-%d}", *options),
+            *("backfill", "create", "--dag-id", dag_id, "--max-active-runs", str(_ACTIVE_RUNS)),
+            *("--from-date", first.isoformat(), "--to-date", last.isoformat(), *options),
         )
+
+    def await_workers(self) -> None:
+        """Wait until all workers that were started take tasks."""
+        wanted = self._started_workers
+
+        def ready() -> bool:
+            return len(_READY.findall(self.airflow.log.read_text())) >= wanted
+
+        self.airflow.wait_for(ready, "the workers are ready")
 
     def stats(self) -> dict[str, Any]:
         """Return what the API answered so far."""
@@ -156,6 +171,8 @@ class Fleet:
             "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "15",
             "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT": "60",
             "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT_CHECK_INTERVAL": "10",
+            # What is measured is the backfills' own.
+            "AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE": str(not self._shapes),
             "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "15",
             "AIRFLOW__CELERY_BROKER_TRANSPORT_OPTIONS__VISIBILITY_TIMEOUT": "120",
             "AIRFLOW_CONN_SYNTHFLOW_DEFAULT": json.dumps(
@@ -178,6 +195,7 @@ class Fleet:
                     "live_from": (now - dt.timedelta(minutes=5)).isoformat(),
                     "scheduled_days": plan.scheduled_days,
                     "sensors": plan.sensors,
+                    "shapes": self._shapes,
                     "moments": str(self.folder / "moments.jsonl"),
                 }
             ),
@@ -185,11 +203,12 @@ class Fleet:
 
 
 @contextlib.contextmanager
-def open_fleet(plan: Plan) -> Iterator[Fleet]:
+def open_fleet(plan: Plan, *, shapes: Sequence[Mapping[str, Any]] = ()) -> Iterator[Fleet]:
     """
     Start the servers, and give a fleet whose Airflow can be started; stop all of it at the end.
 
     :param plan: how large it all is
+    :param shapes: what the DAGs look like whose tasks are measured
     """
     programs = find_programs()
     shutil.rmtree(_FOLDER, ignore_errors=True)
@@ -202,7 +221,7 @@ def open_fleet(plan: Plan) -> Iterator[Fleet]:
     ):
         _await_file(s3.folder / "connection.json")
         _await_file(synthflow.folder / "stats.json")
-        fleet = Fleet(_FOLDER, plan, database=database, redis=redis, s3=s3, synthflow=synthflow)
+        fleet = Fleet(_FOLDER, plan, database=database, redis=redis, s3=s3, synthflow=synthflow, shapes=shapes)
         try:
             yield fleet
         finally:
