@@ -9,12 +9,13 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from tests.fleet.chaos import Chaos
+from tests.fleet.chaos import Chaos, TaskKey
 from tests.fleet.check import Verdict, check_bucket, open_bucket
 from tests.fleet.costs import format_table, measure_costs
 from tests.fleet.fleet import open_fleet
 from tests.fleet.plan import Plan
 from tests.fleet.reaping import adopt_orphans, end_all
+from tests.fleet.recovery import recover
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from tests.fleet.fleet import Fleet
 
 _STARTED = time.monotonic()
-_PATIENCE_SECONDS = 900
 _MOST_REFUSED = 0.02
 _GAP_SECONDS = 4
 
@@ -65,8 +65,12 @@ def _run(plan: Plan) -> Verdict:
         chaos = Chaos(fleet, _say)
         _do_harm(chaos, fleet)
         _say("all harm is done; waiting for the rest of the backfill ...")
-        _await_end(fleet)
-        return _check(chaos, fleet)
+        fleet.await_runs(_say)
+        recovery = recover(fleet, _say)
+        verdict = _check(chaos, fleet)
+    verdict.lines += ["of the days that were lost and extracted again:", *recovery.lines]
+    verdict.troubles += recovery.troubles
+    return verdict
 
 
 def _do_harm(chaos: Chaos, fleet: Fleet) -> None:
@@ -92,20 +96,6 @@ def _do_harm(chaos: Chaos, fleet: Fleet) -> None:
         time.sleep(_GAP_SECONDS)
 
 
-def _await_end(fleet: Fleet) -> None:
-    """Wait until all runs have ended, and show how far they are."""
-    deadline = time.monotonic() + _PATIENCE_SECONDS
-    shown = 0.0
-    while time.monotonic() < deadline:
-        states = [fleet.states("dag_run", dag_id) for dag_id in ("fleet_backfill", "fleet_daily", "fleet_sensors")]
-        if all(set(each) <= {"success", "failed"} for each in states):
-            return
-        if time.monotonic() - shown > 30:
-            shown = time.monotonic()
-            _say(f"tasks of the backfill: {fleet.states('task_instance', 'fleet_backfill')}")
-        time.sleep(1)
-
-
 def _check(chaos: Chaos, fleet: Fleet) -> Verdict:
     plan = fleet.plan
     bucket = open_bucket((fleet.s3.folder / "connection.json").read_text())
@@ -129,7 +119,7 @@ def _check(chaos: Chaos, fleet: Fleet) -> Verdict:
     return verdict
 
 
-def _was_done_again(fleet: Fleet, key: object) -> bool:
+def _was_done_again(fleet: Fleet, key: TaskKey) -> bool:
     sql = (
         "SELECT count(*) FROM task_instance WHERE dag_id = %s AND run_id = %s AND map_index = %s "
         "AND try_number > %s AND state = 'success'"

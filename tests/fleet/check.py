@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from tests.fleet.plan import Plan
 
-__all__ = ["Verdict", "check_bucket", "open_bucket"]
+__all__ = ["Verdict", "check_bucket", "folders_of", "objects_of", "open_bucket", "remove_objects"]
 
 _BUCKET = "lake"
 
@@ -71,8 +71,8 @@ def check_bucket(bucket: Any, plan: Plan, prefix: str, agents: Iterable[str], da
     :param days: the numbers of the days
     """
     verdict = Verdict()
-    wanted = _wanted(plan, prefix, agents, days)
-    there = _objects(bucket, prefix)
+    wanted = folders_of(plan, prefix, agents, days)
+    there = objects_of(bucket, prefix)
     names = {f"{folder}/{name}" for folder in wanted for name in (file_name("jsonl.gz"), MANIFEST_NAME)}
     verdict.hold("files and manifests are there", len(names & there.keys()), len(names))
     verdict.hold("other objects, temporary ones among them", len(there.keys() - names), 0)
@@ -96,8 +96,15 @@ def check_bucket(bucket: Any, plan: Plan, prefix: str, agents: Iterable[str], da
     return verdict
 
 
-def _wanted(plan: Plan, prefix: str, agents: Iterable[str], days: Iterable[int]) -> dict[str, list[str]]:
-    """Return the ids of the calls by the folder that they belong to."""
+def folders_of(plan: Plan, prefix: str, agents: Iterable[str], days: Iterable[int]) -> dict[str, list[str]]:
+    """
+    Return the ids of the calls by the folder that they belong to.
+
+    :param plan: the days and the calls
+    :param prefix: the output path below the bucket
+    :param agents: the ids of the agents
+    :param days: the numbers of the days
+    """
     wanted: dict[tuple[str, int], list[str]] = {(agent, day): [] for day in days for agent in agents}
     start_ms, day_ms = int(plan.start.timestamp() * 1000), 86_400_000
     for call in plan.made_calls:
@@ -110,10 +117,27 @@ def _wanted(plan: Plan, prefix: str, agents: Iterable[str], days: Iterable[int])
     }
 
 
-def _objects(bucket: Any, prefix: str) -> dict[str, bytes]:
+def objects_of(bucket: Any, prefix: str) -> dict[str, bytes]:
+    """
+    Return the objects below a prefix by their keys.
+
+    :param bucket: the client of the S3 API
+    :param prefix: the prefix
+    """
     pages = bucket.get_paginator("list_objects_v2").paginate(Bucket=_BUCKET, Prefix=f"{prefix}/")
     keys = [each["Key"] for page in pages for each in page.get("Contents", ())]
     return {key: bucket.get_object(Bucket=_BUCKET, Key=key)["Body"].read() for key in keys}
+
+
+def remove_objects(bucket: Any, keys: Iterable[str]) -> None:
+    """
+    Remove objects.
+
+    :param bucket: the client of the S3 API
+    :param keys: their keys
+    """
+    for key in keys:
+        bucket.delete_object(Bucket=_BUCKET, Key=key)
 
 
 def _ids(data: bytes) -> list[str] | None:

@@ -21,7 +21,7 @@ from tests.fleet.service import PythonService
 from tests.synthflow_server import TEST_KEY
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from tests.fleet.plan import Plan
 
@@ -30,6 +30,8 @@ __all__ = ["Fleet", "open_fleet"]
 _FOLDER = Path(__file__).resolve().parents[2] / ".cache" / "fleet" / "run"
 _DAGS = Path(__file__).resolve().parent / "dags"
 _ACTIVE_RUNS = 8
+_PATIENCE_SECONDS = 1_000
+_SHOWN_SECONDS = 30
 _READY = re.compile(r" ready\. +\[celery\.apps\.worker\]")
 
 
@@ -147,6 +149,25 @@ class Fleet:
             return len(_READY.findall(self.airflow.log.read_text())) >= wanted
 
         self.airflow.wait_for(ready, "the workers are ready")
+
+    def await_runs(self, say: Callable[[str], None]) -> None:
+        """
+        Wait until all runs of all DAGs have ended, well or not, and Airflow takes its backfills for done.
+
+        :param say: takes a line about how far they are, now and then
+        """
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        shown = time.monotonic()
+        while time.monotonic() < deadline:
+            states = [state for dag_id in self._dag_ids for state in self.states("dag_run", dag_id)]
+            ((under_way,),) = self.query("SELECT count(*) FROM backfill WHERE completed_at IS NULL")
+            if set(states) <= {"success", "failed"} and not under_way:
+                return
+            if time.monotonic() - shown > _SHOWN_SECONDS:
+                shown = time.monotonic()
+                tasks = self.states("task_instance", "fleet_backfill")
+                say("tasks of the backfill: " + ", ".join(f"{count} {state}" for state, count in tasks.items()))
+            time.sleep(1)
 
     def stats(self) -> dict[str, Any]:
         """Return what the API answered so far."""

@@ -37,6 +37,7 @@ class Plan:
     :param kills: how often a worker is killed
     :param sensors: how many deferred sensors wait
     :param scheduled_days: how many days the scheduled DAG reads beside the backfill
+    :param lost_days: how many days are lost from the bucket afterwards, and extracted again
     """
 
     first: str
@@ -44,13 +45,14 @@ class Plan:
     agents: int = 10
     calls: int = 20_000
     agents_a_task: int = 5
-    latency: float = 1.0
-    limit: int = 150
+    latency: float = 0.6
+    limit: int = 240
     faults: float = 0.01
     slots: int = 2
     kills: int = 5
     sensors: int = 5
     scheduled_days: int = 8
+    lost_days: int = 7
 
     @classmethod
     def of_today(cls, *, quick: bool) -> Plan:
@@ -65,7 +67,7 @@ class Plan:
         if quick:
             return cls(
                 first, days=days, agents=4, calls=1_200, agents_a_task=1, latency=3.0, faults=0.1, kills=1,
-                sensors=2, scheduled_days=2,
+                sensors=2, scheduled_days=2, lost_days=1,
             )  # fmt: skip
         return cls(first)
 

@@ -13,6 +13,7 @@ from airflow_provider_synthflow.operators.synthflow import SynthflowListCallsOpe
 from airflow_provider_synthflow.sensors.synthflow import SynthflowNewCallsSensor
 
 FLEET = json.loads(os.environ["FLEET"])
+CONCURRENCY = 1  # as many slots of the pool as requests under way: the pool is sized in requests
 RETRIES = {"retries": 20, "retry_delay": dt.timedelta(seconds=3)}
 START, END = (dt.datetime.fromisoformat(FLEET[name]) for name in ("start", "end"))
 DAY = dt.timedelta(days=1)
@@ -22,8 +23,9 @@ with DAG("fleet_backfill", schedule="@daily", start_date=START, end_date=END, ca
         task_id="calls",
         output_path="s3://lake/backfill",
         output_conn_id="lake",
-        concurrency=1,
+        concurrency=CONCURRENCY,
         pool="synthflow",
+        pool_slots=CONCURRENCY,
     ).expand(model_id=FLEET["groups"])
 
 with DAG(
@@ -40,8 +42,9 @@ with DAG(
         model_id=FLEET["agents"][0],
         output_path="s3://lake/daily",
         output_conn_id="lake",
-        concurrency=1,
+        concurrency=CONCURRENCY,
         pool="synthflow",
+        pool_slots=CONCURRENCY,
         priority_weight=10,
     )
 
