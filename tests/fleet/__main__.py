@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _STARTED = time.monotonic()
 _MOST_REFUSED = 0.02
 _GAP_SECONDS = 4
+_TABLE_UNTIL_SECONDS = 22 * 60
 
 
 def main() -> int:
@@ -41,7 +42,7 @@ def main() -> int:
         if not given.costs:
             verdict = _run(Plan.of_today(quick=given.quick))
         if not given.quick:
-            costs = measure_costs(_say)
+            costs = measure_costs(_say, until=None if given.costs else _STARTED + _TABLE_UNTIL_SECONDS)
     finally:
         left = end_all()
     verdict.hold("processes left running", len(left), 0)

@@ -104,11 +104,12 @@ class Cost:
         return 1 - self.work / (self.startup + self.work + self.ending)
 
 
-def measure_costs(say: Callable[[str], None]) -> list[Cost]:
+def measure_costs(say: Callable[[str], None], *, until: float | None = None) -> list[Cost]:
     """
     Run a backfill of each shape with each number of workers, one after the other.
 
     :param say: takes a line about each
+    :param until: when to begin no further one, by the monotonic clock; None: never
     """
     plan = replace(Plan.of_today(quick=False), limit=0, faults=0, latency=0.3)
     cuts = [(shape, workers) for workers in _WORKERS for shape in _SHAPES if workers in shape.workers]
@@ -118,6 +119,9 @@ def measure_costs(say: Callable[[str], None]) -> list[Cost]:
         fleet.start(workers=0)
         started = 0
         for shape, workers in cuts:
+            if until is not None and time.monotonic() > until:
+                say("there is no time for the rest of the table: `make fleet-costs` measures all of it")
+                break
             while started < workers:
                 started += 1
                 fleet.start_worker(f"worker-{started}", concurrency=1)

@@ -43,7 +43,7 @@ def test_every_verb_in_the_documents_is_one_of_the_makefile():
 def test_every_example_dag_that_the_documents_name_is_there():
     for document in DOCUMENTS:
         for name in re.findall(
-            r"\bsynthflow_(?:daily|hourly|sensor|all|reread|report)\w*", document.read_text(encoding="utf-8")
+            r"\bsynthflow_(?:daily|hourly|sensor|all|reread|report|pool)\w*", document.read_text(encoding="utf-8")
         ):
             assert (ROOT / "example_dags" / f"{name}.py").exists(), f"{document.name} names {name}"
 
