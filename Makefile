@@ -4,9 +4,11 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
+FLEET := .cache/fleet/venv
+FLEET_STAMP := $(FLEET)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test e2e-events scale soak bench lint types check reference docs docs-serve docs-test pins serve build extras matrix e2e clean
+.PHONY: help install demo test e2e-events scale soak bench lint types check reference docs docs-serve docs-test pins serve fleet fleet-costs fleet-pins build extras matrix e2e clean
 
 MINUTES ?= 10
 ONLY ?=
@@ -14,7 +16,7 @@ UPGRADE ?= --upgrade
 PIN = $(BIN)/uv pip compile --quiet $(UPGRADE) --no-header --no-annotate
 
 help: ## list the verbs
-	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 install: $(STAMP) ## make .venv with all that the other verbs need
 
@@ -44,6 +46,19 @@ soak: $(STAMP) ## search at random for a lost call, for MINUTES=10
 
 bench: $(STAMP) ## measure speed and memory beside the floor and peers (ten minutes; QUICK=1: two; WRITE=1: into docs/)
 	@$(BIN)/python -m tests.bench $(if $(QUICK),--quick) $(if $(WRITE),--write)
+
+fleet: $(FLEET_STAMP) ## kill parts of an Airflow over Celery while it extracts, and check; QUICK=1: the short form
+	@$(FLEET)/bin/python -m tests.fleet $(if $(QUICK),--quick)
+
+fleet-costs: $(FLEET_STAMP) ## measure what a task costs with 1, 2 and 4 workers
+	@$(FLEET)/bin/python -m tests.fleet --costs
+
+$(FLEET_STAMP): $(STAMP) requirements/fleet.txt
+	@echo "Installing into $(FLEET) (once; a minute or two)"
+	@$(PYTHON) -m venv $(FLEET)
+	@$(BIN)/uv pip sync --quiet --python $(FLEET)/bin/python requirements/fleet.txt
+	@$(BIN)/uv pip install --quiet --python $(FLEET)/bin/python --no-build-isolation --no-deps --editable .
+	@touch $(FLEET_STAMP)
 
 lint: $(STAMP) ## check the style
 	@$(BIN)/ruff check .
@@ -99,6 +114,10 @@ pins: $(STAMP) ## pin the newest versions of what the files in requirements/ nam
 	@for each in tests/bench/requirements/*.in; do \
 		$(PIN) --universal --python-version 3.10 $$each --output-file $${each%.in}.txt || exit 1; \
 	done
+
+fleet-pins: $(STAMP) ## pin what requirements/fleet.in names, after `make pins`
+	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.10 --no-header --no-annotate \
+		requirements/fleet.in --output-file requirements/fleet.txt
 
 clean: ## remove all that the verbs made
 	rm -rf .venv .demo .cache dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A real Airflow for tests: scheduler, DAG processor, triggerer and API server over SQLite, on free ports."""
+"""A real Airflow for tests: scheduler, DAG processor, triggerer and API server on free ports, over any database."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-__all__ = ["COMPONENTS", "AirflowDeployment"]
+__all__ = ["COMPONENTS", "AirflowDeployment", "free_ports"]
 
 _REPOSITORY = Path(__file__).resolve().parent.parent
 _POLL = 0.3
@@ -39,6 +39,8 @@ COMPONENTS = ("webserver", "scheduler", "triggerer")
 """What :meth:`AirflowDeployment.start` starts, in this order; the first answers whether the others are well."""
 if not _AIRFLOW_2:
     COMPONENTS = ("api-server", "dag-processor", "scheduler", "triggerer")
+
+_BEATING = frozenset({"dag-processor", "scheduler", "triggerer"})
 
 # Airflow reads these by their dotted names. Its processes share one SQLite file and wait for one another, but
 # not the API server: there a request that waits can hold up the one that it waits for, until it gives up.
@@ -69,13 +71,17 @@ class AirflowDeployment:
     :param home: the Airflow home, a folder that is made where it is not there
     :param dags_folder: the folder of its DAGs
     :param env: more environment, such as ``AIRFLOW_CONN_*``; it wins over what is set here
+    :param database_url: the database, as SQLAlchemy names it; default: an SQLite file in the home
     """
 
-    def __init__(self, home: Path, dags_folder: Path, env: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, home: Path, dags_folder: Path, env: Mapping[str, str] | None = None, *, database_url: str | None = None
+    ) -> None:
         self.home = Path(home).resolve()
-        self.database = self.home / "airflow.db"
+        self.database = self.home / "airflow.db" if database_url is None else None
+        self.database_url = database_url or f"sqlite:///{self.database}"
         self.log = self.home / "airflow.log"
-        self.port, log_port, trigger_port = _free_ports(3)
+        self.port, log_port, trigger_port = free_ports(3)
         self.url = f"http://127.0.0.1:{self.port}"
         self.env = _outer_environment() | {
             "AIRFLOW_HOME": str(self.home),
@@ -93,8 +99,8 @@ class AirflowDeployment:
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
             "AIRFLOW__CORE__PARALLELISM": "8",
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
-            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{self.database}",
-            _CONNECT_ARGS: f"{__name__}.SQLITE_PATIENT",
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": self.database_url,
+            **({_CONNECT_ARGS: f"{__name__}.SQLITE_PATIENT"} if self.database else {}),
             "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(trigger_port),
             "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(log_port),
             "AIRFLOW__SCHEDULER__MAX_DAGRUNS_TO_CREATE_PER_LOOP": "50",
@@ -109,6 +115,8 @@ class AirflowDeployment:
             **(env or {}),
         }
         self.components: dict[str, subprocess.Popen[bytes]] = {}
+        self._groups: set[int] = set()  # also of components that were killed, since what they started may live on
+        self._prepared = False
         self._token: str | None = None
 
     def __enter__(self) -> Self:
@@ -129,20 +137,60 @@ class AirflowDeployment:
         :param components: the commands to start, such as ``"scheduler"``; all of them where none is named
         :param timeout: seconds until this is an error
         """
-        if not self.database.exists():
-            self._make_database()
-        with self.log.open("ab") as log:
-            for component in components or COMPONENTS:
-                self.components[component] = subprocess.Popen(  # noqa: S603
-                    [sys.executable, "-m", "airflow", component],
-                    env=self.env | (_IMPATIENT if component == "api-server" else {}),
-                    cwd=self.home,
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=subprocess.STDOUT,
-                    start_new_session=True,
-                )
+        self.prepare()
+        for component in components or COMPONENTS:
+            self.spawn(component, component)
         self.wait_for(self._healthy, "Airflow is healthy", timeout=timeout)
+
+    def prepare(self) -> None:
+        """Make the database, unless it is there."""
+        if not self._prepared and not (self.database and self.database.exists()):
+            self._make_database()
+        self._prepared = True
+
+    def spawn(self, name: str, *command: str) -> subprocess.Popen[bytes]:
+        """
+        Start one process of Airflow, and do not wait for it.
+
+        :param name: its name among the components
+        :param command: the command with its arguments, such as ``"celery", "worker"``
+        """
+        impatient = self.database is not None and name == "api-server"
+        with self.log.open("ab") as log:
+            self.components[name] = subprocess.Popen(  # noqa: S603
+                [sys.executable, "-m", "airflow", *command],
+                env=self.env | (_IMPATIENT if impatient else {}),
+                cwd=self.home,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self._groups.add(self.components[name].pid)
+        return self.components[name]
+
+    def kill(self, name: str, *, whole: bool = True) -> int:
+        """
+        Kill one component with all that came of it, as the end of its machine would.
+
+        :param name: its name among the components
+        :param whole: whether what came of it is killed, too
+        :return: how many processes there were
+        """
+        component = self.components.pop(name)
+        if not whole:
+            component.kill()
+            component.wait(timeout=10)
+            return 1
+        killed = 0
+        while tree := _tree(component.pid):  # once more, since what forks at this moment is not yet in the list
+            for process in tree:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process.kill()
+            killed += len(tree)
+            psutil.wait_procs(tree, timeout=5)
+        component.wait(timeout=10)
+        return killed
 
     def stop(self) -> None:
         """Kill all that the deployment started, also what made itself a process group of its own."""
@@ -164,10 +212,13 @@ class AirflowDeployment:
         They are what it started, what came of that, and whatever has the Airflow home in its environment; the API
         server writes its title over its environment, and is known by its process group alone.
         """
-        groups = {component.pid for component in self.components.values()}
-        found = []
+        groups = self._groups
+        found = [process for component in groups for process in _tree(component)]
+        known = {process.pid for process in found}
         for process in psutil.process_iter():
             with contextlib.suppress(psutil.Error, ProcessLookupError):
+                if process.pid in known:
+                    continue
                 if os.getpgid(process.pid) in groups or process.environ().get("AIRFLOW_HOME") == str(self.home):
                     found.append(process)
         return found
@@ -238,13 +289,20 @@ class AirflowDeployment:
 
     def dag_ids(self) -> set[str]:
         """Return the DAGs that Airflow knows by now, so that they can be triggered."""
-        with contextlib.closing(sqlite3.connect(self.database)) as database:
-            return {dag_id for (dag_id,) in database.execute("SELECT dag_id FROM serialized_dag")}
+        from sqlalchemy import create_engine, text  # noqa: PLC0415 - it takes its time
+
+        engine = create_engine(self.database_url)
+        try:
+            with engine.connect() as database:
+                return {row[0] for row in database.execute(text("SELECT dag_id FROM serialized_dag"))}
+        finally:
+            engine.dispose()
 
     def _make_database(self) -> None:
         self.home.mkdir(parents=True, exist_ok=True)
-        with contextlib.closing(sqlite3.connect(self.database)) as database:
-            database.execute("PRAGMA journal_mode=WAL")  # it stays so: readers do not wait for the writer
+        if self.database is not None:
+            with contextlib.closing(sqlite3.connect(self.database)) as database:
+                database.execute("PRAGMA journal_mode=WAL")  # it stays so: readers do not wait for the writer
         self.cli("db", "migrate")
 
     def _send(self, method: str, path: str, data: bytes | None = None) -> bytes:
@@ -268,7 +326,7 @@ class AirflowDeployment:
         path = "/health" if _AIRFLOW_2 else "/api/v2/monitor/health"
         with urllib.request.urlopen(f"{self.url}{path}", timeout=5) as answer:  # noqa: S310
             health = json.load(answer)
-        beating = {component.replace("-", "_") for component in self.components} - {"api_server", "webserver"}
+        beating = {component.replace("-", "_") for component in self.components if component in _BEATING}
         return all((health.get(component) or {}).get("status") == "healthy" for component in beating)
 
 
@@ -280,7 +338,22 @@ def _outer_environment() -> dict[str, str]:
     return env
 
 
-def _free_ports(count: int) -> list[int]:
+def _tree(pid: int) -> list[psutil.Process]:
+    """Return a process and all that came of it and lives; a process that has ended is not among them."""
+    try:
+        process = psutil.Process(pid)
+        tree = [process, *process.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
+    living = []
+    for each in tree:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if each.status() != psutil.STATUS_ZOMBIE:
+                living.append(each)
+    return living
+
+
+def free_ports(count: int) -> list[int]:
     """Return ports that are free now, all different."""
     with contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(count)]

@@ -34,9 +34,10 @@ class S3Server:
     sees each request before it is served, and answers in its place or returns None.
 
     :param bucket: the bucket that is there
+    :param port: the port; 0 takes a free one
     """
 
-    def __init__(self, bucket: str = _BUCKET) -> None:
+    def __init__(self, bucket: str = _BUCKET, *, port: int = 0) -> None:
         self.bucket = bucket
         self.requests: list[str] = []
         self.fault: Callable[[Request], Response | None] | None = None
@@ -50,7 +51,7 @@ class S3Server:
 
         self._app = DomainDispatcherApplication(create_backend_app)
         logging.getLogger("werkzeug").setLevel(logging.ERROR)
-        self._server = make_server("127.0.0.1", 0, self._serve, threaded=True, request_handler=MotoRequestHandler)
+        self._server = make_server("127.0.0.1", port, self._serve, threaded=True, request_handler=MotoRequestHandler)
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
         self._lock = threading.Lock()

@@ -182,6 +182,15 @@ class TestRunning:
         for result in results:
             self.check(ran, result)
 
+    def test_reads_many_agents_a_task_with_as_many_slots_as_pages_in_flight(self, ran, bag):
+        task = bag.dags["synthflow_pool"].get_task("calls").partial_kwargs
+
+        assert (task["pool"], task["pool_slots"]) == ("synthflow", task["concurrency"])
+        results = ran.returned("synthflow_pool", "calls[0]")
+        assert [result["model_id"] for result in results] == AGENTS
+        for result in results:
+            self.check(ran, result)
+
     def test_reads_the_last_days_again_and_replaces_only_what_differs(self, ran):
         results = [ran.returned("synthflow_reread_late_data", f"calls[{number}]") for number in range(7)]
 
