@@ -8,7 +8,7 @@ FLEET := .cache/fleet/venv
 FLEET_STAMP := $(FLEET)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test e2e-events scale soak bench lint types check reference docs docs-serve docs-test pins serve fleet fleet-costs fleet-pins build extras matrix e2e clean
+.PHONY: help install demo test e2e-events scale soak bench lint types check reference docs docs-serve docs-test pins serve build extras matrix e2e fleet fleet-costs fleet-pins clean
 
 MINUTES ?= 10
 ONLY ?=

@@ -187,9 +187,11 @@ def exported(tree: ast.Module) -> list[str] | None:
 
 
 def bound(tree: ast.Module) -> set[str]:
-    """Return the names that a module binds at its top."""
+    """Return the names that a module binds at its top, also where that depends on what is installed."""
     names: set[str] = set()
-    for node in tree.body:
+    nodes = list(tree.body)
+    while nodes:
+        node = nodes.pop()
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
             names.add(node.name)
         elif isinstance(node, ast.Assign):
@@ -198,6 +200,8 @@ def bound(tree: ast.Module) -> set[str]:
             names.add(node.target.id)
         elif isinstance(node, (ast.Import, ast.ImportFrom)):
             names.update(alias.asname or alias.name for alias in node.names)
+        elif isinstance(node, (ast.If, ast.Try)):
+            nodes += [*node.body, *node.orelse]
     return names
 
 
