@@ -52,9 +52,8 @@ def main() -> int:
     for trouble in troubles:
         print(f"  WRONG: {trouble}")
     seconds = time.monotonic() - _STARTED
-    print(
-        f"\n{'Something is wrong' if troubles else 'All is as it must be, and nothing runs any more'}.  ({seconds:.0f} s)"
-    )
+    ending = "Something is wrong" if troubles else "All is as it must be, and nothing runs any more"
+    print(f"\n{ending}.  ({seconds:.0f} s)")
     return 1 if troubles else 0
 
 
