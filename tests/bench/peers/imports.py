@@ -9,7 +9,7 @@ import sys
 import time
 
 try:
-    from airflow.sdk import DAG, BaseOperator  # noqa: F401 - what every DAG file loads
+    from airflow.sdk import DAG, BaseOperator
 except ImportError:
     from airflow.models import DAG, BaseOperator  # noqa: F401 - likewise
 
