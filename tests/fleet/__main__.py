@@ -37,19 +37,24 @@ def main() -> int:
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: sys.exit(1))  # so that nothing is left running
     adopt_orphans()
-    verdict, costs = Verdict(), []
+    troubles: list[str] = []
     try:
         if not given.costs:
             verdict = _run(Plan.of_today(quick=given.quick))
+            _print_verdict(verdict)
+            troubles += verdict.troubles
         if not given.quick:
             costs = measure_costs(_say, until=None if given.costs else _STARTED + _TABLE_UNTIL_SECONDS)
+            print("\nWhat a task costs", *format_table(costs), sep="\n  ")
     finally:
         left = end_all()
-    verdict.hold("processes left running", len(left), 0)
-    if costs:
-        print("\nWhat a task costs", *format_table(costs), sep="\n  ")
-    _print_verdict(verdict)
-    return 1 if verdict.troubles else 0
+    troubles += [f"left running: {each}" for each in left]
+    for trouble in troubles:
+        print(f"  WRONG: {trouble}")
+    seconds = time.monotonic() - _STARTED
+    ending = "Something is wrong" if troubles else "All is as it must be, and nothing runs any more"
+    print(f"\n{ending}.  ({seconds:.0f} s)")
+    return 1 if troubles else 0
 
 
 def _run(plan: Plan) -> Verdict:
@@ -133,10 +138,7 @@ def _print_verdict(verdict: Verdict) -> None:
     print("\nThe final check")
     for line in verdict.lines:
         print(f"  {line}")
-    for trouble in verdict.troubles:
-        print(f"  WRONG: {trouble}")
-    seconds = time.monotonic() - _STARTED
-    print(f"\n{'Something is wrong' if verdict.troubles else 'All is as it must be'}.  ({seconds:.0f} s)")
+    print(flush=True)
 
 
 def _say(text: str) -> None:

@@ -56,6 +56,7 @@ WANTED_NUMBER = "+15550107731"
 ENDS = {
     "files": "success",
     "filtered": "success",
+    "sensing": "up_for_reschedule",
     "refused": "failed",
     "broken": "failed",
     "waiting": "deferred",
