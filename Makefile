@@ -8,12 +8,15 @@ FLEET := .cache/fleet/venv
 FLEET_STAMP := $(FLEET)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test soak lint types check reference pins serve clean fleet fleet-costs fleet-pins
+.PHONY: help install demo test e2e-events scale soak bench lint types check reference docs docs-serve docs-test pins serve build extras matrix e2e fleet fleet-costs fleet-pins clean
 
 MINUTES ?= 10
+ONLY ?=
+UPGRADE ?= --upgrade
+PIN = $(BIN)/uv pip compile --quiet $(UPGRADE) --no-header --no-annotate
 
 help: ## list the verbs
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 install: $(STAMP) ## make .venv with all that the other verbs need
 
@@ -32,8 +35,17 @@ demo: $(STAMP) ## run the daily example DAG over a fortnight of calls, and check
 test: $(STAMP) ## run the tests
 	@$(BIN)/python -m pytest -n auto --dist loadfile
 
+e2e-events: $(STAMP) ## let 500 calls start runs while the triggerer is killed twice; three minutes
+	@$(BIN)/python -m pytest tests/e2e/new_calls_by_events.py
+
+scale: $(STAMP) ## measure 1,000 deferred sensors in one triggerer, for MINUTES=10
+	@$(BIN)/python -m tests.scale --minutes $(MINUTES)
+
 soak: $(STAMP) ## search at random for a lost call, for MINUTES=10
 	@$(BIN)/python -m tests.completeness --minutes $(MINUTES)
+
+bench: $(STAMP) ## measure speed and memory beside the floor and peers (ten minutes; QUICK=1: two; WRITE=1: into docs/)
+	@$(BIN)/python -m tests.bench $(if $(QUICK),--quick) $(if $(WRITE),--write)
 
 fleet: $(FLEET_STAMP) ## kill parts of an Airflow over Celery while it extracts, and check; QUICK=1: the short form
 	@$(FLEET)/bin/python -m tests.fleet $(if $(QUICK),--quick)
@@ -63,9 +75,45 @@ serve: $(STAMP) ## start the test server by itself
 reference: $(STAMP) ## write docs/reference.md from the docstrings
 	@AIRFLOW_HOME=$(CURDIR)/.cache/airflow $(BIN)/python -m tests.reference
 
-pins: $(STAMP) ## pin the newest versions of what requirements/dev.in names
-	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.10 --no-header --no-annotate \
-		requirements/dev.in --output-file requirements/dev.txt
+docs: $(STAMP) ## build the site of the documents into .cache/site; a warning is an error
+	@NO_MKDOCS_2_WARNING=true $(BIN)/mkdocs build --strict --clean
+	@echo "Open .cache/site/index.html"
+
+docs-serve: $(STAMP) ## show that site at http://127.0.0.1:8000, and build it anew with each change
+	@NO_MKDOCS_2_WARNING=true $(BIN)/mkdocs serve --dev-addr 127.0.0.1:8000
+
+docs-test: $(STAMP) ## run each DAG and command of the documents, and the tutorial word by word in a fresh environment
+	@$(BIN)/python -m pytest tests/integration/documents.py
+	@$(BIN)/python -m tests.tutorial
+
+build: $(STAMP) ## build the sdist and the wheel into dist/, of what git knows, and check their descriptions
+	@rm -rf dist .cache/build && mkdir -p .cache/build
+	@git ls-files -z -- airflow_provider_synthflow example_dags pyproject.toml README.md CHANGELOG.md LICENSE .gitignore \
+		| tar --null --files-from - --create --file - | tar --extract --file - --directory .cache/build
+	@$(BIN)/python -m build --no-isolation --outdir dist .cache/build > .cache/build.log || { cat .cache/build.log; exit 1; }
+	@$(BIN)/twine check --strict dist/*
+
+extras: build ## install the wheel with each extra, alone, and check what came
+	@$(BIN)/python -m pytest tests/packaging/test_extras.py
+
+matrix: build ## run the tests against the wheel on every version of Airflow, or ONLY=2.11,3.3
+	@$(BIN)/python -m tests.matrix --only "$(ONLY)" $(if $(TESTS),--tests "$(TESTS)")
+
+e2e: $(STAMP) ## try the connection form in a real browser; SCREENSHOTS=1 takes the pictures of the documents anew
+	@command -v chromium > /dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium; }
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --requirement requirements/e2e.txt
+	@$(BIN)/python -m pytest tests/e2e
+
+pins: $(STAMP) ## pin the newest versions of what the files in requirements/ name; UPGRADE= keeps what still fits
+	@$(PIN) --universal --python-version 3.10 requirements/dev.in --output-file requirements/dev.txt
+	@$(PIN) --universal --python-version 3.10 requirements/e2e.in --output-file requirements/e2e.txt
+	@for line in $$($(BIN)/python -m tests.matrix --list); do \
+		$(PIN) --python-version $${line#*:} --override requirements/matrix-$${line%:*}.in requirements/dev.in \
+			--output-file requirements/matrix-$${line%:*}.txt || exit 1; \
+	done
+	@for each in tests/bench/requirements/*.in; do \
+		$(PIN) --universal --python-version 3.10 $$each --output-file $${each%.in}.txt || exit 1; \
+	done
 
 fleet-pins: $(STAMP) ## pin what requirements/fleet.in names, after `make pins`
 	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.10 --no-header --no-annotate \

@@ -98,7 +98,10 @@ class Announcer:
 
     def event(self, now_ms: int) -> dict[str, Any] | None:
         """
-        Return what to announce now: cells next to each other, each with calls, or None.
+        Return what to announce now, or None.
+
+        It begins and ends with a cell that holds calls, and as a rule so does every cell between. Where calls are
+        gathered, empty cells between them come along, so that one run reads all that was gathered.
 
         :param now_ms: UTC milliseconds since 1970
         """
@@ -110,10 +113,13 @@ class Announcer:
             self._due_to = self.read_to
         if not self.has_more:
             return None
-        end, count = first, 0
-        while end < self._due_to and end in self._waiting and end < first + _MOST_CELLS * self.width_ms:
-            count += self._waiting[end]
-            end += self.width_ms
+        end = first
+        for cell in sorted(self._waiting):
+            is_next = cell == end or self.min_calls > 1
+            if not is_next or cell >= min(self._due_to, first + _MOST_CELLS * self.width_ms):
+                break
+            end = cell + self.width_ms
+        count = sum(calls for cell, calls in self._waiting.items() if cell < end)
         return {
             "model_id": self.model_id,
             "from_date": format_instant(first),

@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from dataclasses import dataclass
+from enum import Enum
 from typing import TYPE_CHECKING
 
 from airflow_provider_synthflow.exceptions import SynthflowProtocolError
@@ -12,7 +14,7 @@ from airflow_provider_synthflow.instants import format_instant
 from airflow_provider_synthflow.placement import started_at
 from airflow_provider_synthflow.privacy import Privacy
 from airflow_provider_synthflow.progress import Progress
-from airflow_provider_synthflow.reading import read_pages
+from airflow_provider_synthflow.reading import look_ahead, read_pages
 from airflow_provider_synthflow.statuses import is_terminal
 from airflow_provider_synthflow.walk import Walk
 
@@ -123,7 +125,7 @@ def extract_window(
     """
     before = (sender.requests, sender.retries, sender.waits)
     asked = plan.asked
-    walk = Walk(look_ahead=plan.concurrency, max_walks=plan.max_walks)
+    walk = Walk(look_ahead=look_ahead(plan.concurrency), max_walks=plan.max_walks)
     keeper = _Keeper(plan, spill, privacy or Privacy())
     progress = Progress()
     log.info("Reading %s of agent %s: asking %s for %s.", plan.window, asked.model_id, sender.settings.host, asked)
@@ -142,6 +144,14 @@ def extract_window(
     return keeper.finish(walk, sender.requests - requests, sender.retries - retries, sender.waits - waits)
 
 
+class _Mark(Enum):
+    """Say what is to be counted of a call."""
+
+    UNSETTLED = "in the window and not final"
+    NOT_STARTED = "without a start and not final"
+    UNPLACED = "without a start and final"
+
+
 class _Keeper:
     """Sort what comes into: in this window, not started, without a place, and elsewhere."""
 
@@ -153,45 +163,51 @@ class _Keeper:
         self._latest = plan.window.to_ms + reach
         self._spill = spill
         self._privacy = privacy
-        self._unsettled: set[str] = set()
-        self._not_started: set[str] = set()
-        self._unplaced: set[str] = set()
+        self._marks: dict[str, _Mark] = {}  # most calls have none
+        self._taken = 0
+
+    @property
+    def taken(self) -> int:
+        """Return how many rows came."""
+        return self._taken
 
     def take(self, row: CallRow) -> None:
         """Take in a call; of two readings of the same call the later one counts."""
+        self._taken += 1
         key = row.call_id
-        for marks in (self._unsettled, self._not_started, self._unplaced):
-            marks.discard(key)
         start = started_at(row)
         final = is_terminal(row.status)
+        mark = None if final else _Mark.UNSETTLED
         if start is None:
-            self._spill.discard(key)
-            if not final:
-                self._not_started.add(key)
-                return
-            self._unplaced.add(key)
-            if self._include_unplaced:
-                self._spill.put(key, self._window.to_ms, self._privacy.apply(row.raw))
-            return
-        if final and not self._earliest <= start <= self._latest:
+            mark = _Mark.UNPLACED if final else _Mark.NOT_STARTED
+        elif final and not self._earliest <= start <= self._latest:
             # One that never became final may be stuck since long ago, and match a filter on the end of calls.
             msg = (
                 f"The API ignored the window: asked for {self._window}, it sent a call that started at "
                 f"{format_instant(start)}. Nothing was written."
             )
             raise SynthflowProtocolError(msg, call_ids=[key])
-        if start not in self._window:
-            self._spill.discard(key)
-            return
-        if not final:
-            self._unsettled.add(key)
-        self._spill.put(key, start, self._privacy.apply(row.raw))
+        elif start not in self._window:
+            mark = None
+        if mark is not None:
+            self._marks[key] = mark
+        elif self._marks:
+            self._marks.pop(key, None)
+        if mark is _Mark.UNPLACED and self._include_unplaced:
+            self._spill.put(self._privacy.key_of(key), self._window.to_ms, self._privacy.apply(row.raw))
+        elif start is not None and start in self._window:
+            self._spill.put(self._privacy.key_of(key), start, self._privacy.apply(row.raw))
+        else:
+            self._spill.discard(self._privacy.key_of(key))
 
     def finish(self, walk: Walk, requests: int, retries: int, waits: int) -> Extraction:
         """Leave in the spill what the complete walk holds."""
-        self._spill.keep_only(walk.ids)
-        unplaced = sorted(self._unplaced & walk.ids)
-        if unplaced and not self._include_unplaced:
+        for key in walk.gone():
+            self._marks.pop(key, None)
+            self._spill.discard(self._privacy.key_of(key))
+        marked = Counter(self._marks.values())
+        if marked[_Mark.UNPLACED] and not self._include_unplaced:
+            unplaced = sorted(key for key, mark in self._marks.items() if mark is _Mark.UNPLACED)
             named = ", ".join(unplaced[:_NAMED]) + (", …" if len(unplaced) > _NAMED else "")
             msg = (
                 f"{len(unplaced)} final calls have no readable start, so that no window is known to be theirs: "
@@ -200,9 +216,9 @@ class _Keeper:
             raise SynthflowProtocolError(msg, call_ids=unplaced)
         return Extraction(
             count=len(self._spill),
-            unsettled=len(self._unsettled & walk.ids),
-            not_started=len(self._not_started & walk.ids),
-            unplaced=len(unplaced),
+            unsettled=marked[_Mark.UNSETTLED],
+            not_started=marked[_Mark.NOT_STARTED],
+            unplaced=marked[_Mark.UNPLACED],
             total_records=walk.total,
             pages=walk.pages,
             requests=requests,

@@ -38,6 +38,7 @@ def get_provider_info() -> dict[str, Any]:
         "hooks": [_modules("hooks")],
         "operators": [_modules("operators")],
         "sensors": [_modules("sensors")],
+        "triggers": [_modules("triggers")],
         "extra-links": [
             "airflow_provider_synthflow.links.synthflow.SynthflowCallsLink",
             "airflow_provider_synthflow.links.synthflow.SynthflowOutputLink",

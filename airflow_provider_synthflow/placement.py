@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["read_instant", "started_at"]
 
 _LEGACY_ID = re.compile(r"(\d{13})x\d+")
+_MOST_DIGITS = 19
 _NUMBER = re.compile(r"\d{1,19}(\.\d{1,20})?([eE]\+?\d{1,2})?")  # 1776876567837, 1776876567.837, 1.776e12
 
 
@@ -51,6 +52,8 @@ def read_instant(value: Any) -> int | None:
         value = repr(value)  # its shortest text, so that 1776876567.837 s keeps all its milliseconds
     if not isinstance(value, str):
         return None
+    if value.isdecimal() and len(value) <= _MOST_DIGITS:  # as the API writes it, nearly always
+        return instant_of_epoch(int(value))
     text = value.strip()
     if _NUMBER.fullmatch(text):
         return instant_of_epoch(Decimal(text))

@@ -46,10 +46,20 @@ class Privacy:
             )
             raise SynthflowConfigError(msg)
         self._key = (key or "").encode()
+        self._changes = bool(self.drop_fields or self.hash_fields)
+        self._hides_ids = "call_id" in {*self.drop_fields, *self.hash_fields}
 
     def __bool__(self) -> bool:
         """Tell whether there is anything to change."""
-        return bool(self.drop_fields or self.hash_fields)
+        return self._changes
+
+    def key_of(self, call_id: str) -> str:
+        """
+        Return what stands for a call while its window is put together: its id, or a hash where that is not to be kept.
+
+        :param call_id: its id
+        """
+        return self._mac(call_id.encode("utf-8", "surrogatepass")) if self._hides_ids else call_id
 
     def apply(self, raw: bytes) -> bytes:
         """
@@ -57,7 +67,7 @@ class Privacy:
 
         :param raw: one JSON object
         """
-        if not self:
+        if not self._changes:
             return raw
         fields = members_of(raw)  # the fields that stay keep their own bytes
         for name in self.drop_fields:
@@ -70,7 +80,10 @@ class Privacy:
     def _hash(self, raw: bytes) -> bytes:
         value = decode_record(b'{"":%b}' % raw)[""]
         data = value.encode("utf-8", "surrogatepass") if isinstance(value, str) else _canonical(value)
-        return b'"%b"' % hmac.new(self._key, data, hashlib.sha256).hexdigest().encode()
+        return b'"%b"' % self._mac(data).encode()
+
+    def _mac(self, data: bytes) -> str:
+        return hmac.new(self._key, data, hashlib.sha256).hexdigest()
 
 
 def _canonical(value: Any) -> bytes:

@@ -12,14 +12,16 @@ same on all pages.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+from airflow_provider_synthflow.packing import distinct_count, pack, unpack
 
-__all__ = ["Reading", "Trouble", "Verdict", "distinct_ids", "judge"]
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["Reading", "Trouble", "Verdict", "judge"]
 
 
 class Trouble(Enum):
@@ -44,10 +46,9 @@ class Trouble(Enum):
         return self in {Trouble.EMPTY, Trouble.NO_PROGRESS, Trouble.REFUSED}
 
 
-@dataclass(order=True)
 class Reading:
     """
-    Hold what one page brought.
+    Hold what one page brought, its ids packed.
 
     :param start: the index of its first row
     :param serial: the number of the request within the walk: a later reading has a higher one
@@ -55,15 +56,28 @@ class Reading:
     :param total: the declared total, None where there was none
     """
 
-    start: int
-    serial: int
-    ids: tuple[str, ...] = field(compare=False)
-    total: int | None = field(compare=False)
+    __slots__ = ("count", "packed", "serial", "start", "total")
+
+    def __init__(self, start: int, serial: int, ids: Sequence[str], total: int | None) -> None:
+        self.start = start
+        self.serial = serial
+        self.packed = pack(ids)
+        self.count = len(ids)
+        self.total = total
+
+    def __lt__(self, other: Reading) -> bool:
+        """Tell whether it comes before another: by where it begins, then by its age."""
+        return (self.start, self.serial) < (other.start, other.serial)
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Return the call ids in order."""
+        return unpack(self.packed)
 
     @property
     def end(self) -> int:
         """Return the index after its last row."""
-        return self.start + len(self.ids)
+        return self.start + self.count
 
 
 @dataclass(frozen=True)
@@ -71,14 +85,14 @@ class Verdict:
     """
     Hold what a set of readings proves.
 
-    :param distinct: the different ids
+    :param distinct: how many different ids there are
     :param steady: whether all pages declare the same total
     :param seamless: whether each page continues the one before it
     :param counted: whether the number of different ids equals the declared total, or else the rows read
     :param bad: the serials of the readings to read again
     """
 
-    distinct: frozenset[str]
+    distinct: int
     steady: bool
     seamless: bool
     counted: bool
@@ -98,26 +112,14 @@ def judge(readings: Sequence[Reading], *, offset: int, total: int | None, overla
     end = max((reading.end for reading in readings), default=offset) if total is None else total
     stale = {reading.serial for reading in readings if reading.total is not None and reading.total != total}
     torn, seamless = _torn_seams(readings, overlap)
-    distinct = frozenset(distinct_ids(reading.ids for reading in readings))
+    distinct = distinct_count([reading.packed for reading in readings], sum(reading.count for reading in readings))
     return Verdict(
         distinct=distinct,
         steady=not stale,
         seamless=seamless,
-        counted=len(distinct) == max(0, end - offset),
+        counted=distinct == max(0, end - offset),
         bad=frozenset(stale | torn),
     )
-
-
-def distinct_ids(groups: Iterable[tuple[str, ...]]) -> set[str]:
-    """
-    Return the different ids of several pages.
-
-    :param groups: each page's ids
-    """
-    result: set[str] = set()
-    for ids in groups:
-        result.update(ids)
-    return result
 
 
 def _torn_seams(readings: Sequence[Reading], overlap: int) -> tuple[set[int], bool]:

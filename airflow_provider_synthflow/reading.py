@@ -18,7 +18,18 @@ if TYPE_CHECKING:
     from airflow_provider_synthflow.client.sender import Sender
     from airflow_provider_synthflow.walk import PageAsk
 
-__all__ = ["read_pages", "read_rows"]
+__all__ = ["look_ahead", "read_pages", "read_rows"]
+
+_READY = 2
+
+
+def look_ahead(concurrency: int) -> int:
+    """
+    Return how far a walk that is read to its end is to look ahead, so that no connection waits for what to ask next.
+
+    :param concurrency: how many requests may be in flight
+    """
+    return concurrency + _READY if concurrency > 1 else 1
 
 
 def read_pages(
@@ -61,22 +72,29 @@ def _side_by_side(
     pending: dict[Future[Page], PageAsk] = {}
     walks = walk.walks
     pool = ThreadPoolExecutor(concurrency, thread_name_prefix="synthflow-page")
+
+    def send() -> None:
+        for ask in walk.asks():
+            pending[pool.submit(fetch, ask.limit, ask.offset)] = ask
+
     try:
+        send()
         while not walk.done:
-            if walk.walks != walks:
-                walks = walk.walks
-                sleep(walk.pause)
-            for ask in walk.asks():
-                pending[pool.submit(fetch, ask.limit, ask.offset)] = ask
             for future in wait(pending, return_when=FIRST_COMPLETED).done:
                 ask = pending.pop(future)
+                usable = None
                 try:
                     page = future.result()
                 except SynthflowRequestError as error:
                     walk.refuse(ask, error)
                 else:
-                    if walk.receive(ask, page):
-                        yield page
+                    usable = page if walk.receive(ask, page) else None
+                if walk.walks != walks:
+                    walks = walk.walks
+                    sleep(walk.pause)
+                send()  # before the page's rows are used, so that the next one is on its way meanwhile
+                if usable is not None:
+                    yield usable
     finally:
         # Requests in flight end by their own time-out; those not yet sent are not sent any more.
         pool.shutdown(wait=False, cancel_futures=True)

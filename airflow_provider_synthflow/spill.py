@@ -3,11 +3,16 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
+from array import array
+from itertools import pairwise
 from typing import IO, TYPE_CHECKING
 
+from airflow_provider_synthflow.packing import KeyLog
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterator
     from types import TracebackType
 
     from typing_extensions import Self
@@ -15,6 +20,10 @@ if TYPE_CHECKING:
 __all__ = ["Spill"]
 
 _IN_MEMORY = 4 * 1024 * 1024
+_PIECE = 512 * 1024
+_JOINED = 128
+_DISCARDED = -1
+_SLOT_BITS = 40
 
 
 class Spill:
@@ -22,13 +31,24 @@ class Spill:
     Hold records by key, the last one given for a key, and give them back sorted.
 
     The bytes go into a private file without a name (mode 0600), which the system frees with the process, also when
-    it is killed; up to 4 MiB stay in memory. Only the place of each record stays in memory otherwise.
+    it is killed; up to 4 MiB stay in memory. What comes is only appended, in memory the key, the order and the
+    place, packed: about 60 bytes a call. Which record of a key is the last is found out when records are asked for.
     """
 
     def __init__(self) -> None:
-        self._file: IO[bytes] = tempfile.SpooledTemporaryFile(_IN_MEMORY, prefix="synthflow-")  # noqa: SIM115
-        self._places: dict[str, tuple[int, int, int]] = {}  # key: (order, position, length)
+        self._file: IO[bytes] | None = None
+        self._closed = False
+        self._clear()
+
+    def _clear(self) -> None:
+        self._due: list[bytes] = []  # not in the file yet
+        self._due_bytes = 0
         self._end = 0
+        self._keys = KeyLog()
+        self._orders = array("q")
+        self._places = array("q")
+        self._lengths = array("q")  # or _DISCARDED
+        self._live: array[int] | None = None  # the slots of the last records in order; None: not yet found out
 
     def __enter__(self) -> Self:
         """Return the spill itself."""
@@ -42,12 +62,15 @@ class Spill:
 
     def __len__(self) -> int:
         """Return how many records there are."""
-        return len(self._places)
+        return len(self._sorted())
 
     def close(self) -> None:
         """Free the file and forget the records."""
-        self._file.close()
-        self._places.clear()
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+        self._closed = True
+        self._clear()
 
     def put(self, key: str, order: int, data: bytes) -> None:
         """
@@ -57,10 +80,13 @@ class Spill:
         :param order: what the records are sorted by
         :param data: the record
         """
-        self._file.seek(self._end)
-        self._file.write(data)
-        self._places[key] = (order, self._end, len(data))
-        self._end += len(data)
+        length = len(data)
+        self._log(key, order, length)
+        self._due.append(data)
+        self._due_bytes += length
+        self._end += length
+        if self._due_bytes > (_IN_MEMORY if self._file is None else _PIECE):
+            self._write()
 
     def discard(self, key: str) -> None:
         """
@@ -68,24 +94,69 @@ class Spill:
 
         :param key: its key
         """
-        self._places.pop(key, None)
-
-    def keep_only(self, keys: Iterable[str]) -> None:
-        """
-        Forget all records but some.
-
-        :param keys: the keys to keep
-        """
-        kept = keys if isinstance(keys, (set, frozenset)) else set(keys)
-        for key in [key for key in self._places if key not in kept]:
-            del self._places[key]
+        self._log(key, 0, _DISCARDED)
 
     def size(self) -> int:
         """Return the number of bytes of all records together."""
-        return sum(length for _, _, length in self._places.values())
+        return sum(self._lengths[slot] for slot in self._sorted())
 
     def records(self) -> Iterator[bytes]:
         """Yield the records, sorted by their order and then by their key."""
-        for _, (_, position, length) in sorted(self._places.items(), key=lambda item: (item[1][0], item[0])):
-            self._file.seek(position)
-            yield self._file.read(length)
+        live = self._sorted()
+        read = self._reader()
+        places, lengths = self._places, self._lengths
+        for slot in live:
+            yield read(lengths[slot], places[slot])
+
+    def _log(self, key: str, order: int, length: int) -> None:
+        if self._closed:
+            msg = "The spill is closed."
+            raise ValueError(msg)
+        self._keys.append(key)
+        self._orders.append(order)
+        self._places.append(self._end)
+        self._lengths.append(length)
+        self._live = None
+
+    def _write(self) -> None:
+        """Hand what is due to the file."""
+        if self._file is None:
+            self._file = tempfile.TemporaryFile(prefix="synthflow-")  # noqa: SIM115 - closed with the spill
+        for start in range(0, len(self._due), _JOINED):
+            self._file.write(b"".join(self._due[start : start + _JOINED]))
+        self._file.flush()
+        self._due.clear()
+        self._due_bytes = 0
+
+    def _reader(self) -> Callable[[int, int], bytes]:
+        """Return what reads so many bytes at a place, of all that is there now."""
+        if self._file is None:
+            held = b"".join(self._due)
+            return lambda length, place: held[place : place + length]
+        self._write()
+        descriptor = self._file.fileno()
+        return lambda length, place: os.pread(descriptor, length, place)
+
+    def _sorted(self) -> array[int]:
+        """Return the slots of the last record of each key, in the order of the records."""
+        if self._live is None:
+            orders, lengths = self._orders, self._lengths
+            # One number for order and slot: a list of them takes half of what tuples would.
+            ranked = [
+                orders[slot] << _SLOT_BITS | slot for slot in self._keys.last_slots() if lengths[slot] != _DISCARDED
+            ]
+            ranked.sort()
+            self._live = array("q", [rank & (1 << _SLOT_BITS) - 1 for rank in ranked])
+            del ranked
+            self._sort_ties(self._live)
+        return self._live
+
+    def _sort_ties(self, slots: array[int]) -> None:
+        """Sort the slots of equal orders by their keys."""
+        orders = self._orders
+        begin = 0
+        ends = [at for at, (left, right) in enumerate(pairwise(slots), 1) if orders[left] != orders[right]]
+        for end in [*ends, len(slots)]:
+            if end - begin > 1:
+                slots[begin:end] = array("q", sorted(slots[begin:end], key=self._keys.__getitem__))
+            begin = end

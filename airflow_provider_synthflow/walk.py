@@ -19,9 +19,12 @@ from airflow_provider_synthflow.exceptions import (
     SynthflowProtocolError,
     SynthflowRequestError,
 )
+from airflow_provider_synthflow.packing import fingerprint, ids_gone
 from airflow_provider_synthflow.proof import Reading, Trouble, judge
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from airflow_provider_synthflow.client.answer import Page
 
 __all__ = ["PageAsk", "Walk"]
@@ -64,7 +67,7 @@ class Walk:
     Drive the reading of all pages of one query until the result is proven complete.
 
     Send what :meth:`asks` returns, give each page to :meth:`receive`, until :attr:`done`; before the requests of a
-    further round wait :attr:`pause` seconds. Then :attr:`ids` holds the ids of the complete list.
+    further round wait :attr:`pause` seconds. Then :attr:`ids` are the complete list, and :meth:`gone` what left it.
 
     :param limit: the page size to ask for
     :param offset: the index of the first row of interest
@@ -77,7 +80,6 @@ class Walk:
         self.walks = 1
         self.pause = 0.0
         self.total: int | None = None
-        self.ids: frozenset[str] = frozenset()
         self._limit = limit
         self._offset = offset
         self._look_ahead = max(1, look_ahead)
@@ -86,6 +88,7 @@ class Walk:
         self._total_serial = -1
         self._most_rows = 0  # on any page so far: what a page can be expected to hold
         self._readings: list[Reading] = []
+        self._forgotten: list[bytes] = []  # the ids, packed, of readings that were given up
         self._twins: dict[int, Reading] = {}  # by the hash of its set of ids
         self._known: set[str] = set()  # the ids of this round, where no total is declared
         self._flying: set[int] = set()
@@ -98,12 +101,21 @@ class Walk:
         self._trouble: dict[int, Trouble] = {}
         self._trouble_times: dict[tuple[int, Trouble], int] = {}
         self._refusal: SynthflowRequestError | None = None
-        self._agreed: frozenset[str] | None = None  # what the round before brought, where two must agree
+        self._agreed: bytes | None = None  # tells what the round before brought, where two must agree
 
     @property
     def pages(self) -> int:
         """Return how many pages the present round has read or kept; an empty list is one page, too."""
         return max(1, len(self._readings))
+
+    @property
+    def ids(self) -> frozenset[str]:
+        """Return the ids of the complete list, none before it is done; all of them take some memory."""
+        return frozenset().union(*(reading.ids for reading in self._readings)) if self.done else frozenset()
+
+    def gone(self) -> Iterator[str]:
+        """Yield the ids that came with pages to be used and are not in the complete list, each once."""
+        return ids_gone(self._forgotten, *self._packs())
 
     def asks(self) -> list[PageAsk]:
         """Return the pages to ask for now; none while an answer must come first."""
@@ -220,10 +232,9 @@ class Walk:
             return False  # past the end, whatever the server shows there
         elif ask.offset > self._offset and len(ids) <= self._overlap and ask.offset + len(ids) < page.total:
             return self._take_nothing(ask, page.total, Trouble.NO_PROGRESS)
-        return self._keep(ask, Reading(ask.offset, ask.serial, ids, page.total))
+        return self._keep(ask, Reading(ask.offset, ask.serial, ids, page.total), hash(frozenset(ids)))
 
-    def _keep(self, ask: PageAsk, reading: Reading) -> bool:
-        key = hash(frozenset(reading.ids))
+    def _keep(self, ask: PageAsk, reading: Reading, key: int) -> bool:
         twin = self._twins.get(key)
         if twin is not None and twin.start != reading.start and twin.total == reading.total:
             # One of the two is not what was asked for, and nobody knows which.
@@ -231,7 +242,7 @@ class Walk:
             self._aborted = True
             self._trouble[max(twin.start, reading.start)] = Trouble.OTHER_ROWS
             return False
-        self._most_rows = max(self._most_rows, len(reading.ids))
+        self._most_rows = max(self._most_rows, reading.count)
         insort(self._readings, reading)
         self._twins[key] = reading
         if ask.stop is None or reading.end < ask.stop:
@@ -240,7 +251,7 @@ class Walk:
 
     def _after(self, reading: Reading, stop: int | None) -> _Stretch:
         """Return what follows a page; a page of one row is no seam, since its row was asked for already."""
-        return _Stretch(reading.end, stop, behind=self._overlap > 0 and len(reading.ids) == 1)
+        return _Stretch(reading.end, stop, behind=self._overlap > 0 and reading.count == 1)
 
     def _take_undeclared(self, ask: PageAsk, ids: tuple[str, ...]) -> bool | None:
         """Take in a page without a declared total, if it brings nothing new; None where it does."""
@@ -283,6 +294,7 @@ class Walk:
         for reading in readings:
             self._readings.remove(reading)
             self._twins.pop(hash(frozenset(reading.ids)), None)
+            self._forgotten.append(reading.packed)
 
     # what is proven
 
@@ -293,11 +305,11 @@ class Walk:
             # A page of one row has no seam, unless it is the only one.
             seamless = verdict.seamless and (self._overlap > 0 or len(self._readings) <= 1)
             proven = seamless and self.total is not None
-            if proven or verdict.distinct == self._agreed:
-                self.ids = verdict.distinct
+            found = None if proven else fingerprint(*self._packs())
+            if proven or found == self._agreed:
                 self.done = True
                 return
-            self._agreed = verdict.distinct
+            self._agreed = found
             bad = frozenset(reading.serial for reading in self._readings)
         else:
             self._agreed = None
@@ -306,8 +318,12 @@ class Walk:
                 bad = frozenset(reading.serial for reading in self._readings)
         self._check_lasting_trouble()
         if self.walks >= self._max_walks:
-            raise self._incomplete(len(verdict.distinct)) from self._refusal
+            raise self._incomplete(verdict.distinct) from self._refusal
         self._begin_round(bad)
+
+    def _packs(self) -> tuple[list[bytes], int]:
+        """Return the ids of the readings, packed, and how many they are."""
+        return [reading.packed for reading in self._readings], sum(reading.count for reading in self._readings)
 
     def _begin_round(self, bad: frozenset[int]) -> None:
         self.walks += 1

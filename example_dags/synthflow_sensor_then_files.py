@@ -2,8 +2,9 @@
 """
 ### Wait for calls, then extract them
 
-The sensor looks once a minute whether at least one call started since the window's begin, without holding a
-worker in between. A day without any call ends in a skipped sensor and no file (`soft_fail`, `timeout`).
+The sensor looks once a minute whether at least one call started since the window's begin, and the extraction waits
+until the window is settled; both wait in the triggerer and hold no worker (`deferrable`). A day without any call ends
+in a skipped sensor and no file (`soft_fail`, `timeout`).
 """  # noqa: D415 - it begins with a heading
 
 from __future__ import annotations
@@ -32,10 +33,10 @@ with DAG(
         task_id="new_calls",
         model_id=MODEL_ID,
         min_calls=1,
-        mode="reschedule",
+        deferrable=True,
         poke_interval=60,
         timeout=dt.timedelta(hours=6).total_seconds(),
         soft_fail=True,
     )
-    calls = SynthflowListCallsOperator(task_id="calls", model_id=MODEL_ID, output_path=OUTPUT_PATH)
+    calls = SynthflowListCallsOperator(task_id="calls", model_id=MODEL_ID, output_path=OUTPUT_PATH, deferrable=True)
     new_calls >> calls

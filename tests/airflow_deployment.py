@@ -31,6 +31,7 @@ __all__ = ["COMPONENTS", "AirflowDeployment", "free_ports"]
 
 _REPOSITORY = Path(__file__).resolve().parent.parent
 _POLL = 0.3
+_LOCKED = 30.0
 _CONNECT_ARGS = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONNECT_ARGS"
 
 _AIRFLOW_2 = version("apache-airflow").startswith("2.")
@@ -263,8 +264,18 @@ class AirflowDeployment:
         :param body: what to send as JSON
         :raises urllib.error.HTTPError: where Airflow refuses, with its answer in the message
         """
-        text = self._send(method, f"/api/v2{path}", None if body is None else json.dumps(body).encode())
-        return json.loads(text) if text else None
+        data = None if body is None else json.dumps(body).encode()
+        deadline = time.monotonic() + _LOCKED
+        while True:
+            try:
+                text = self._send(method, f"/api/v2{path}", data)
+            except urllib.error.HTTPError as error:
+                # SQLite was locked by another process, and the API server took back what it had begun.
+                if "Database error" not in error.msg or time.monotonic() > deadline:
+                    raise
+                time.sleep(_POLL)
+            else:
+                return json.loads(text) if text else None
 
     def wait_for(self, condition: Callable[[], Any], what: str, *, timeout: float = 60) -> Any:
         """

@@ -8,9 +8,14 @@ import re
 from pathlib import Path
 from typing import Any
 
+from airflow_provider_synthflow import exceptions, metrics
+from airflow_provider_synthflow.extraction import Extraction
 from airflow_provider_synthflow.hooks.synthflow import SynthflowHook
+from airflow_provider_synthflow.links.synthflow import SynthflowCallsLink, SynthflowOutputLink
 from airflow_provider_synthflow.operators.synthflow import SynthflowListCallsOperator
+from airflow_provider_synthflow.run_window import windows_of_run
 from airflow_provider_synthflow.sensors.synthflow import SynthflowNewCallsSensor
+from airflow_provider_synthflow.triggers.synthflow import SynthflowNewCallsTrigger
 
 __all__ = ["REFERENCE", "reference"]
 
@@ -40,6 +45,11 @@ received, one a line, less the dropped fields and with the hashed ones. A file t
 overwritten.
 """
 
+_ERRORS = (
+    "`from airflow_provider_synthflow.exceptions import …`; [what to do about each](errors.md). "
+    "What an error was made with is also in its fields."
+)
+
 
 def reference() -> str:
     """Return the text of docs/reference.md."""
@@ -50,12 +60,46 @@ def reference() -> str:
         _RESULT.rstrip(),
         _class_text(SynthflowNewCallsSensor),
         "The XCom of the sensor: `model_id`, `from_date`, `count` and `newest_start_time`.",
+        _class_text(SynthflowNewCallsTrigger),
         _class_text(SynthflowHook),
     ]
     for name, method in inspect.getmembers(SynthflowHook, inspect.isfunction):
         if not name.startswith("_") and name in vars(SynthflowHook):
             parts.append(_text(f"### `{name}{_signature(method)}`", method))
+    parts.append(
+        _text(
+            f"## `windows_of_run`\n\n`from {windows_of_run.__module__} import windows_of_run`\n\n"
+            f"`windows_of_run{_signature(windows_of_run)}`",
+            windows_of_run,
+        )
+    )
+    parts.append("## Links")
+    parts += [_text(f"### {link.name}", link) for link in (SynthflowCallsLink, SynthflowOutputLink)]
+    parts += ["## Metrics", _metrics()]
+    parts += ["## Errors", _ERRORS]
+    parts += [_error_text(getattr(exceptions, name)) for name in sorted(exceptions.__all__)]
     return "\n\n".join(parts) + "\n"
+
+
+def _metrics() -> str:
+    """Return the table of the metrics; what a counter counts is what the extraction says of its number."""
+    numbers = {name: text for kind, name, text in _fields(Extraction)[1] if kind == "param"}
+    rows = [(name, "counter", numbers["count" if key == "calls" else key]) for key, name in metrics.COUNTERS.items()]
+    rows.append((metrics.DURATION, "timer", "seconds from the first request of a window to its published file"))
+    rows.append((metrics.FAILURES, "counter", "windows that failed; the tag `error` has the class"))
+    return "\n".join(
+        [
+            "| name | kind | what |",
+            "| --- | --- | --- |",
+            *(f"| `{name}` | {kind} | {what} |" for name, kind, what in rows),
+        ]
+    )
+
+
+def _error_text(kind: type[Exception]) -> str:
+    base = next(each.__name__ for each in kind.__mro__[1:] if each.__name__ != "AirflowFailException")
+    retried = "" if not issubclass(kind, exceptions.AirflowFailException) else " Airflow does not retry the task."
+    return _text(f"### `{kind.__name__}`\n\nBelow `{base}`.{retried}", kind)
 
 
 def _class_text(kind: type) -> str:
@@ -64,13 +108,8 @@ def _class_text(kind: type) -> str:
 
 def _text(title: str, thing: Any) -> str:
     """Turn a docstring into Markdown: its prose, then a table of its parameters, then what it returns and raises."""
-    documented = _ROLE.sub(lambda match: f"`{match[1].rsplit('.', 1)[-1]}`", inspect.getdoc(thing) or "")
-    pieces = _FIELD.split(documented.replace("``", "`"))
-    lines = [title, "", pieces[0].strip()]
-    fields = [
-        (kind, name, " ".join(text.split()))
-        for kind, name, text in zip(pieces[1::3], pieces[2::3], pieces[3::3], strict=True)
-    ]
+    prose, fields = _fields(thing)
+    lines = [title, "", prose]
     parameters = [(name, text) for kind, name, text in fields if kind == "param"]
     if parameters:
         lines += ["", "| parameter | meaning |", "| --- | --- |"]
@@ -81,6 +120,14 @@ def _text(title: str, thing: Any) -> str:
         elif kind == "raises":
             lines += ["", f"Raises `{name}`: {text}."]
     return "\n".join(lines)
+
+
+def _fields(thing: Any) -> tuple[str, list[tuple[str, str, str]]]:
+    """Take a docstring apart: its prose, and its fields as kind, name and text."""
+    documented = _ROLE.sub(lambda match: f"`{match[1].rsplit('.', 1)[-1]}`", inspect.getdoc(thing) or "")
+    pieces = _FIELD.split(documented.replace("``", "`"))
+    fields = zip(pieces[1::3], pieces[2::3], pieces[3::3], strict=True)
+    return pieces[0].strip(), [(kind, name, " ".join(text.split())) for kind, name, text in fields]
 
 
 def _signature(method: Any) -> str:

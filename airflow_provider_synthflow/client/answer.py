@@ -13,7 +13,7 @@ import msgspec
 from airflow_provider_synthflow.client.redaction import redact
 from airflow_provider_synthflow.client.retry import retry_after_seconds
 from airflow_provider_synthflow.client.rows import CallRow, decode_record, row_of
-from airflow_provider_synthflow.client.splitting import elements_of, members_of, refuse_constant
+from airflow_provider_synthflow.client.splitting import check_utf8, elements_of, members_of, refuse_constant
 from airflow_provider_synthflow.exceptions import (
     SynthflowAuthError,
     SynthflowError,
@@ -178,7 +178,7 @@ def _read(body: bytes, name: str) -> tuple[_Pagination, Sequence[bytes | msgspec
     if name == "calls":
         try:
             envelope = _envelope_decoder.decode(body)
-            body.decode()  # the decoder skips over the calls without looking at their UTF-8
+            check_utf8(body)  # the decoder skips over the calls without looking at their UTF-8
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             pass  # another envelope, or no JSON: the patient way below tells
         else:

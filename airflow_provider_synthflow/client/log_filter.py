@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Take telephone numbers out of the addresses that the HTTP libraries log."""
+"""Take telephone numbers, and what a server sent as headers, out of what the HTTP libraries log."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ if TYPE_CHECKING:
 
 __all__ = ["hide_phone_numbers"]
 
-_PHONE_NUMBER = re.compile(r"(?<=lead_phone_number=)[^&\s]+")
+_PRIVATE = re.compile(
+    r"(?<=lead_phone_number=)[^&\s]+|(?<=receive_response_headers)\.(?:complete|failed) .*", re.DOTALL
+)
 
 
 class _WithoutPhoneNumbers(logging.Filter):
@@ -44,5 +46,5 @@ def _without(value: object) -> object:
     if isinstance(value, (int, float, bytes)):
         return value
     text = str(value)
-    hidden = _PHONE_NUMBER.sub("***", text)
+    hidden = _PRIVATE.sub("***", text)
     return value if hidden == text else hidden

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import threading
 from typing import TYPE_CHECKING, Any, cast
-from urllib.parse import quote, urljoin
+from urllib.parse import quote, urlencode, urljoin
 
 import requests
 import tenacity
@@ -226,19 +226,30 @@ class Sender:
             self.requests += 1
         timeout = self.settings.timeout
         try:
-            with self.session().get(
-                self.settings.base_url + path,
-                params=dict(parameters),
-                timeout=timeout,
-                allow_redirects=False,
-                stream=True,
-            ) as response:
+            with self._get(path, parameters, timeout) as response:
                 # response.content would copy the body in pieces of 10 KB
                 body = response.raw.read(decode_content=True)
                 return Answer(response.status_code, response.headers, body)
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             failure = error_of_failure(error, _KINDS, self.settings)
         raise failure  # apart from the other error, whose text may hold the address with its parameters
+
+    def _get(self, path: str, parameters: Mapping[str, str], timeout: float) -> requests.Response:
+        """Do as session.get does, without reading the environment and building the same headers for every page."""
+        session = self.session()
+        base: tuple[requests.PreparedRequest, dict[str, Any]] | None = getattr(self._local, "base", None)
+        if base is None:
+            url = self.settings.base_url
+            prepared = session.prepare_request(requests.Request("GET", url))
+            base = self._local.base = (
+                prepared,
+                dict(session.merge_environment_settings(url, {}, stream=True, verify=None, cert=None)),
+            )
+        request = base[0].copy()
+        request.url = f"{request.url}{path}?{urlencode(parameters)}" if parameters else f"{request.url}{path}"
+        if session.cookies:
+            request.prepare_cookies(session.cookies)
+        return session.send(request, timeout=timeout, allow_redirects=False, **base[1])
 
     def _paced(self, once: Callable[[], Any]) -> Any:
         delay = self.pace.reserve()

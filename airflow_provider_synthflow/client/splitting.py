@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
 from typing import TYPE_CHECKING, Any
@@ -12,11 +13,31 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["elements_of", "members_of", "refuse_constant"]
+__all__ = ["check_utf8", "elements_of", "members_of", "refuse_constant"]
 
 _object_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _list_decoder = msgspec.json.Decoder(list[msgspec.Raw])
 _blank = re.compile(r"[ \t\n\r]*")
+_PIECE = 8 * 1024
+
+
+def check_utf8(body: bytes) -> None:
+    """
+    Raise where bytes are no UTF-8.
+
+    Piece by piece, since the text of a whole page takes up to four times its bytes. Pieces of 8 KB: with larger ones
+    the heap between the pages' own bytes falls to pieces, and a process grows by up to 160 MiB over 100,000 calls.
+
+    :param body: the bytes
+    :raises UnicodeDecodeError: where they are none
+    """
+    if body.isascii():
+        return
+    view, at, end = memoryview(body), 0, len(body)
+    while at < end:
+        stop = min(at + _PIECE, end)
+        _, taken = codecs.utf_8_decode(view[at:stop], "strict", stop == end)
+        at += taken  # what is left of a character goes with the next piece
 
 
 def members_of(body: bytes) -> dict[str, bytes]:

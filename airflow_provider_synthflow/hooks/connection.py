@@ -3,14 +3,23 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from typing import Any
+from weakref import WeakKeyDictionary
 
-from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook, mask_secret
+from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 
 from airflow_provider_synthflow.client.settings import Settings
 from airflow_provider_synthflow.exceptions import SynthflowConfigError
+from airflow_provider_synthflow.hooks.masking import mask_secret
 
 __all__ = ["aread_connection", "read_connection"]
+
+_FRESH_SECONDS = 10.0
+_reads: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, tuple[float, asyncio.Task[Settings]]]] = (
+    WeakKeyDictionary()
+)
 
 
 def read_connection(conn_id: str) -> Settings:
@@ -31,9 +40,25 @@ async def aread_connection(conn_id: str) -> Settings:
     """
     Read a connection from an event loop, which is not held up, on every Airflow.
 
+    All that ask within some seconds share one reading: each one is several requests to Airflow, and a triggerer that
+    starts with a thousand triggers would be busy with them for minutes.
+
     :param conn_id: the connection's id
     :raises SynthflowConfigError: where there is no such connection, or it is not usable
     """
+    reads = _reads.setdefault(asyncio.get_running_loop(), {})
+    begun, reading = reads.get(conn_id, (0.0, None))
+    if reading is None or (reading.done() and (_has_failed(reading) or time.monotonic() - begun > _FRESH_SECONDS)):
+        reading = asyncio.create_task(_aread(conn_id))
+        reads[conn_id] = (time.monotonic(), reading)
+    return await asyncio.shield(reading)  # one that is cancelled leaves it to the others
+
+
+def _has_failed(reading: asyncio.Task[Settings]) -> bool:
+    return reading.cancelled() or reading.exception() is not None
+
+
+async def _aread(conn_id: str) -> Settings:
     from airflow.providers.common.compat.connection import get_async_connection  # noqa: PLC0415 - only in a trigger
     from asgiref.sync import sync_to_async  # noqa: PLC0415 - likewise
 

@@ -8,9 +8,10 @@ import os
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import AirflowSkipException, mask_secret
+from airflow.providers.common.compat.sdk import AirflowSkipException
 
 from airflow_provider_synthflow.exceptions import SynthflowConfigError, SynthflowError, SynthflowIncompleteError
+from airflow_provider_synthflow.hooks.masking import mask_secret
 from airflow_provider_synthflow.links.synthflow import SynthflowCallsLink, SynthflowOutputLink
 from airflow_provider_synthflow.operators.waiting import WaitingOperator, now_ms
 from airflow_provider_synthflow.outlets import tell_outlets
@@ -56,7 +57,8 @@ class SynthflowListCallsOperator(WaitingOperator):
     :param output_conn_id: the Airflow connection of the store; it may also stand in the path, as in
         ``s3://conn_id@bucket/directory``; default: what the store's library finds in the worker's environment; a local
         disk needs none (templated)
-    :param output_format: ``jsonl`` or ``jsonl.gz`` (default) (templated)
+    :param output_format: ``jsonl``, ``jsonl.gz`` (default), ``jsonl.zst`` (with the extra ``zstd``) or ``parquet``
+        (with the extra ``parquet``) (templated)
     :param call_status: the API's filter: one status (templated)
     :param duration_min: the API's filter: seconds, inclusive (templated)
     :param duration_max: the API's filter: seconds, inclusive (templated)

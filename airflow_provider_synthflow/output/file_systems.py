@@ -15,7 +15,7 @@ from airflow_provider_synthflow.output.store import PIECE
 __all__ = ["AzureFiles", "Files", "GoogleFiles", "S3Files", "files_of"]
 
 _PART = 5 * 1024 * 1024
-_PARTS_AT_ONCE = 4
+_PARTS_AT_ONCE = 2
 _GOOGLE_PART = 8 * 1024 * 1024
 _SWEPT_AFTER = 24 * 3600.0
 _DIGEST_KEY = "sha256"
@@ -142,6 +142,17 @@ class Files:
 
 class _ObjectFiles(Files):
     """Work with an object store, where an object appears by the last request of its upload."""
+
+    def probe(self, path: str) -> None:
+        """
+        Raise the store's own error where the bucket or container is not there.
+
+        :param path: the file
+        """
+        bucket, _, _ = path.partition("/")
+        self.fs.invalidate_cache()
+        with contextlib.suppress(PermissionError):  # who may write objects need not be allowed to look at buckets
+            self.fs.info(bucket)
 
     def sweep(self, directory: str) -> None:
         """

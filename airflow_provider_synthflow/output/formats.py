@@ -3,17 +3,17 @@
 
 from __future__ import annotations
 
-import gzip
-from typing import IO, TYPE_CHECKING, Protocol, cast
+import importlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
 from airflow_provider_synthflow.exceptions import SynthflowConfigError
+from airflow_provider_synthflow.output.json_lines import JsonLines, gzip_compressor, zstd_compressor
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["FORMATS", "RecordWriter", "Writable", "check_format", "open_writer"]
-
-_GZIP_LEVEL = 6
+__all__ = ["FORMATS", "Format", "RecordWriter", "Writable", "check_format", "open_writer"]
 
 
 class Writable(Protocol):
@@ -44,36 +44,32 @@ class RecordWriter(Protocol):
         """Write what is still due; the file below stays open."""
 
 
-class _JsonLines:
-    """Write each record on one line, its own bytes where they are one line already."""
+@dataclass(frozen=True)
+class Format:
+    """
+    Say how a format is written.
 
-    def __init__(self, file: Writable) -> None:
-        self._file = file
+    :param open: makes the writer of a file
+    :param module: the third-party module that it needs
+    :param extra: the package's extra that brings the module; None: the package itself does
+    """
 
-    def write(self, record: bytes) -> None:
-        # A line's end stands only between tokens, where a blank means the same: in a JSON text it is escaped.
-        self._file.write(record.replace(b"\r", b" ").replace(b"\n", b" ") + b"\n")
-
-    def close(self) -> None:
-        """Leave nothing behind: lines are written as they come."""
-
-
-class _GzipJsonLines(_JsonLines):
-    """Write JSON Lines through gzip, with neither a name nor a time in the header."""
-
-    def __init__(self, file: Writable) -> None:
-        self._gzip = gzip.GzipFile(
-            filename="", mode="wb", compresslevel=_GZIP_LEVEL, fileobj=cast("IO[bytes]", file), mtime=0
-        )
-        super().__init__(cast("Writable", self._gzip))
-
-    def close(self) -> None:
-        self._gzip.close()
+    open: Callable[[Writable], RecordWriter]
+    module: str | None = None
+    extra: str | None = None
 
 
-FORMATS: dict[str, Callable[[Writable], RecordWriter]] = {
-    "jsonl": _JsonLines,
-    "jsonl.gz": _GzipJsonLines,
+def _open_parquet(file: Writable) -> RecordWriter:
+    from airflow_provider_synthflow.output.parquet import ParquetRecords  # noqa: PLC0415 - it needs pyarrow
+
+    return ParquetRecords(file)
+
+
+FORMATS: dict[str, Format] = {
+    "jsonl": Format(JsonLines),
+    "jsonl.gz": Format(lambda file: JsonLines(file, gzip_compressor()), "isal.isal_zlib"),
+    "jsonl.zst": Format(lambda file: JsonLines(file, zstd_compressor()), "zstandard", "zstd"),
+    "parquet": Format(_open_parquet, "pyarrow.parquet", "parquet"),
 }
 """The known formats, by the name that ``output_format`` takes and that the file ends with."""
 
@@ -84,19 +80,30 @@ def open_writer(format_name: str, file: Writable) -> RecordWriter:
 
     :param format_name: one of :data:`FORMATS`
     :param file: where the bytes go
-    :raises SynthflowConfigError: for an unknown format
+    :raises SynthflowConfigError: for an unknown format, or one whose library is not there
     """
     check_format(format_name)
-    return FORMATS[format_name](file)
+    return FORMATS[format_name].open(file)
 
 
 def check_format(format_name: str) -> None:
     """
-    Raise where a format is unknown.
+    Raise where a format is unknown, or its library is not there.
 
     :param format_name: what the user named
-    :raises SynthflowConfigError: for an unknown format
+    :raises SynthflowConfigError: for an unknown format, or one whose library is not there
     """
-    if format_name not in FORMATS:
+    known = FORMATS.get(format_name)
+    if known is None:
         msg = f"output_format '{format_name}' is unknown. Use one of {', '.join(FORMATS)}."
         raise SynthflowConfigError(msg)
+    if known.module is not None:
+        try:
+            importlib.import_module(known.module)
+        except ImportError:
+            package = "airflow-provider-synthflow" + (f"[{known.extra}]" if known.extra else "")
+            msg = (
+                f"output_format '{format_name}' needs {known.module.partition('.')[0]}, which cannot be imported on "
+                f"this worker: pip install '{package}', or use another format."
+            )
+            raise SynthflowConfigError(msg) from None

@@ -15,7 +15,6 @@ from airflow.providers.common.compat.sdk import (
     PokeReturnValue,
     conf,
 )
-from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS
 
 from airflow_provider_synthflow import exceptions
 from airflow_provider_synthflow.exceptions import (
@@ -142,23 +141,19 @@ class SynthflowNewCallsSensor(BaseSensorOperator):
         self.log.info("%d of %d calls since %s.", result["count"], self.min_calls, result["from_date"])
         return result
 
-    if not AIRFLOW_V_3_0_PLUS:
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """
+        Go on after the deferral.
 
-        def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
-            """
-            Go on after the deferral, and make of a deferral's timeout a sensor's, as Airflow 3 does by itself.
-
-            :param next_method: the method to call
-            :param next_kwargs: its arguments
-            :param context: the task's context
-            :raises AirflowSensorTimeout: where Airflow found the time to be over before the trigger did
-            """
-            from airflow.exceptions import TaskDeferralTimeout  # noqa: PLC0415 - Airflow 2 only
-
-            try:
-                return super().resume_execution(next_method, next_kwargs, context)
-            except TaskDeferralTimeout as error:
-                raise AirflowSensorTimeout(*error.args) from error
+        :param next_method: the method to call, or Airflow's mark for a trigger that failed
+        :param next_kwargs: its arguments
+        :param context: the task's context
+        :raises AirflowSensorTimeout: where Airflow found the time to be over before the trigger did
+        """
+        failure = str((next_kwargs or {}).get("error", "")) if next_method == "__fail__" else ""
+        if "timeout" in failure.lower():  # its versions make different errors of it, softly or not
+            return self._softly(lambda: self._result_of({"status": "timeout"}))
+        return super().resume_execution(next_method, next_kwargs, context)
 
     def _poke_first(self, context: Context) -> PokeReturnValue | None:
         """Look once before anything is stored and sent about, as most waits are short or fail at once."""

@@ -48,17 +48,20 @@ class AirflowHome:
             shutil.copy(home / "airflow.db", made)
         shutil.copy(made, home / "airflow.db")
 
-    def run(self, *arguments: str, check: bool = True, **env: str) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, *arguments: str, check: bool = True, timeout: float = 120, **env: str
+    ) -> subprocess.CompletedProcess[str]:
         """
         Run a Python program to its end.
 
         :param arguments: what follows `python`
         :param check: whether a failure is an error of the test
+        :param timeout: seconds that it may take
         :param env: more environment for this one
         """
         done = subprocess.run(  # noqa: S603 - our own program
-            [sys.executable, *arguments], env={**self.env, **env}, capture_output=True, text=True, timeout=120,
-            check=False,
+            [sys.executable, *arguments], env={**self.env, **env}, capture_output=True, text=True,
+            timeout=timeout, check=False,
         )  # fmt: skip
         if check and done.returncode:
             msg = f"{arguments} ended with {done.returncode}:\n{done.stdout[-6000:]}\n{done.stderr[-6000:]}"

@@ -15,18 +15,18 @@ import time
 from pathlib import Path
 from typing import Any
 
-import airflow
 import pytest
 
 from tests.airflow_deployment import COMPONENTS, AirflowDeployment
+from tests.versions import AIRFLOW as VERSION
+from tests.versions import needs_airflow
 
-VERSION = tuple(int(part) for part in airflow.__version__.split(".")[:2])
 DAGS = Path(__file__).parent / "run_window_dags"
 TIMEOUT = 180 if VERSION >= (3, 0) else 360  # Airflow 2 runs one task at a time over SQLite
 
-airflow_3 = pytest.mark.skipif(VERSION < (3, 0), reason="new in Airflow 3.0")
-airflow_3_2 = pytest.mark.skipif(VERSION < (3, 2), reason="partitions are new in Airflow 3.2")
-airflow_3_3 = pytest.mark.skipif(VERSION < (3, 3), reason="backfills of partitions are new in Airflow 3.3")
+airflow_3 = needs_airflow("3.0", "runs without a logical date")
+airflow_3_2 = needs_airflow("3.2", "runs with a partition date")
+airflow_3_3 = needs_airflow("3.3", "backfills of partitions")
 
 # The boundaries of the windows that the scheduler's runs read one after the other: one run less than these.
 TILES = {

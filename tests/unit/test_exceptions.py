@@ -89,7 +89,7 @@ def core_modules():
     root = Path(airflow_provider_synthflow.__file__).parent
     for file in sorted(root.rglob("*.py")):
         parts = file.relative_to(root.parent).parts
-        if parts[1] not in SHELLS:
+        if parts[1] not in {*SHELLS, "example_dags"}:
             yield ".".join(parts).removesuffix(".py").removesuffix(".__init__")
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 import logging
@@ -11,6 +12,8 @@ import traceback
 
 import pytest
 
+from airflow_provider_synthflow.client.async_client import client_of
+from airflow_provider_synthflow.client.async_sender import AsyncSender
 from airflow_provider_synthflow.client.check import check_connection
 from airflow_provider_synthflow.client.query import CallsQuery
 from airflow_provider_synthflow.client.settings import Settings
@@ -115,7 +118,7 @@ def leaks(texts):
 def everything_logged(caplog):
     """Log all levels of all loggers, as on a machine where someone looks for a bug."""
     caplog.set_level(logging.DEBUG)
-    for name in ("urllib3", "urllib3.connectionpool", "requests", "airflow_provider_synthflow"):
+    for name in ("urllib3", "urllib3.connectionpool", "requests", "httpx", "httpcore", "airflow_provider_synthflow"):
         caplog.set_level(logging.DEBUG, logger=name)
     return caplog
 
@@ -149,6 +152,31 @@ def test_no_error_of_a_page_and_no_log_of_it_tells_a_secret(serve_always, everyt
     assert leaks(texts_of(caught.value)) == []
     assert leaks(texts_of_logs(everything_logged)) == []
     assert everything_logged.records
+
+
+async def page_from_an_event_loop(settings, query):
+    """Ask for a page as a trigger does, without really waiting between two tries."""
+
+    async def pass_over(seconds):
+        assert seconds >= 0
+
+    async with client_of(settings) as client:
+        return await AsyncSender(settings, client, sleep=pass_over).page(query, 100, 0)
+
+
+@pytest.mark.parametrize("answer", [pytest.param(answer, id=name) for name, answer in ANSWERS.items()])
+def test_an_event_loop_gets_the_same_error_and_tells_no_secret_either(serve_always, everything_logged, answer):
+    sender = serve_always(answer)
+    query = CallsQuery("agent", lead_phone_number=PHONE)
+    with pytest.raises(SynthflowError) as expected:
+        sender.page(query, 100, 0)
+    with pytest.raises(SynthflowError) as caught:
+        asyncio.run(page_from_an_event_loop(sender.settings, query))
+    assert type(caught.value) is type(expected.value)
+    if "network connection" not in f"{expected.value}{caught.value}":  # which names what the library calls it
+        assert str(caught.value) == str(expected.value)
+    assert leaks(texts_of(caught.value)) == []
+    assert leaks(texts_of_logs(everything_logged)) == []
 
 
 @pytest.mark.parametrize(
@@ -251,6 +279,17 @@ def test_a_planted_secret_in_a_log_is_found(everything_logged):
     logging.getLogger("airflow_provider_synthflow.client.sender").info("key %s", KEY)
     logging.getLogger("somebody.else").debug("%s", PHONE)
     assert leaks(texts_of_logs(everything_logged)) == sorted([KEY, TALK, PHONE.removeprefix("+")])
+
+
+def test_httpx_tells_of_a_request_without_the_number(synthflow, everything_logged):
+    handle = synthflow()
+    asyncio.run(page_from_an_event_loop(make_settings(handle.url), CallsQuery("agent", lead_phone_number=PHONE)))
+
+    (received,) = handle.api.requests
+    assert received.query["lead_phone_number"] == PHONE
+    told = [record.getMessage() for record in everything_logged.records if record.name == "httpx"]
+    assert any("lead_phone_number=***" in each for each in told)
+    assert leaks(texts_of_logs(everything_logged)) == []
 
 
 def test_the_requests_were_sent_with_the_secrets_and_urllib3_told_of_them(synthflow, everything_logged):

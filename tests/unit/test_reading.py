@@ -15,7 +15,7 @@ from airflow_provider_synthflow.exceptions import (
     SynthflowRequestError,
     SynthflowTransientError,
 )
-from airflow_provider_synthflow.reading import read_pages, read_rows
+from airflow_provider_synthflow.reading import look_ahead, read_pages, read_rows
 from airflow_provider_synthflow.walk import Walk
 from tests.loopback import LoopbackSender
 from tests.synthflow_server import Behaviour, Change, SynthflowApi
@@ -109,6 +109,22 @@ def test_a_walk_that_looks_further_ahead_has_no_more_in_flight():
     assert fetch.most <= 3
 
 
+def test_a_consumer_that_takes_its_time_holds_back_the_reading():
+    fetch = Fetch(Listing.of(1000))
+    ahead = look_ahead(4)
+    pages = read_pages(Walk(limit=10, look_ahead=ahead), fetch, concurrency=4, sleep=time.sleep)
+
+    for taken in range(1, 10):
+        next(pages)
+        end = time.monotonic() + PATIENCE
+        while (len(fetch.offsets) < taken + ahead or fetch.in_flight) and time.monotonic() < end:
+            time.sleep(0.001)  # the next pages come while the rows of this one are used
+        time.sleep(0.005)
+        assert len(fetch.offsets) == taken + ahead  # and no more than these: what waits in memory is bounded
+
+    pages.close()
+
+
 def test_one_at_a_time_needs_no_thread():
     fetch = Fetch(Listing.of(50))
 
@@ -199,9 +215,9 @@ def test_closing_it_early_leaves_no_thread_waiting_for_a_page():
 
 def test_closing_it_early_does_not_wait_for_the_requests_in_flight():
     fetch = Fetch(Listing.of(1000))
+    fetch.gate.clear()
     _, pages = read(fetch, concurrency=4)
     next(pages)
-    fetch.gate.clear()
     reader = threading.Thread(target=lambda: next(pages, None))
     reader.start()
     while fetch.in_flight < 4:

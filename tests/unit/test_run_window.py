@@ -25,6 +25,7 @@ from airflow_provider_synthflow.exceptions import SynthflowConfigError, Synthflo
 from airflow_provider_synthflow.run_window import RunWindows, windows_of_run
 from airflow_provider_synthflow.ticks import CronSchedule, utc
 from airflow_provider_synthflow.window import Window
+from tests.versions import needs_airflow
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,13 +43,8 @@ if sdk_trigger is not None:
     TRIGGERS.append(pytest.param(sdk_trigger, id="sdk"))
     INTERVALS.append(pytest.param(sdk_interval, id="sdk"))
 
-needs_multiple = pytest.mark.skipif(
-    not hasattr(core_trigger, "MultipleCronTriggerTimetable"),
-    reason="MultipleCronTriggerTimetable is new in Airflow 3.0",
-)
-needs_partitions = pytest.mark.skipif(
-    not hasattr(core_trigger, "CronPartitionTimetable"), reason="partitions are new in Airflow 3.2"
-)
+needs_multiple = needs_airflow("3.0", "MultipleCronTriggerTimetable")
+needs_partitions = needs_airflow("3.2", "runs with a partition date")
 
 HOUR = dt.timedelta(hours=1)
 DAY = dt.timedelta(days=1)

@@ -275,7 +275,7 @@ class TestDeferral:
         serve()
         one, deferred = self.defer(timeout=1.2, poke_interval=60, soft_fail=soft_fail)
 
-        with pytest.raises(AirflowSkipException if soft_fail else AirflowSensorTimeout, match="timed out|soft_fail"):
+        with pytest.raises(AirflowSkipException if soft_fail else AirflowSensorTimeout, match=r"timed out|soft_fail"):
             self.resume(one, deferred, self.event_of(deferred.trigger))
 
     @pytest.mark.parametrize("soft_fail", [False, True])
@@ -292,7 +292,7 @@ class TestDeferral:
         one, deferred = self.defer(poke_interval=1, soft_fail=soft_fail)
         connect(handle.url, password="wrong-key-987654")
 
-        with pytest.raises(error, match="API key is wrong|soft_fail"):
+        with pytest.raises(error, match=r"API key is wrong|soft_fail"):
             self.resume(one, deferred, self.event_of(deferred.trigger))
 
     def test_of_a_sensor_that_never_fails_skips_it(self, serve):

@@ -11,6 +11,8 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from airflow_provider_synthflow.spill import Spill
 
@@ -48,16 +50,6 @@ def test_forgets_what_is_discarded_and_minds_no_unknown_key(spill):
 
     assert list(spill.records()) == [b"2"]
     assert (len(spill), spill.size()) == (1, 1)
-
-
-@pytest.mark.parametrize("kind", [set, frozenset, list, iter, dict.fromkeys])
-def test_keeps_only_the_keys_it_is_told(spill, kind):
-    for number, key in enumerate("abc"):
-        spill.put(key, number, key.encode())
-
-    spill.keep_only(kind(["c", "a", "x"]))
-
-    assert list(spill.records()) == [b"a", b"c"]
 
 
 def test_gives_records_more_than_once_and_takes_more_in_between(spill):
@@ -133,3 +125,47 @@ def test_leaves_nothing_when_its_process_is_killed(tmp_path):
         process.kill()
 
     assert list(tmp_path.iterdir()) == []
+
+
+KEYS = st.text(max_size=3) | st.sampled_from(["a", "b", "\ud800", "\x00", "é", "日本"])
+
+
+@given(st.lists(st.tuples(KEYS, st.integers(-(2**45), 2**45) | st.integers(0, 3), st.none() | st.binary(max_size=9))))
+def test_holds_what_a_dictionary_would_hold_sorted(steps):
+    expected = {}
+    with Spill() as spill:
+        for key, order, data in steps:
+            if data is None:
+                spill.discard(key)
+                expected.pop(key, None)
+            else:
+                spill.put(key, order, data)
+                expected[key] = (order, key, data)
+        rows = sorted(expected.values())
+
+        assert list(spill.records()) == [data for _, _, data in rows]
+        assert (len(spill), spill.size()) == (len(rows), sum(len(data) for _, _, data in rows))
+
+
+def test_keeps_order_and_the_last_of_each_key_among_more_than_it_looks_at_in_one_go():
+    count = 80_000
+    with Spill() as spill:
+        for number in range(count):
+            spill.put(f"k{number % 50_000:05}", -number // 7, b"%d" % number)
+        last = {f"k{number % 50_000:05}": number for number in range(count)}
+
+        found = [int(record) for record in spill.records()]
+
+    assert found == [number for _, _, number in sorted((-number // 7, key, number) for key, number in last.items())]
+
+
+def test_writes_what_is_beyond_its_memory_and_reads_it_while_more_comes(spill):
+    for number in range(3_000):
+        spill.put(str(number), -number, b"%04d" % number * 500)
+    records = spill.records()
+    first = next(records)
+    spill.put("more", -9_999, b"more")
+
+    assert first == b"2999" * 500
+    assert [record[:4] for record in records] == [b"%04d" % number for number in range(2_998, -1, -1)]
+    assert next(spill.records()) == b"more"

@@ -21,6 +21,7 @@ from airflow_provider_synthflow.exceptions import (
     SynthflowRequestError,
     SynthflowTransientError,
 )
+from airflow_provider_synthflow.hooks import connection
 from airflow_provider_synthflow.triggers import synthflow as module
 from airflow_provider_synthflow.triggers.synthflow import SynthflowNewCallsTrigger
 from tests.synthflow_server import TEST_KEY, Behaviour, Fault
@@ -335,6 +336,26 @@ class TestConnections:
             return users, shared.client.is_closed
 
         assert asyncio.run(several()) == (5, True)
+
+    def test_are_read_from_airflow_once_for_all_that_start_together(self, serve, mocker):
+        serve()
+        spy = mocker.spy(connection, "_aread")
+
+        async def several():
+            await asyncio.gather(*[events_of(for_sensor(), seconds=0.5) for _ in range(20)])
+
+        asyncio.run(several())
+
+        assert spy.call_count == 1
+
+    def test_that_could_not_be_read_are_read_again(self, connect, synthflow):
+        async def twice():
+            (first,) = await events_of(for_sensor(), seconds=5)
+            connect(synthflow(many_calls(1)).url)
+            (second,) = await events_of(for_sensor(), seconds=5)
+            return first["status"], second["status"]
+
+        assert asyncio.run(twice()) == ("error", "success")
 
     def test_leave_no_watcher_behind(self, serve):
         serve()

@@ -217,7 +217,8 @@ def read_moving(plan):
 
     walk = Walk(limit=8, look_ahead=plan["look_ahead"])
     picks = plan["picks"]
-    drive(walk, listing, before=change, pick=lambda flying: picks[answers[0] % 8] % flying)
+    went = drive(walk, listing, before=change, pick=lambda flying: picks[answers[0] % 8] % flying)
+    assert sorted(walk.gone()) == sorted(set(went.used) - walk.ids)
     return walk, stayed
 
 

@@ -353,3 +353,14 @@ def test_a_redirect_is_told_without_the_address_it_points_to():
     text = str(error(302, headers={"Location": "https://evil.test/steal"}))
     assert "Redirects are not followed" in text
     assert "evil" not in text
+
+
+@pytest.mark.parametrize("lead", range(8_140, 8_200))
+def test_utf8_is_looked_at_in_pieces_that_may_part_a_character(lead):
+    """The pieces are 8 KB long; somewhere in here a character of four bytes lies across their border."""
+    whole = b'{"response":{"calls":[{"name":"%b%b"}]}}' % (b"x" * lead, "\U0001f600é".encode())
+    cut = whole.replace("\U0001f600".encode(), "\U0001f600".encode()[:3])
+
+    assert len(read_page(whole).rows) == 1
+    with pytest.raises(SynthflowProtocolError, match="not JSON"):
+        read_page(cut)

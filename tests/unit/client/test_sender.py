@@ -167,6 +167,17 @@ def test_a_compressed_answer_is_read(scripted):
     assert [row.call_id for row in make_sender(handle.url).page(QUERY, 1, 0).rows] == ["a"]
 
 
+def test_a_cookie_that_the_server_sets_comes_back_with_the_next_request(scripted):
+    body = b'{"response":{"calls":[]}}'
+    handle = scripted(Answer(200, {"Set-Cookie": "node=7; Path=/"}, body))
+    sender = make_sender(handle.url)
+    received = []
+    sender.session().hooks["response"].append(lambda response, **_: received.append(response.request.headers))
+    sender.page(QUERY, 1, 0)
+    sender.page(QUERY, 1, 0)
+    assert [headers.get("Cookie") for headers in received] == [None, "node=7"]
+
+
 # --- what is tried again
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_synthflow.client.splitting import elements_of, members_of, refuse_constant
+from airflow_provider_synthflow.client.splitting import check_utf8, elements_of, members_of, refuse_constant
 
 HALF = b'"\\ud83d"'  # half of a surrogate pair: JSON allows it, msgspec does not
 
@@ -78,3 +78,34 @@ def test_the_parts_of_any_array_are_its_elements(value, indent):
 def test_the_parts_of_any_object_are_its_members(value, indent):
     parts = members_of(json.dumps(value, indent=indent).encode())
     assert {name: json.loads(part) for name, part in parts.items()} == value
+
+
+PIECE = 8 * 1024
+
+
+@pytest.mark.parametrize("character", ["é", "…", "👍"])
+@pytest.mark.parametrize("before", range(PIECE - 4, PIECE + 1))
+def test_a_character_may_lie_on_the_seam_of_two_pieces(character, before):
+    check_utf8(b"x" * before + character.encode() + b"x" * PIECE)
+
+
+@given(
+    before=st.integers(PIECE - 5, PIECE + 1),
+    bad=st.sampled_from([b"\xff", b"\x80", b"\xc3(", b"\xe2\x82(", b"\xed\xa0\x80", b"\xf0\x9f\x91(", b"\xc0\xaf"]),
+    after=st.sampled_from([b"", b"x", b"\x80", "é".encode() * PIECE]),
+)
+def test_what_is_no_utf8_is_refused_wherever_it_lies(before, bad, after):
+    with pytest.raises(UnicodeDecodeError):
+        check_utf8(b"x" * before + bad + after)
+
+
+@given(whole=st.text(min_size=1, max_size=3), cut=st.integers(1, 3), before=st.integers(0, 3))
+def test_a_character_that_is_cut_off_at_the_end_is_refused_as_a_decoder_does(whole, cut, before):
+    body = b"x" * (PIECE - before) + whole.encode()[:-cut]
+    try:
+        body.decode()
+    except UnicodeDecodeError:
+        with pytest.raises(UnicodeDecodeError):
+            check_utf8(body)
+    else:
+        check_utf8(body)

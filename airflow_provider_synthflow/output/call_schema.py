@@ -1,0 +1,283 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+The columns of a call in a typed file, how a call is put into them, and how it is made of them again. Pure.
+
+A column takes a value that it gives back as received. Whatever it cannot give back so goes into ``_raw`` as received,
+beside the nearest value of the column's type or a null: nothing is lost, and no odd type fails a load.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from airflow_provider_synthflow.client.splitting import members_of
+from airflow_provider_synthflow.instants import to_milliseconds
+from airflow_provider_synthflow.placement import read_instant
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+__all__ = ["COLUMNS", "RAW", "Column", "columns_of", "rebuild"]
+
+RAW = "_raw"
+"""The last column: JSON text of an object with the fields, as received, that the other columns do not give back."""
+
+_NULL = b"null"
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc)
+_EPOCH_DIGITS = 13
+_EARLIEST, _LATEST = -62_135_596_800_000, 253_402_300_799_999  # the years 1 to 9999
+_WHOLE = re.compile(r"-?[0-9]{1,19}")
+_SMALLEST, _LARGEST = -(2**63), 2**63 - 1
+
+_object_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_texts_decoder = msgspec.json.Decoder(list[str | None])
+_wholes_decoder = msgspec.json.Decoder(list[int | None])
+
+
+@dataclass(frozen=True)
+class Column:
+    """
+    Describe a column.
+
+    :param name: the field's name
+    :param kind: ``text``, ``integer``, ``json`` (JSON text, as received), ``epoch`` (an instant, received as a text of
+        milliseconds since 1970) or ``iso`` (an instant, received as ISO 8601 in UTC without a zone)
+    :param unit: what an integer counts
+    :param few: whether it takes few different values
+    """
+
+    name: str
+    kind: str
+    unit: str = ""
+    few: bool = False
+
+
+COLUMNS: tuple[Column, ...] = (
+    Column("call_id", "text"),
+    Column("call_status", "text", few=True),
+    Column("start_time", "epoch"),
+    Column("duration", "integer", "seconds"),
+    Column("end_call_reason", "text", few=True),
+    Column("type_of_call", "text", few=True),
+    Column("transcript", "text"),
+    Column("judge_results", "json"),
+    Column("executed_actions", "json"),
+    Column("collected_variables", "json"),
+    Column("agents_used", "json", few=True),
+    Column("labels", "json", few=True),
+    Column("recording_url", "text"),
+    Column("recording_duration", "text", few=True),
+    Column("lead_phone_number", "text"),
+    Column("lead_name", "text"),
+    Column("name", "text"),
+    Column("phone_number_from", "text"),
+    Column("phone_number_to", "text"),
+    Column("agent_phone_number", "text", few=True),
+    Column("campaign_type", "text", few=True),
+    Column("deployment_type", "text", few=True),
+    Column("timezone", "text", few=True),
+    Column("error_message", "text", few=True),
+    Column("telephony_duration", "integer", "milliseconds"),
+    Column("telephony_start", "iso"),
+    Column("telephony_end", "iso"),
+    Column("telephony_hangup", "text", few=True),
+    Column("telephony_disconnect_reason", "text", few=True),
+)
+"""
+The columns before ``_raw``: the documented fields but ``model_id``.
+
+That one is a column of the path (``model_id=…``); most readers refuse a column that is in both.
+"""
+
+
+def columns_of(records: Sequence[bytes]) -> list[list[Any]]:
+    """
+    Put records into columns.
+
+    :param records: JSON objects
+    :return: for each of :data:`COLUMNS` and then ``_raw`` the values of all records: texts in UTF-8, integers, instants
+        as UTC milliseconds since 1970, None
+    """
+    members = [_members(record) for record in records]
+    columns: list[list[Any]] = []
+    for column in COLUMNS:
+        raws = [fields.pop(column.name, _NULL) for fields in members]
+        values, odd = _CONVERTERS[column.kind](raws)
+        for index in odd:
+            members[index][column.name] = raws[index]
+        columns.append(values)
+    columns.append([_object_of(fields) if fields else None for fields in members])
+    return columns
+
+
+def rebuild(row: Mapping[str, Any]) -> dict[str, Any]:
+    """
+    Make a call's record of its columns again, with the values as received; a null field is as good as none.
+
+    :param row: the columns by their names, instants as aware datetimes; other columns are left out
+    """
+    record = {}
+    for column in COLUMNS:
+        value = row[column.name]
+        if value is None:
+            continue
+        if column.kind == "json":
+            value = json.loads(value)
+        elif column.kind == "epoch":
+            value = str(to_milliseconds(value))
+        elif column.kind == "iso":
+            value = _iso_of(value)
+        record[column.name] = value
+    record.update(json.loads(row[RAW] or "{}"))
+    return record
+
+
+def _members(record: bytes) -> dict[str, Any]:
+    try:
+        return _object_decoder.decode(record)
+    except msgspec.MsgspecError:  # half of a surrogate pair
+        return dict(members_of(record))
+
+
+def _object_of(fields: Mapping[str, Any]) -> bytes:
+    return b"{%b}" % b",".join([b"%b:%b" % (_quoted(name), value) for name, value in fields.items()])
+
+
+@lru_cache(maxsize=1024)
+def _quoted(name: str) -> bytes:
+    return json.dumps(name).encode("ascii")
+
+
+# Each converter takes the JSON of a column's values and returns the values, and the indices of those not given back.
+
+
+def _texts(raws: list[Any]) -> tuple[list[Any], Iterable[int]]:
+    try:
+        texts = _texts_decoder.decode(_list_of(raws))
+    except msgspec.MsgspecError:
+        return _one_by_one(raws, _text)
+    return [None if text is None else text.encode() for text in texts], ()
+
+
+def _wholes(raws: list[Any]) -> tuple[list[Any], Iterable[int]]:
+    try:
+        values: list[Any] = _wholes_decoder.decode(_list_of(raws))
+    except msgspec.MsgspecError:
+        return _one_by_one(raws, _whole)
+    present = [value for value in values if value is not None]
+    if present and (min(present) < _SMALLEST or max(present) > _LARGEST):
+        return _one_by_one(raws, _whole)
+    return values, ()
+
+
+def _jsons(raws: list[Any]) -> tuple[list[Any], Iterable[int]]:
+    return [None if raw == _NULL else raw for raw in map(bytes, raws)], ()
+
+
+def _epochs(raws: list[Any]) -> tuple[list[Any], Iterable[int]]:
+    return _instants(raws, _of_epoch_text)
+
+
+def _isos(raws: list[Any]) -> tuple[list[Any], Iterable[int]]:
+    return _instants(raws, _of_iso_text)
+
+
+_CONVERTERS: dict[str, Callable[[list[Any]], tuple[list[Any], Iterable[int]]]] = {
+    "text": _texts,
+    "integer": _wholes,
+    "json": _jsons,
+    "epoch": _epochs,
+    "iso": _isos,
+}
+
+
+def _list_of(raws: list[Any]) -> bytes:
+    return b"[%b]" % b",".join(raws)
+
+
+def _one_by_one(raws: list[Any], convert: Callable[[bytes], tuple[Any, bool]]) -> tuple[list[Any], list[int]]:
+    """Convert values some of which are odd."""
+    values, odd = [], []
+    for index, raw in enumerate(raws):
+        value, same = convert(bytes(raw))
+        values.append(value)
+        if not same:
+            odd.append(index)
+    return values, odd
+
+
+def _text(raw: bytes) -> tuple[Any, bool]:
+    value = _read(raw)
+    if value is None:
+        return None, True
+    if isinstance(value, str):
+        try:
+            return value.encode(), True
+        except UnicodeEncodeError:  # half of a surrogate pair
+            return None, False
+    return (None if isinstance(value, (list, dict)) else raw), False
+
+
+def _whole(raw: bytes) -> tuple[Any, bool]:
+    value, same = _read(raw), True
+    if (isinstance(value, str) and _WHOLE.fullmatch(value)) or (isinstance(value, float) and value.is_integer()):
+        value, same = int(value), False
+    if value is None:
+        return None, True
+    if isinstance(value, bool) or not isinstance(value, int) or not _SMALLEST <= value <= _LARGEST:
+        return None, False
+    return value, same
+
+
+def _instants(raws: list[Any], exact: Callable[[str], int | None]) -> tuple[list[Any], Iterable[int]]:
+    """Read instants; a text that the column's own way of writing does not give back is odd."""
+    try:
+        texts = _texts_decoder.decode(_list_of(raws))
+    except msgspec.MsgspecError:
+        texts = [_read(bytes(raw)) for raw in raws]
+    values: list[Any] = []
+    odd = []
+    for index, text in enumerate(texts):
+        instant = exact(text) if isinstance(text, str) else None
+        if instant is None and text is not None:
+            odd.append(index)
+            instant = read_instant(text)
+            if instant is not None and not _EARLIEST <= instant <= _LATEST:
+                instant = None
+        values.append(instant)
+    return values, odd
+
+
+def _read(raw: bytes) -> Any:
+    """Decode a value; a number with more digits than Python converts is as good as any other that does not fit."""
+    try:
+        return json.loads(raw)
+    except ValueError:
+        return raw.decode()
+
+
+def _of_epoch_text(text: str) -> int | None:
+    if len(text) == _EPOCH_DIGITS and text.isascii() and text.isdecimal() and text[0] != "0":
+        return int(text)
+    return None
+
+
+def _of_iso_text(text: str) -> int | None:
+    try:
+        moment = dt.datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    if moment.tzinfo is not None or moment.isoformat(timespec="milliseconds") != text:
+        return None
+    return (moment.replace(tzinfo=dt.timezone.utc) - _EPOCH) // dt.timedelta(milliseconds=1)
+
+
+def _iso_of(moment: dt.datetime) -> str:
+    return moment.astimezone(dt.timezone.utc).replace(tzinfo=None).isoformat(timespec="milliseconds")

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""JSON Lines: each call's own bytes on a line of its own, plain or through a compressor."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from airflow_provider_synthflow.output.formats import Writable
+
+__all__ = ["Compressor", "JsonLines", "gzip_compressor", "zstd_compressor"]
+
+_PIECE = 128 * 1024
+_GZIP_LEVEL = 2  # docs/formats.md has the measurements; level 3 gives other bytes on other processors
+_GZIP_WITH_HEADER = 31  # the largest window, and gzip's header: neither a name nor a time in it
+_ZSTD_LEVEL = 3
+
+
+class Compressor(Protocol):
+    """Compress a stream."""
+
+    def compress(self, data: bytes, /) -> bytes:
+        """
+        Take in bytes, and return what is ready.
+
+        :param data: the bytes
+        """
+
+    def flush(self) -> bytes:
+        """Return all that is left."""
+
+
+class JsonLines:
+    """
+    Write each record on one line, its own bytes where they are one line already.
+
+    :param file: where the bytes go
+    :param compressor: what they go through; None: as they are
+    """
+
+    def __init__(self, file: Writable, compressor: Compressor | None = None) -> None:
+        self._file = file
+        self._compressor = compressor
+        self._due: list[bytes] = []
+        self._due_bytes = 0
+
+    def write(self, record: bytes) -> None:
+        """
+        Write one record.
+
+        :param record: its JSON
+        """
+        if b"\n" in record or b"\r" in record:
+            # A line's end stands only between tokens, where a blank means the same: in a JSON text it is escaped.
+            record = record.replace(b"\r", b" ").replace(b"\n", b" ")
+        self._due.append(record)
+        self._due_bytes += len(record)
+        if self._due_bytes >= _PIECE:
+            self._hand_on()
+
+    def close(self) -> None:
+        """Write what is still due."""
+        self._hand_on()
+        if self._compressor is not None:
+            self._file.write(self._compressor.flush())
+
+    def _hand_on(self) -> None:
+        """Write whole lines in large pieces: each costs the compressor, the hash and the file some time."""
+        if not self._due:
+            return
+        self._due.append(b"")
+        data = b"\n".join(self._due)
+        self._due.clear()
+        self._due_bytes = 0
+        if self._compressor is not None:
+            data = self._compressor.compress(data)
+        if data:
+            self._file.write(data)
+
+
+def gzip_compressor() -> Compressor:
+    """Return what makes one plain gzip member, the same for the same bytes."""
+    from isal import isal_zlib  # noqa: PLC0415 - only where a file is written
+
+    compressor: Compressor = isal_zlib.compressobj(_GZIP_LEVEL, wbits=_GZIP_WITH_HEADER)
+    return compressor
+
+
+def zstd_compressor() -> Compressor:
+    """
+    Return what makes one Zstandard frame with a checksum.
+
+    :raises ImportError: without the extra ``zstd``
+    """
+    import zstandard  # noqa: PLC0415 - an extra
+
+    return zstandard.ZstdCompressor(level=_ZSTD_LEVEL, write_checksum=True).compressobj()

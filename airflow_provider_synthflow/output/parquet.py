@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Parquet: one schema for every window, row groups written as they come, the same bytes for the same records."""
+
+from __future__ import annotations
+
+import io
+from array import array
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from airflow_provider_synthflow.output.call_schema import COLUMNS, RAW, columns_of
+
+if TYPE_CHECKING:
+    from airflow_provider_synthflow.output.formats import Writable
+
+__all__ = ["SCHEMA", "ParquetRecords"]
+
+_INSTANT = pa.timestamp("ms", tz="UTC")
+_TYPES = {"text": pa.string(), "json": pa.string(), "integer": pa.int64(), "epoch": _INSTANT, "iso": _INSTANT}
+
+SCHEMA = pa.schema([*((column.name, _TYPES[column.kind]) for column in COLUMNS), (RAW, pa.string())])
+"""The schema of every file, whatever the window holds."""
+
+_BATCH = 1024 * 1024
+_ROW_GROUP = 8 * 1024 * 1024
+_COMPRESSION_LEVEL = 1
+_COUNTED = ["call_id", *(column.name for column in COLUMNS if column.few or column.kind not in {"text", "json"})]
+
+
+class ParquetRecords:
+    """
+    Write records as rows of Parquet.
+
+    :param file: where the bytes go
+    """
+
+    def __init__(self, file: Writable) -> None:
+        self._sink = _Sink(file)
+        self._records: list[bytes] = []
+        self._records_bytes = 0
+        self._batches: list[Any] = []
+        self._batches_bytes = 0
+        self._writer = pq.ParquetWriter(
+            self._sink,
+            SCHEMA,
+            compression="zstd",
+            compression_level=_COMPRESSION_LEVEL,
+            use_dictionary=[column.name for column in COLUMNS if column.few],
+            write_statistics=_COUNTED,
+        )
+
+    def __del__(self) -> None:
+        """Let pyarrow's writer, which writes an end when it is thrown away, write it nowhere."""
+        self._sink.drop()
+
+    def write(self, record: bytes) -> None:
+        """
+        Write one record.
+
+        :param record: its JSON
+        """
+        self._records.append(record)
+        self._records_bytes += len(record)
+        if self._records_bytes >= _BATCH:
+            self._take_batch()
+
+    def close(self) -> None:
+        """Write what is still due, and the file's end."""
+        self._take_batch()
+        self._write_group()
+        self._writer.close()
+
+    def _take_batch(self) -> None:
+        """Put the records that are there into columns."""
+        if not self._records:
+            return
+        arrays = [_array(values, field.type) for values, field in zip(columns_of(self._records), SCHEMA, strict=True)]
+        self._batches.append(pa.record_batch(arrays, schema=SCHEMA))
+        self._batches_bytes += self._records_bytes
+        self._records.clear()
+        self._records_bytes = 0
+        if self._batches_bytes >= _ROW_GROUP:
+            self._write_group()
+
+    def _write_group(self) -> None:
+        if not self._batches:
+            return
+        table = pa.Table.from_batches(self._batches, SCHEMA)
+        self._batches.clear()
+        self._batches_bytes = 0
+        self._writer.write_table(table, row_group_size=table.num_rows)
+
+
+def _array(values: list[Any], kind: pa.DataType) -> pa.Array:
+    """
+    Make an array of UTF-8 texts, or of whole numbers.
+
+    Out of buffers, since ``pyarrow.array`` loads pandas where it is installed, which takes longer than many a window.
+    """
+    absent = values.count(None)
+    valid = None
+    if absent:
+        bits = "".join(["0" if value is None else "1" for value in reversed(values)])
+        valid = pa.py_buffer(int(bits, 2).to_bytes(len(values) // 8 + 1, "little"))
+    if not pa.types.is_string(kind):
+        numbers = array("q", [value or 0 for value in values] if absent else values)
+        return pa.Array.from_buffers(kind, len(values), [valid, pa.py_buffer(numbers)], absent)
+    if absent:
+        values = [value or b"" for value in values]
+    offsets = array("i", accumulate(map(len, values), initial=0))
+    buffers = [valid, pa.py_buffer(offsets), pa.py_buffer(b"".join(values))]
+    return pa.Array.from_buffers(kind, len(values), buffers, absent)
+
+
+class _Sink(io.RawIOBase):
+    """Be the file that pyarrow writes into; the one below stays open."""
+
+    def __init__(self, file: Writable) -> None:
+        self._file: Writable | None = file
+        self._end = 0
+
+    def writable(self) -> bool:
+        """Tell that it can be written."""
+        return True
+
+    def write(self, data: Any, /) -> int:
+        """
+        Write bytes at the end.
+
+        :param data: the bytes
+        """
+        data = bytes(data)
+        self._end += len(data)
+        if self._file is not None:
+            self._file.write(data)
+        return len(data)
+
+    def tell(self) -> int:
+        """Return how many bytes were written."""
+        return self._end
+
+    def flush(self) -> None:
+        """Leave it to the one who opened the file."""
+
+    def drop(self) -> None:
+        """Write nothing any more."""
+        self._file = None

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Hold many ids in little memory: packed as bytes, about as long as they are, and unpacked a few at a time."""
+
+from __future__ import annotations
+
+import hashlib
+import marshal
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+__all__ = ["KeyLog", "distinct_count", "fingerprint", "ids_gone", "pack", "unpack"]
+
+_GROUP = 256
+_PART = 32_768
+_PLAIN = 2  # the version of marshal's format without references between objects, which are slower to look for
+
+
+def pack(ids: Sequence[str]) -> bytes:
+    """
+    Pack ids: an id of 36 characters takes 41 bytes instead of 93.
+
+    :param ids: any texts
+    """
+    return marshal.dumps(tuple(ids), _PLAIN)
+
+
+def unpack(packed: bytes) -> tuple[str, ...]:
+    """
+    Return the ids of one :func:`pack`.
+
+    :param packed: what it returned, in this very process
+    """
+    ids: tuple[str, ...] = marshal.loads(packed)  # noqa: S302 - nothing from outside
+    return ids
+
+
+def distinct_count(packs: Sequence[bytes], count: int) -> int:
+    """
+    Count the different ids of several packs, without holding all of them at a time.
+
+    :param packs: the packs
+    :param count: how many ids there are in them, doubles included
+    """
+    return sum(map(len, _parted(packs, count)))
+
+
+def fingerprint(packs: Sequence[bytes], count: int) -> bytes:
+    """
+    Return what two sets of ids have in common only where they are the same, whatever their order.
+
+    :param packs: the packs
+    :param count: how many ids there are in them, doubles included
+    """
+    digest = hashlib.sha256()
+    for ids in _parted(packs, count):
+        for start in range(0, len(ordered := sorted(ids)), _GROUP):
+            digest.update(pack(ordered[start : start + _GROUP]))
+    return digest.digest()
+
+
+def ids_gone(before: Sequence[bytes], now: Sequence[bytes], count: int) -> Iterator[str]:
+    """
+    Yield the ids that are in some packs and not in others, each once.
+
+    :param before: the packs that they are in
+    :param now: the packs that they are not in
+    :param count: how many ids there are in either of them about
+    """
+    if before:
+        for left, right in zip(_parted(before, count), _parted(now, count), strict=True):
+            yield from left - right
+
+
+def _parted(packs: Sequence[bytes], count: int) -> Iterator[set[str]]:
+    """Yield the different ids of several packs as sets that have nothing in common, none of them large."""
+    parts = 1 + count // _PART
+    if parts == 1:
+        yield set().union(*map(unpack, packs))
+        return
+    for part in range(parts):
+        yield {each for packed in packs for each in unpack(packed) if hash(each) % parts == part}
+
+
+class KeyLog:
+    """Hold keys in the order in which they came, the same ones also more than once."""
+
+    def __init__(self) -> None:
+        self._groups: list[bytes] = []
+        self._open: list[str] = []
+
+    def __len__(self) -> int:
+        """Return how many keys came."""
+        return len(self._groups) * _GROUP + len(self._open)
+
+    def __getitem__(self, slot: int) -> str:
+        """
+        Return a key.
+
+        :param slot: how many came before it
+        """
+        group, place = divmod(slot, _GROUP)
+        return (unpack(self._groups[group]) if group < len(self._groups) else self._open)[place]
+
+    def append(self, key: str) -> None:
+        """
+        Take in a key.
+
+        :param key: any text
+        """
+        self._open.append(key)
+        if len(self._open) == _GROUP:
+            self._groups.append(pack(self._open))
+            self._open.clear()
+
+    def last_slots(self) -> Iterator[int]:
+        """Yield for each different key how many keys came before its last coming, in no particular order."""
+        parts = 1 + len(self) // _PART
+        for part in range(parts):
+            last: dict[str, int] = {}
+            first = 0
+            for keys in self._all():
+                if parts == 1:
+                    last.update(zip(keys, range(first, first + len(keys)), strict=True))
+                else:
+                    last.update({key: slot for slot, key in enumerate(keys, first) if hash(key) % parts == part})
+                first += len(keys)
+            yield from last.values()
+
+    def _all(self) -> Iterable[Sequence[str]]:
+        yield from map(unpack, self._groups)
+        yield self._open

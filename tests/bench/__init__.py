@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Measure the extraction beside its floor and its peers, in one run: `make bench`."""

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Measure all, and print the table: `python -m tests.bench [--quick] [--write]`."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests.bench.data import make_dataset
+from tests.bench.lines import Line, growth_lines, import_line, speed_lines
+from tests.bench.plan import Effort, growth_cases, run_rounds, speed_cases
+from tests.bench.report import machine, put_into, seconds_table, table
+from tests.bench.running import READERS, Bench
+from tests.bench.server import run_server
+
+if TYPE_CHECKING:
+    from tests.bench.plan import Runs
+
+_ROOT = Path(__file__).resolve().parents[2]
+_DOCUMENT = _ROOT / "docs" / "performance.md"
+_DEFERRED = Line(
+    "1,000 deferred sensors in one triggerer", "every poll on time, under one core", "by itself: make scale", met=None
+)
+
+
+def measure(effort: Effort, folder: Path) -> str:
+    """
+    Measure all, and return the report.
+
+    :param effort: how much is done
+    :param folder: for data, environments, output
+    """
+    begun = time.monotonic()
+    dataset = make_dataset(folder, max(effort.calls, *effort.growth))
+    with run_server(dataset, folder) as server:
+        bench = Bench(server, folder)
+        for reader in READERS:
+            bench.python(reader)
+        described = machine(server.kind)
+        speeds = run_rounds(list(speed_cases(effort)), bench.run, bench.distinct_calls)
+        growth = run_rounds(list(growth_cases(effort)), bench.run, bench.distinct_calls)
+        imports = [
+            bench.execute("imports", bench.python("ours"))[0]["seconds"] * 1000 for _ in range(effort.imports + 1)
+        ][1:]  # the first one fills the caches
+    lines = [*speed_lines(speeds, effort.calls), *growth_lines(growth, effort), import_line(imports), _DEFERRED]
+    said = f"{described} It took {time.monotonic() - begun:.0f} s, with {effort.calls:,} calls where speed is measured."
+    return f"{said}\n\n{table(lines)}\n{_incomplete(speeds, growth)}{seconds_table(speeds)}\n{seconds_table(growth)}"
+
+
+def _incomplete(*all_runs: Runs) -> str:
+    """Return a sentence on each reader that failed or whose output was not complete."""
+    sentences = []
+    for runs in all_runs:
+        sentences += [
+            f"**{case.reader} `{case.format}` left {distinct} different calls of {case.calls}.**\n\n"
+            for case, distinct in runs.distinct.items()
+            if distinct != case.calls
+        ]
+        sentences += [f"**{case.reader} `{case.format}` failed.**\n\n" for case in runs.failed]
+    return "".join(sentences)
+
+
+def main() -> None:
+    """Do what the command line says."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a short form of one or two minutes; less exact")
+    parser.add_argument("--write", action="store_true", help="put the report into docs/performance.md")
+    arguments = parser.parse_args()
+    folder = _ROOT / ".cache" / "bench"
+    report = measure(Effort.quick() if arguments.quick else Effort(), folder)
+    print(f"\n{report}")
+    (folder / "report.md").write_text(report, encoding="utf-8")
+    if arguments.write:
+        put_into(_DOCUMENT, report)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The package without its Airflow shells: extraction, verification, ordering, publishing, as the operator does them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from peer import KEY, Job, run
+
+from airflow_provider_synthflow.client.query import CallsQuery
+from airflow_provider_synthflow.client.sender import Sender
+from airflow_provider_synthflow.client.settings import Settings
+from airflow_provider_synthflow.extraction import WindowPlan, extract_window
+from airflow_provider_synthflow.output.formats import FORMATS
+from airflow_provider_synthflow.output.publication import Publication
+from airflow_provider_synthflow.result import result_of
+from airflow_provider_synthflow.spill import Spill
+from airflow_provider_synthflow.window import Window
+
+try:
+    from airflow_provider_synthflow.stores import open_store
+except ImportError:  # an older version, which writes to the local disk only
+    from airflow_provider_synthflow.output.store import open_store
+
+
+def read(job: Job) -> dict[str, Any]:
+    """Extract one window and publish it."""
+    if job.format not in FORMATS:
+        return {"unavailable": True}
+    query = CallsQuery.of(job.model_id)
+    plan = WindowPlan(Window(job.from_ms, job.to_ms), query, settle_ms=0, concurrency=job.concurrency)
+    publication = Publication(open_store(job.out), job.model_id, plan.window, job.format, query.filters())
+    with Sender(Settings(job.url, KEY)) as sender, Spill() as spill:
+        extraction = extract_window(sender, plan, spill)
+        result = publication.publish(spill.records(), result_of(plan, extraction))
+    return {name: result[name] for name in ("count", "requests", "walks", "bytes", "sha256")}
+
+
+if __name__ == "__main__":
+    run(read)

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What stands in the documents: their fenced blocks, in order."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = [
+    "DAGS",
+    "DOCUMENTS",
+    "PROGRAMS",
+    "ROOT",
+    "SHOWN",
+    "TRIED_ELSEWHERE",
+    "TUTORIAL",
+    "Block",
+    "blocks_of",
+    "dag_id_of",
+]
+
+ROOT = Path(__file__).resolve().parents[1]
+TUTORIAL = ROOT / "docs" / "tutorial.md"
+DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("**/*.md"))]
+
+_FENCE = re.compile(
+    r"^(?P<indent> *)```(?P<language>\S*)[^\n]*\n(?P<text>.*?)^(?P=indent)```$", re.MULTILINE | re.DOTALL
+)
+
+
+@dataclass(frozen=True)
+class Block:
+    """
+    Hold a fenced block.
+
+    :param document: the file
+    :param line: the line of its fence, from 1
+    :param language: what the fence names
+    :param text: what is in it
+    """
+
+    document: Path
+    line: int
+    language: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.document.relative_to(ROOT)}:{self.line}"
+
+
+def blocks_of(document: Path, language: str | None = None) -> list[Block]:
+    """
+    Return the fenced blocks of a document, in order.
+
+    :param document: a Markdown file
+    :param language: only those of this language
+    """
+    text = document.read_text(encoding="utf-8")
+    found = [
+        Block(document, text.count("\n", 0, match.start()) + 1, match["language"], textwrap.dedent(match["text"]))
+        for match in _FENCE.finditer(text)
+    ]
+    return [block for block in found if language in {None, block.language}]
+
+
+def dag_id_of(block: Block) -> str:
+    """
+    Return the id of the one DAG in a block.
+
+    :param block: a block of Python
+    """
+    (dag_id,) = re.findall(r'DAG\(\s*"(\w+)"', block.text)
+    return str(dag_id)
+
+
+TRIED_ELSEWHERE = {ROOT / "docs" / "formats.md", ROOT / "docs" / "stores.md"}
+"""Their blocks lean on each other, and have tests of their own: test_formats_document.py, test_stores_document.py."""
+SHOWN = [block for document in DOCUMENTS for block in blocks_of(document)]
+PYTHON = [block for block in SHOWN if block.language == "python" and block.document not in TRIED_ELSEWHERE]
+DAGS = [block for block in PYTHON if "DAG(" in block.text]
+PROGRAMS = [block for block in PYTHON if block not in DAGS and "--8<--" not in block.text]

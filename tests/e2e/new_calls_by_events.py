@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Calls arrive in bursts over two minutes while the triggerer is killed twice: the files hold each once.
+
+Takes three minutes, so that it is no part of `make test`: ``make e2e-events``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import random
+import signal
+import sqlite3
+import time
+from pathlib import Path
+from typing import Any
+
+import airflow
+import pytest
+
+from tests.airflow_deployment import AirflowDeployment
+from tests.synthflow_server import TEST_KEY, SynthflowApi, serve
+from tests.unit.making import FROM_MS, make_call, read_file
+
+DAGS = Path(__file__).parent / "event_dags"
+AGENT = "watched"
+CALLS = 500
+SECONDS = 120
+BURSTS = 25
+KILLS = (35, 80)
+"""Seconds after the start."""
+
+pytestmark = pytest.mark.skipif(airflow.__version__.startswith("2."), reason="watchers are new in Airflow 3.0")
+
+
+class Outcome:
+    """
+    Hold what there is in the end.
+
+    :param api: the server, which knows every call
+    :param output: where the files are
+    :param events: what Airflow stored of the watcher's events
+    :param cursor: what is in the asset's state
+    """
+
+    def __init__(self, api: SynthflowApi, output: Path, events: list[Any], cursor: list[Any]) -> None:
+        self.api = api
+        self.output = output
+        self.events = events
+        self.cursor = cursor
+
+    def written(self) -> list[str]:
+        return [call["call_id"] for path in self.output.rglob("calls.jsonl") for call in read_file(path)]
+
+
+@pytest.fixture(scope="module")
+def outcome(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("events")
+    with serve(SynthflowApi()) as server:
+        deployment = AirflowDeployment(
+            folder / "home",
+            DAGS,
+            {
+                "AIRFLOW_CONN_SYNTHFLOW_DEFAULT": json.dumps(
+                    {"conn_type": "synthflow", "host": server.url, "password": TEST_KEY}
+                ),
+                "SYNTHFLOW_OUTPUT_PATH": str(folder / "output"),
+            },
+        )
+        with deployment:
+            deployment.wait_for(lambda: "events" in deployment.dag_ids(), "the DAG is known")
+            let_calls_come(server.api, deployment)
+            outcome = Outcome(server.api, folder / "output", [], [])
+            deployment.wait_for(
+                lambda: set(outcome.written()) >= {call.call_id for call in server.api.all_calls(AGENT)},
+                "every call is in a file",
+                timeout=120,
+            )
+            time.sleep(8)  # what might come twice would come now
+            outcome.events = query(deployment, "SELECT extra FROM asset_event")
+            with contextlib.suppress(sqlite3.OperationalError):  # before Airflow 3.3
+                outcome.cursor = query(deployment, "SELECT key, value FROM asset_state_store")
+        yield outcome
+
+
+def let_calls_come(api: SynthflowApi, deployment: AirflowDeployment) -> None:
+    """Add calls in bursts, each a little after its start as the API lists it, and kill the triggerer on the way."""
+    drawn = random.Random(5)  # noqa: S311 - places calls, guards nothing
+    begun, kills, made = time.monotonic(), list(KILLS), 0
+    while made < CALLS:
+        elapsed = time.monotonic() - begun
+        if kills and elapsed > kills[0]:
+            kills.pop(0)
+            kill_and_restart_triggerer(deployment)
+        if elapsed >= SECONDS * (made / CALLS):
+            now_ms = time.time_ns() // 1_000_000
+            burst = [
+                make_call(f"call-{made + number:03}", now_ms - drawn.randint(0, 1500) - FROM_MS, agent=AGENT, lasts=500)
+                for number in range(CALLS // BURSTS)
+            ]
+            api.add(*burst)
+            made += len(burst)
+        time.sleep(0.2)
+
+
+def kill_and_restart_triggerer(deployment: AirflowDeployment) -> None:
+    triggerer = deployment.components.pop("triggerer")
+    os.killpg(triggerer.pid, signal.SIGKILL)  # and the process in which the triggers run
+    triggerer.wait()
+    deployment.start("triggerer", timeout=60)
+
+
+def query(deployment: AirflowDeployment, sql: str) -> list[Any]:
+    with contextlib.closing(sqlite3.connect(deployment.database, timeout=30)) as database:
+        return database.execute(sql).fetchall()
+
+
+def test_the_files_hold_all_calls_each_once(outcome):
+    written = outcome.written()
+
+    assert len(written) == len(set(written)) == CALLS
+    assert set(written) == {call.call_id for call in outcome.api.all_calls(AGENT)}
+
+
+def test_each_file_holds_what_its_cell_holds(outcome):
+    for path in outcome.output.rglob("_manifest.json"):
+        manifest = json.loads(path.read_text())
+        assert manifest["count"] == len(read_file(path.parent / "calls.jsonl"))
+
+
+def test_the_events_hold_bounds_and_counts_and_nothing_else(outcome):
+    assert len(outcome.events) > 3
+    for (extra,) in outcome.events:
+        payload = json.loads(extra)["payload"]
+        assert payload.keys() == {"model_id", "from_date", "to_date", "window", "count"}
+
+
+@pytest.mark.skipif(
+    tuple(int(part) for part in airflow.__version__.split(".")[:2]) < (3, 3), reason="asset state is new in Airflow 3.3"
+)
+def test_the_cursor_is_kept_so_that_a_restart_repeats_little(outcome):
+    assert len(outcome.cursor) == 1
+    told = sum(json.loads(extra)["payload"]["count"] for (extra,) in outcome.events)
+    assert CALLS <= told < 1.5 * CALLS

@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The sdist and the wheel hold what a user needs and nothing else, and are the same bytes whoever builds them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import zipfile
+from email.parser import HeaderParser
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from airflow_provider_synthflow import __version__
+
+if TYPE_CHECKING:
+    from email.message import EmailMessage
+
+ROOT = Path(__file__).resolve().parents[2]
+NAME = "airflow_provider_synthflow"
+STEM = f"{NAME}-{__version__}"
+SOURCES = (NAME, "example_dags", "pyproject.toml", "README.md", "CHANGELOG.md", "LICENSE", ".gitignore")
+JUNK = (
+    f"{NAME}/__pycache__/walk.cpython-311.pyc",
+    f"{NAME}/client/__pycache__/pace.cpython-311.pyc",
+    "example_dags/__pycache__/synthflow_all_agents.cpython-311.pyc",
+    ".cache/airflow/airflow.db",
+    ".venv/bin/python",
+    "dist/old.whl",
+    "docs/guarantees.md",
+    "tests/unit/test_walk.py",
+    "requirements/dev.txt",
+    ".ci/run",
+    "Makefile",
+)
+"""What lies about in a folder in which somebody works."""
+
+
+def run(*command: str, cwd: Path = ROOT, umask: int = -1, **env: str) -> str:
+    environment = {name: value for name, value in os.environ.items() if name != "SOURCE_DATE_EPOCH"} | env
+    done = subprocess.run(  # noqa: S603 - our own program
+        command, cwd=cwd, env=environment, umask=umask, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, f"{command}:\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def tracked(*paths: str) -> list[str]:
+    return [name for name in run("git", "ls-files", "-z", "--", *paths).split("\0") if name and (ROOT / name).exists()]
+
+
+def build(source: Path, junk: tuple[str, ...], **how: object) -> dict[str, Path]:
+    """Copy what git knows of, add junk, build the sdist, and the wheel out of it; return both by their kind."""
+    for name in tracked(*SOURCES):
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(ROOT / name, source / name)
+    for name in junk:
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        (source / name).write_bytes(b"junk")
+    out = source / "dist-of-test"
+    run(sys.executable, "-m", "build", "--no-isolation", "--outdir", str(out), str(source), cwd=source, **how)
+    return {path.suffix: path for path in out.iterdir()}
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory) -> dict[str, Path]:
+    return build(tmp_path_factory.mktemp("a"), JUNK)
+
+
+@pytest.fixture(scope="module")
+def wheel(built) -> dict[str, bytes]:
+    with zipfile.ZipFile(built[".whl"]) as file:
+        return {name: file.read(name) for name in file.namelist()}
+
+
+@pytest.fixture(scope="module")
+def metadata(wheel) -> EmailMessage:
+    return HeaderParser().parsestr(wheel[f"{STEM}.dist-info/METADATA"].decode())
+
+
+def test_two_builds_give_the_same_bytes_whatever_the_folder_the_time_zone_and_the_rights(built, tmp_path):
+    again = build(tmp_path, (), umask=0o077, TZ="Pacific/Auckland", PYTHONHASHSEED="7")
+
+    digests = [{kind: hashlib.sha256(path.read_bytes()).hexdigest() for kind, path in each.items()}
+               for each in (built, again)]  # fmt: skip
+    assert digests[0].keys() == {".gz", ".whl"}
+    assert digests[0] == digests[1]
+
+
+def test_the_wheel_holds_the_package_and_its_examples_and_nothing_else(wheel):
+    description = {f"{STEM}.dist-info/{name}"
+                   for name in ("METADATA", "WHEEL", "RECORD", "entry_points.txt", "licenses/LICENSE")}  # fmt: skip
+    examples = {f"{NAME}/{name}" for name in tracked("example_dags")}
+
+    assert wheel.keys() == {*tracked(NAME), *examples, *description}
+    assert f"{NAME}/py.typed" in wheel
+    assert len(examples) >= 5
+
+
+def test_every_file_of_the_wheel_is_the_one_of_the_repository(wheel):
+    for name, content in wheel.items():
+        if not name.startswith(f"{STEM}.dist-info/"):
+            path = ROOT / (name if "/example_dags/" not in name else name.removeprefix(f"{NAME}/"))
+            assert content == path.read_bytes(), name
+    assert wheel[f"{STEM}.dist-info/licenses/LICENSE"] == (ROOT / "LICENSE").read_bytes()
+
+
+def test_the_sdist_holds_what_the_wheel_is_built_from_and_nothing_else(built):
+    with tarfile.open(built[".gz"]) as file:
+        names = {member.name.removeprefix(f"{STEM}/") for member in file.getmembers()}
+        owners = {(member.uid, member.gid, member.uname, member.gname) for member in file.getmembers()}
+
+    assert names == {*tracked(*SOURCES), "PKG-INFO"}
+    assert owners == {(0, 0, "", "")}
+
+
+def test_the_registries_accept_the_description_without_a_warning(built):
+    told = run(sys.executable, "-m", "twine", "--no-color", "check", "--strict", *map(str, built.values()))
+
+    assert told.count("PASSED") == 2
+
+
+def test_the_metadata_say_what_the_contract_says(metadata):
+    assert metadata["Name"] == "airflow-provider-synthflow"
+    assert metadata["Version"] == __version__
+    assert metadata["License-Expression"] == "Apache-2.0"
+    assert metadata["Requires-Python"] == "<3.14,>=3.10"
+    assert set(metadata.get_all("Provides-Extra")) == {"azure", "gcs", "openlineage", "parquet", "s3", "zstd"}
+    required = {re.split(r"[^\w-]", each)[0] for each in metadata.get_all("Requires-Dist") if "extra ==" not in each}
+    assert required == {
+        "apache-airflow", "apache-airflow-providers-common-compat", "requests", "pendulum", "msgspec", "tenacity",
+        "httpx",
+    }  # fmt: skip
+    assert "Framework :: Apache Airflow :: Provider" in metadata.get_all("Classifier")
+
+
+def test_every_requirement_has_a_lower_bound_and_none_an_upper_one(metadata):
+    bounds = [each.split(";")[0].strip() for each in metadata.get_all("Requires-Dist")]
+
+    assert [each for each in bounds if not re.fullmatch(r"[\w.-]+(\[\w+\])?>=[\d.]+", each)] == []
+
+
+def test_the_entry_point_is_the_one_that_airflow_looks_for(wheel):
+    assert wheel[f"{STEM}.dist-info/entry_points.txt"].decode().split() == [
+        "[apache_airflow_provider]", "provider_info", "=", f"{NAME}.get_provider_info:get_provider_info",
+    ]  # fmt: skip
+
+
+def test_the_version_stands_in_one_file_only():
+    pattern = re.compile(rf"(?<![\d.=]){re.escape(__version__)}(?![\d.])")
+    found = [
+        name
+        for name in tracked(NAME, "example_dags", "pyproject.toml", "Makefile", ".ci", "README.md")
+        if pattern.search((ROOT / name).read_text(encoding="utf-8"))
+    ]
+
+    assert found == [f"{NAME}/__init__.py"]
