@@ -174,6 +174,8 @@ class S3Files(_ObjectFiles):
         bucket, key, _ = self.fs.split_path(path)
         upload = self.fs.call_s3("create_multipart_upload", Bucket=bucket, Key=key)["UploadId"]
         self._abort(bucket, key, upload)
+        with contextlib.suppress(PermissionError):  # a store that refuses is left to its own rules
+            self.sweep(path)  # what others began, and were killed before they aborted it
 
     def read(self, path: str) -> bytes | None:
         """

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["Verdict", "check_bucket", "folders_of", "objects_of", "open_bucket", "remove_objects"]
 
 _BUCKET = "lake"
+_NAMED = 3
 
 
 @dataclass
@@ -40,6 +41,13 @@ class Verdict:
         self.lines.append(f"{found:>7,} of {wanted:>7,}  {text}")
         if found != wanted:
             self.troubles.append(f"{found:,} of {wanted:,} {text}")
+
+    def hold_none(self, text: str, found: Iterable[str]) -> None:
+        """Note names of which there must be none."""
+        names = sorted(found)
+        self.lines.append(f"{len(names):>7,} of {0:>7,}  {text}")
+        if names:
+            self.troubles.append(f"{len(names):,} of 0 {text}, such as {', '.join(names[:_NAMED])}")
 
 
 def open_bucket(connection: str) -> Any:
@@ -75,9 +83,9 @@ def check_bucket(bucket: Any, plan: Plan, prefix: str, agents: Iterable[str], da
     there = objects_of(bucket, prefix)
     names = {f"{folder}/{name}" for folder in wanted for name in (file_name("jsonl.gz"), MANIFEST_NAME)}
     verdict.hold("files and manifests are there", len(names & there.keys()), len(names))
-    verdict.hold("other objects, temporary ones among them", len(there.keys() - names), 0)
+    verdict.hold_none("other objects, temporary ones among them", there.keys() - names)
     uploads = bucket.list_multipart_uploads(Bucket=_BUCKET, Prefix=prefix).get("Uploads", ())
-    verdict.hold("unfinished multipart uploads", len(uploads), 0)
+    verdict.hold_none("unfinished multipart uploads", [each["Key"] for each in uploads])
     found: Counter[str] = Counter()
     whole = true = placed = 0
     for folder, calls in wanted.items():

@@ -324,6 +324,7 @@ class TestWrongSettings:
     def test_that_do_not_let_list_uploads_do_no_harm(self, s3):
         s3.fault = lambda request: failure(403, "AccessDenied") if "uploads&prefix" in request.url else None
 
+        publication().check()
         publication().publish(SMALL, RESULT)
 
         assert s3.read(FILE) == lines(SMALL)
@@ -372,6 +373,17 @@ class TestSweeping:
         self.begin(s3, FILE)
 
         assert publication().publish(SMALL, RESULT)["changed"] is False
+        assert s3.uploads() == []
+
+    def test_aborts_what_a_task_left_that_was_killed_while_it_tried_whether_it_may_write(self, s3):
+        s3.fault = lambda request: failure(503, "SlowDown") if request.method == "DELETE" else None
+        with pytest.raises(SynthflowTransientError):
+            publication().check()
+        s3.fault = None
+        assert s3.uploads()
+
+        publication().check()
+
         assert s3.uploads() == []
 
     def test_of_another_try_lets_an_upload_begin_again(self, s3):
