@@ -12,6 +12,7 @@ Nothing of Airflow is imported before a task runs, since every DAG file imports 
 from __future__ import annotations
 
 import datetime as dt
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -41,6 +42,8 @@ _SETTLED = dt.timedelta(hours=26)
 _REACHES = tuple(dt.timedelta(hours=30 * 4**step) for step in range(8))
 _MAX_STEPS = 100_000
 _CLAMPED_DAYS = 4
+_YEAR = re.compile("%[YyGcx]")
+"""What in a format of dates carries the year."""
 
 _Step: TypeAlias = Any
 """A timedelta or a relativedelta: what can be added to a datetime, and taken from it."""
@@ -103,11 +106,14 @@ class CronSchedule:
             text: str = self.timetable._format_key(pendulum.instance(tick))  # noqa: SLF001
             return text
 
+        written_as: str = self.timetable._key_format  # noqa: SLF001
+        if not _YEAR.search(written_as.replace("%%", "")):  # Python warns of such a format from 3.13 on
+            raise SynthflowWindowError(_no_such_partition(key))
         try:
-            named = dt.datetime.strptime(key, self.timetable._key_format)  # noqa: DTZ007, SLF001
+            named = dt.datetime.strptime(key, written_as)  # noqa: DTZ007 - the zone comes below
         except ValueError as error:
             raise SynthflowWindowError(_no_such_partition(key)) from error
-        if named.year < 1970:  # what a format without a year gives
+        if named.year < 1970:
             raise SynthflowWindowError(_no_such_partition(key))
         for zone in (_UTC, self.timetable._timezone):  # noqa: SLF001
             tick = self.next_after(utc(named.replace(tzinfo=zone)) - dt.timedelta(seconds=1))
