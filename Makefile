@@ -8,7 +8,7 @@ FLEET := .cache/fleet/venv
 FLEET_STAMP := $(FLEET)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test e2e-events scale soak bench lint types check reference docs docs-serve docs-test pins serve build extras matrix e2e fleet fleet-costs fleet-pins clean
+.PHONY: help install demo test integration e2e-events scale soak bench lint types check reference docs docs-serve docs-test pins serve build extras matrix e2e fleet fleet-costs fleet-pins clean
 
 MINUTES ?= 10
 ONLY ?=
@@ -33,7 +33,10 @@ demo: $(STAMP) ## run the daily example DAG over a fortnight of calls, and check
 	@$(BIN)/python -m tests.demo
 
 test: $(STAMP) ## run the tests
-	@$(BIN)/python -m pytest -n auto --dist loadfile
+	@$(BIN)/python -m pytest -n auto --dist loadfile -m "not long"
+
+integration: $(STAMP) ## run the tests that start whole Airflows, or kill for a minute
+	@$(BIN)/python -m pytest -n auto --dist loadfile -m long
 
 e2e-events: $(STAMP) ## let 500 calls start runs while the triggerer is killed twice; three minutes
 	@$(BIN)/python -m pytest tests/e2e/new_calls_by_events.py

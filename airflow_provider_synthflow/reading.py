@@ -7,6 +7,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING
 
 from airflow_provider_synthflow.exceptions import SynthflowRequestError
+from airflow_provider_synthflow.heap import share_one_heap
 from airflow_provider_synthflow.walk import Walk
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ def _side_by_side(
 ) -> Iterator[Page]:
     pending: dict[Future[Page], PageAsk] = {}
     walks = walk.walks
+    share_one_heap()
     pool = ThreadPoolExecutor(concurrency, thread_name_prefix="synthflow-page")
 
     def send() -> None:

@@ -269,7 +269,7 @@ class AirflowDeployment:
         while True:
             try:
                 text = self._send(method, f"/api/v2{path}", data)
-            except urllib.error.HTTPError as error:
+            except urllib.error.HTTPError as error:  # noqa: PERF203 - a request costs far more
                 # SQLite was locked by another process, and the API server took back what it had begun.
                 if "Database error" not in error.msg or time.monotonic() > deadline:
                     raise

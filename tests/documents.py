@@ -80,4 +80,9 @@ TRIED_ELSEWHERE = {ROOT / "docs" / "formats.md", ROOT / "docs" / "stores.md"}
 SHOWN = [block for document in DOCUMENTS for block in blocks_of(document)]
 PYTHON = [block for block in SHOWN if block.language == "python" and block.document not in TRIED_ELSEWHERE]
 DAGS = [block for block in PYTHON if "DAG(" in block.text]
-PROGRAMS = [block for block in PYTHON if block not in DAGS and "--8<--" not in block.text]
+PROGRAMS = [
+    block
+    for block in PYTHON
+    if block not in DAGS and "--8<--" not in block.text and block.document in {each.document for each in DAGS}
+]
+"""What reads the files of the DAG before it in the same document."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import AirflowSkipException
 
 from airflow_provider_synthflow.exceptions import SynthflowConfigError, SynthflowError, SynthflowIncompleteError
-from airflow_provider_synthflow.hooks.masking import mask_secret
+from airflow_provider_synthflow.hooks.masking import mask_number
 from airflow_provider_synthflow.links.synthflow import SynthflowCallsLink, SynthflowOutputLink
 from airflow_provider_synthflow.operators.waiting import WaitingOperator, now_ms
 from airflow_provider_synthflow.outlets import tell_outlets
@@ -211,8 +211,7 @@ class SynthflowListCallsOperator(WaitingOperator):
         :param context: the task's context
         """
         super().render_template_fields(context, *arguments, **named)
-        if isinstance(self.lead_phone_number, str) and self.lead_phone_number.strip():
-            mask_secret(self.lead_phone_number.strip())
+        mask_number(self.lead_phone_number)
 
     def on_kill(self) -> None:
         """Close the connections, so that nothing waits on; a file that is not published vanishes by itself."""

@@ -26,9 +26,13 @@ from tests.airflow_deployment import AirflowDeployment
 from tests.synthflow_server import TEST_KEY, Answer, SynthflowApi, serve
 from tests.unit.making import make_call, read_file
 
-pytestmark = pytest.mark.skipif(
-    airflow.__version__.startswith("2."), reason="Airflow 2.11 has another API; its exits are those of the unit tests"
-)
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif(
+        airflow.__version__.startswith("2."),
+        reason="Airflow 2.11 has another API; its exits are those of the unit tests",
+    ),
+]
 
 DAGS = Path(__file__).parent / "exits_dags"
 HASH_KEY = "planted-hash-key-5b1e"
@@ -52,6 +56,7 @@ WANTED_NUMBER = "+15550107731"
 ENDS = {
     "files": "success",
     "filtered": "success",
+    "sensing": "up_for_reschedule",
     "refused": "failed",
     "broken": "failed",
     "waiting": "deferred",

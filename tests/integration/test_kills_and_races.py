@@ -27,6 +27,8 @@ from airflow_provider_synthflow.stores import open_store
 from airflow_provider_synthflow.window import Window
 from tests.unit.making import AGENT, FROM_MS, TO_MS
 
+pytestmark = pytest.mark.long
+
 pytest.importorskip("moto")
 pytest.importorskip("s3fs")
 

@@ -16,7 +16,10 @@ from tests.synthflow_server import TEST_KEY, SynthflowApi, make_calls, serve
 from tests.synthflow_server.dataset import DAY_MS
 
 pytest.importorskip("duckdb")
-pytestmark = pytest.mark.skipif(airflow.__version__.startswith("2."), reason="assets are new in Airflow 3.0")
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif(airflow.__version__.startswith("2."), reason="assets are new in Airflow 3.0"),
+]
 
 FOLDER = Path(__file__).resolve().parents[2] / "example_dags"
 NAMES = ("synthflow_daily_to_files", "synthflow_report")

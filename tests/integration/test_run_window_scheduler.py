@@ -21,6 +21,8 @@ from tests.airflow_deployment import COMPONENTS, AirflowDeployment
 from tests.versions import AIRFLOW as VERSION
 from tests.versions import needs_airflow
 
+pytestmark = pytest.mark.long
+
 DAGS = Path(__file__).parent / "run_window_dags"
 TIMEOUT = 180 if VERSION >= (3, 0) else 360  # Airflow 2 runs one task at a time over SQLite
 

@@ -14,6 +14,8 @@ from tests.integration.airflow_home import AirflowHome
 from tests.synthflow_server import TEST_KEY, SynthflowApi, make_calls, serve
 from tests.synthflow_server.dataset import DAY_MS
 
+pytestmark = pytest.mark.long
+
 pytest.importorskip("moto")
 pytest.importorskip("s3fs")
 

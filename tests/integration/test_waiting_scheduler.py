@@ -24,6 +24,8 @@ from tests.airflow_deployment import COMPONENTS, AirflowDeployment
 from tests.synthflow_server import TEST_KEY, SynthflowApi, make_calls, serve
 from tests.unit.making import FROM_MS, make_call, read_file
 
+pytestmark = pytest.mark.long
+
 VERSION = tuple(int(part) for part in airflow.__version__.split(".")[:2])
 DAGS = Path(__file__).parent / "waiting_dags"
 EXAMPLES = DAGS.parents[2] / "example_dags"

@@ -40,7 +40,7 @@ def test_the_oldest_airflow_is_tested_with_the_oldest_libraries_that_the_package
     required = dict(REQUIREMENT.findall(text[text.index("dependencies = [") : text.index("[project.optional")]))
     airflow = required.pop("apache-airflow")
 
-    assert len(required) == 6
+    assert len(required) == 7
     assert required.items() <= pins_of(VERSIONS[0]).items()
     assert pins_of(VERSIONS[0])["apache-airflow"].startswith(airflow.rpartition(".")[0])
 

@@ -21,7 +21,7 @@ except ImportError:  # before Airflow 3.2
     from airflow.models.dagbag import DagBag
 
 LINK = re.compile(r"\]\((?!https?://)([^)#\s]+)")
-LANGUAGES = {"python", "sh", "sql", "json", "ini", "text", "console"}
+LANGUAGES = {"python", "sh", "sql", "json", "ini", "text", "console", "dockerfile"}
 """Python, sh and sql are run, json is used, ini is looked up; text is printed, or for another program; console is for
 another Airflow than the newest."""
 EXTRA = re.compile(r"pip install '\.\[([\w,]+)\]'")
@@ -121,6 +121,10 @@ class TestBlocks:
     @pytest.mark.parametrize("block", SHOWN, ids=ids)
     def test_say_what_they_are(self, block):
         assert block.language in LANGUAGES
+
+    @pytest.mark.parametrize("block", [block for block in SHOWN if block.language == "python"], ids=ids)
+    def test_of_python_are_python(self, block):
+        compile(block.text.replace("--8<--", "#"), str(block), "exec")
 
     def test_of_dags_have_names_of_their_own(self):
         names = [dag_id_of(block) for block in DAGS]

@@ -79,6 +79,13 @@ def test_every_document_is_a_page(site):
     assert {path.relative_to(site) for path in pages(site)} == documents
 
 
+def test_every_document_is_in_the_navigation_once():
+    _, _, navigation = (ROOT / "mkdocs.yml").read_text(encoding="utf-8").partition("\nnav:\n")
+    named = re.findall(r"- (\S+\.md)$", navigation, re.MULTILINE)
+
+    assert sorted(named) == sorted(str(path.relative_to(ROOT / "docs")) for path in (ROOT / "docs").rglob("*.md"))
+
+
 def test_the_examples_are_on_their_page(site):
     text = re.sub("<[^>]+>", "", (site / "howto" / "examples.html").read_text(encoding="utf-8"))
 

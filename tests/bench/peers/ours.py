@@ -15,12 +15,8 @@ from airflow_provider_synthflow.output.formats import FORMATS
 from airflow_provider_synthflow.output.publication import Publication
 from airflow_provider_synthflow.result import result_of
 from airflow_provider_synthflow.spill import Spill
+from airflow_provider_synthflow.stores import open_store
 from airflow_provider_synthflow.window import Window
-
-try:
-    from airflow_provider_synthflow.stores import open_store
-except ImportError:  # an older version, which writes to the local disk only
-    from airflow_provider_synthflow.output.store import open_store
 
 
 def read(job: Job) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import pendulum
 from airflow.providers.common.compat.sdk import DAG, Asset, task
 
 from airflow_provider_synthflow.operators.synthflow import SynthflowListCallsOperator
+from airflow_provider_synthflow.sensors.synthflow import SynthflowNewCallsSensor
 
 OUTPUT_PATH = os.environ["EXITS_OUTPUT_PATH"]
 BOUNDS: dict[str, Any] = {"from_date": "2024-03-01T00:00:00Z", "to_date": "2024-03-02T00:00:00Z"}
@@ -33,6 +34,18 @@ with DAG("filtered", schedule=None, start_date=START):
         model_id="agent-1",
         lead_phone_number="{{ var.value.wanted_number }}",
         output_path=f"{OUTPUT_PATH}-filtered",
+        **BOUNDS,
+    )
+
+with DAG("sensing", schedule=None, start_date=START):
+    SynthflowNewCallsSensor(
+        task_id="calls",
+        model_id="agent-1",
+        lead_phone_number="{{ var.value.wanted_number }}",
+        min_calls=1_000,
+        mode="reschedule",
+        poke_interval=3_600,
+        deferrable=False,
         **BOUNDS,
     )
 
