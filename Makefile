@@ -120,7 +120,7 @@ pins: $(STAMP) ## pin the newest versions of what the files in requirements/ nam
 
 fleet-pins: $(STAMP) ## pin what requirements/fleet.in names, after `make pins`
 	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.10 --no-header --no-annotate \
-		requirements/fleet.in --output-file requirements/fleet.txt
+		--extra s3 pyproject.toml requirements/fleet.in --output-file requirements/fleet.txt
 
 clean: ## remove all that the verbs made
 	rm -rf .venv .demo .cache dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis

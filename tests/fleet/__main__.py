@@ -118,10 +118,11 @@ def _check(chaos: Chaos, fleet: Fleet) -> Verdict:
     verdict.hold("temporary files of the workers left behind", len(list(fleet.temporary.glob("*synthflow*"))), 0)
     stats = fleet.stats()
     answers = ", ".join(f"{count:,} {answer}" for answer, count in sorted(stats["answers"].items()))
-    share = stats["answers"].get("429", 0) / stats["requests"]
-    verdict.lines.append(f"of Synthflow: {stats['requests']:,} requests ({answers}); {share:.2%} of them 429")
+    share = stats["over_limit"] / stats["requests"]
+    verdict.lines.append(f"of Synthflow: {stats['requests']:,} requests ({answers})")
+    verdict.lines.append(f"{share:>7.2%} of them refused with 429, since they were over the key's limit")
     if share >= _MOST_REFUSED:
-        verdict.troubles.append(f"{share:.2%} of the requests were refused with 429")
+        verdict.troubles.append(f"{share:.2%} of the requests were over the key's limit")
     return verdict
 
 

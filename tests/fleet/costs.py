@@ -28,13 +28,13 @@ _HEADINGS = (
     "tasks",
     "calls/s",
     "tasks/min",
-    "queued",
-    "start-up",
+    "a task holds its worker",
+    "of that start-up",
     "operator",
-    "end",
+    "end and between",
     "Airflow's share",
-    "CPU: start-up",
-    "CPU: operator",
+    "CPU of start-up",
+    "CPU of operator",
 )
 _PATIENCE_SECONDS = 400
 _HOUR = dt.timedelta(hours=1)
@@ -78,10 +78,8 @@ class Cost:
     :param tasks: how many tasks
     :param calls: how many calls they wrote
     :param seconds: from the first task's start to the last one's end
-    :param queued: from being queued to the birth of the task's process
-    :param startup: from there to the operator's beginning
+    :param startup: from the birth of the task's process to the operator's beginning
     :param work: the operator's own
-    :param ending: from there to the end of the task
     :param startup_cpu: CPU seconds of the task's process before the operator
     :param work_cpu: those of the operator
     """
@@ -91,17 +89,20 @@ class Cost:
     tasks: int
     calls: int
     seconds: float
-    queued: float
     startup: float
     work: float
-    ending: float
     startup_cpu: float
     work_cpu: float
 
     @property
+    def held(self) -> float:
+        """Return the seconds for which a task holds a worker, until the next one can begin."""
+        return self.seconds * self.workers / self.tasks
+
+    @property
     def overhead(self) -> float:
-        """Return the share of a task's time, from its process's birth to its end, that is not the operator's."""
-        return 1 - self.work / (self.startup + self.work + self.ending)
+        """Return the share of these seconds that is not the operator's."""
+        return 1 - self.work / self.held
 
 
 def measure_costs(say: Callable[[str], None], *, until: float | None = None) -> list[Cost]:
@@ -144,8 +145,9 @@ def format_table(costs: list[Cost]) -> list[str]:
     ]
     lines += [
         f"| {cost.shape} | {cost.workers} | {cost.tasks} | {cost.calls / cost.seconds:.0f} "
-        f"| {60 * cost.tasks / cost.seconds:.0f} | {cost.queued:.1f} s | {cost.startup:.1f} s | {cost.work:.1f} s "
-        f"| {cost.ending:.1f} s | {cost.overhead:.0%} | {cost.startup_cpu:.1f} s | {cost.work_cpu:.1f} s |"
+        f"| {60 * cost.tasks / cost.seconds:.0f} | {cost.held:.1f} s | {cost.startup:.1f} s | {cost.work:.1f} s "
+        f"| {cost.held - cost.startup - cost.work:.1f} s | {cost.overhead:.0%} | {cost.startup_cpu:.2f} s "
+        f"| {cost.work_cpu:.2f} s |"
         for cost in costs
     ]
     return lines
@@ -187,11 +189,9 @@ def _measure(fleet: Fleet, shape: _Shape, workers: int) -> Cost:
         workers=workers,
         tasks=len(tasks),
         calls=_calls(fleet, dag_id),
-        seconds=max(ended for *_, ended in tasks) - min(started for _, _, _, started, _ in tasks),
-        queued=median(begin["born"] - queued for begin, _, queued, _, _ in tasks),
+        seconds=max(ended for *_, ended in tasks) - min(started for *_, started, _ in tasks),
         startup=median(begin["at"] - begin["born"] for begin, *_ in tasks),
         work=median(end["at"] - begin["at"] for begin, end, *_ in tasks),
-        ending=median(ended - end["at"] for _, end, _, _, ended in tasks),
         startup_cpu=median(begin["cpu"] for begin, *_ in tasks),
         work_cpu=median(end["cpu"] - begin["cpu"] for begin, end, *_ in tasks),
     )

@@ -87,7 +87,11 @@ def _tell(api: SynthflowApi, path: Path) -> None:
     received = list(api.requests)
     statuses = Counter(each.action or str(each.status) for each in received)
     part = path.with_suffix(".part")
-    part.write_text(json.dumps({"requests": len(received), "answers": statuses}), encoding="utf-8")
+    limit_refused = statuses["429"] - sum(
+        each.fired for each in api._armed if getattr(each.script, "status", None) == 429
+    )
+    told = {"requests": len(received), "answers": statuses, "over_limit": limit_refused}
+    part.write_text(json.dumps(told), encoding="utf-8")
     part.replace(path)
 
 
