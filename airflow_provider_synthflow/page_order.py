@@ -66,7 +66,8 @@ class PageOrder:
             return
         if self._edge is None:
             self._backward = backward
-            self._edge = (page.total or 0) if backward else begin
+            # No row is in common with the page that comes first.
+            self._edge = (page.total or 0) - 1 if backward else begin + 1
         for _, earlier in (*self._waiting.values(), (0, self._newest)):
             for call_id in earlier.keys() & calls.keys():
                 self._held -= len(earlier.pop(call_id)[0].raw)
@@ -87,10 +88,10 @@ class PageOrder:
         self._held = 0
 
     def _next_due(self) -> int | None:
-        """Return the offset of a page that adjoins what has been handed on."""
+        """Return the offset of a page that has a row in common with what has been handed on."""
         edge = self._edge or 0
         for begin, (end, _) in self._waiting.items():
-            if end >= edge if self._backward else begin <= edge:
+            if end > edge if self._backward else begin < edge:
                 self._edge = min(edge, begin) if self._backward else max(edge, end)
                 return begin
         return None

@@ -58,8 +58,10 @@ class Grid:
         :param stretch: what is to be read
         """
         start = self._start(stretch)
+        if self.end is None or stretch.behind:
+            return self.first(stretch)
         end = self.end if stretch.stop is None else stretch.stop
-        if end is None or stretch.behind or start + self.size >= end:
+        if start + self.size >= end:
             return self.first(stretch)
         step = self.size - self.overlap
         start += -(-(end - start - self.size) // step) * step
