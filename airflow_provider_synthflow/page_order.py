@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 from airflow_provider_synthflow.placement import started_at
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from airflow_provider_synthflow.client.answer import Page
     from airflow_provider_synthflow.client.rows import CallRow
 
-    Calls = dict[str, tuple[CallRow, int | None]]
+    Ranked = tuple[int, str, CallRow]
+    Calls = dict[str, Ranked]
 
 __all__ = ["PageOrder", "newest_first"]
 
@@ -49,7 +50,6 @@ class PageOrder:
         self._edge: int | None = None  # up to where, or from where on, all pages have been handed on
         self._waiting: dict[int, tuple[int, Calls]] = {}  # by its offset: where a page ends, and its calls
         self._newest: Calls = {}
-        self._held = 0  # bytes in both
         self._gave_up = False
 
     def take(self, page: Page, *, backward: bool) -> Iterator[tuple[CallRow, int | None]]:
@@ -59,23 +59,22 @@ class PageOrder:
         :param page: the page, with its offset
         :param backward: whether pages are read from the list's end to its begin; the first page decides
         """
-        begin = page.offset or 0
-        calls = {row.call_id: (row, self._place(row)) for row in page.rows}
+        calls = {row.call_id: _ranked(row, self._place(row)) for row in page.rows}
         if self._gave_up:
-            yield from calls.values()
+            yield from _unranked(calls.values())
             return
+        begin = page.offset or 0
         if self._edge is None:
             self._backward = backward
             # No row is in common with the page that comes first.
             self._edge = (page.total or 0) - 1 if backward else begin + 1
         for _, earlier in (*self._waiting.values(), (0, self._newest)):
             for call_id in earlier.keys() & calls.keys():
-                self._held -= len(earlier.pop(call_id)[0].raw)
+                del earlier[call_id]
         self._waiting[begin] = (begin + len(calls), calls)
-        self._held += sum(len(row.raw) for row in page.rows)
         while (due := self._next_due()) is not None:
             yield from self._hand_on(due)
-        if self._held > _MOST_HELD:
+        if self._held() > _MOST_HELD:
             self._gave_up = True
             yield from self.rest()
 
@@ -83,9 +82,13 @@ class PageOrder:
         """Yield the calls that still wait."""
         for begin in sorted(self._waiting, reverse=self._backward):
             yield from self._hand_on(begin)
-        yield from self._newest.values()
+        yield from _unranked(self._newest.values())
         self._newest = {}
-        self._held = 0
+
+    def _held(self) -> int:
+        """Return how many bytes wait."""
+        held = (self._newest, *(calls for _, calls in self._waiting.values()))
+        return sum([len(call[2].raw) for calls in held for call in calls.values()])
 
     def _next_due(self) -> int | None:
         """Return the offset of a page that has a row in common with what has been handed on."""
@@ -98,18 +101,19 @@ class PageOrder:
 
     def _hand_on(self, begin: int) -> Iterator[tuple[CallRow, int | None]]:
         """Yield a page's calls, but for those that start with its newest."""
-        calls = self._newest | self._waiting.pop(begin)[1]
-        ranked = sorted(calls.values(), key=_rank)
-        newest = ranked[-1][1] if ranked else None
-        self._newest = {}
-        for row, start in ranked:
-            if start == newest:
-                self._newest[row.call_id] = (row, start)
-            else:
-                self._held -= len(row.raw)
-                yield row, start
+        _, calls = self._waiting.pop(begin)
+        ranked = sorted((self._newest | calls if self._newest else calls).values())
+        count = len(ranked)
+        while count and ranked[count - 1][0] == ranked[-1][0]:
+            count -= 1
+        self._newest = {call[1]: call for call in ranked[count:]}
+        yield from _unranked(ranked[:count])
 
 
-def _rank(call: tuple[CallRow, int | None]) -> tuple[int, str]:
-    row, start = call
-    return (_NOWHERE if start is None else start, row.call_id)
+def _ranked(row: CallRow, start: int | None) -> Ranked:
+    return (_NOWHERE if start is None else start, row.call_id, row)
+
+
+def _unranked(calls: Iterable[Ranked]) -> Iterator[tuple[CallRow, int | None]]:
+    for rank, _, row in calls:
+        yield row, None if rank == _NOWHERE else rank

@@ -111,7 +111,7 @@ class Spill:
 
     def in_step(self) -> bool:
         """Tell whether the follower got just what :meth:`records` gives back."""
-        return self._follower is not None and self._followed == self._sorted()
+        return self._follower is not None and self._sorted() is self._followed
 
     def size(self) -> int:
         """Return the number of bytes of all records together."""
@@ -165,6 +165,10 @@ class Spill:
 
     def _sorted(self) -> array[int]:
         """Return the slots of the last record of each key, in the order of the records."""
+        if self._live is None and self._follower is not None:
+            # What was handed on is in order: it is all, if it is the same slots.
+            live = sorted(slot for slot in self._keys.last_slots() if self._lengths[slot] != _DISCARDED)
+            self._live = self._followed if array("q", live) == self._followed else None
         if self._live is None:
             orders, lengths = self._orders, self._lengths
             # One number for order and slot: a list of them takes half of what tuples would.
