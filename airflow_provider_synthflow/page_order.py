@@ -8,18 +8,17 @@ from typing import TYPE_CHECKING
 from airflow_provider_synthflow.placement import started_at
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-
     from airflow_provider_synthflow.client.answer import Page
     from airflow_provider_synthflow.client.rows import CallRow
 
-    Ranked = tuple[int, str, CallRow]
-    Calls = dict[str, Ranked]
+    Placed = tuple[int, str, CallRow]
 
-__all__ = ["PageOrder", "newest_first"]
+__all__ = ["NOWHERE", "PageOrder", "newest_first", "placed"]
 
 _MOST_HELD = 8 * 1024 * 1024
-_NOWHERE = -1
+
+NOWHERE = -(1 << 62)
+"""The start of a call that has none that can be read."""
 
 
 def newest_first(page: Page) -> bool:
@@ -32,6 +31,16 @@ def newest_first(page: Page) -> bool:
     return bool(starts) and starts[0] > starts[-1]
 
 
+def placed(row: CallRow) -> Placed:
+    """
+    Return when a call started, or NOWHERE, its id, and the call.
+
+    :param row: the call
+    """
+    start = started_at(row)
+    return (NOWHERE if start is None else start, row.call_id, row)
+
+
 class PageOrder:
     """
     Hand on the calls of pages by (start, id), whichever page comes first, as long as little is to be held for that.
@@ -40,55 +49,56 @@ class PageOrder:
     before it, and calls that start in the same millisecond as a page's newest wait for the next page. Where more than
     8 MiB would wait, or the list is not sorted, calls come in another order, and none is lost: the order is a help, and
     nothing relies on it. Of several readings of a call, the latest comes last.
-
-    :param place: says when a call started, None where nothing tells; it may raise
     """
 
-    def __init__(self, place: Callable[[CallRow], int | None] = started_at) -> None:
-        self._place = place
+    def __init__(self) -> None:
         self._backward = False
         self._edge: int | None = None  # up to where, or from where on, all pages have been handed on
-        self._waiting: dict[int, tuple[int, Calls]] = {}  # by its offset: where a page ends, and its calls
-        self._newest: Calls = {}
+        self._waiting: dict[int, tuple[int, dict[str, Placed]]] = {}  # by its offset: where a page ends, and its calls
+        self._newest: dict[str, Placed] = {}
         self._gave_up = False
 
-    def take(self, page: Page, *, backward: bool) -> Iterator[tuple[CallRow, int | None]]:
+    def take(self, page: Page, calls: list[Placed], *, backward: bool) -> list[Placed]:
         """
-        Take in a page, and yield the calls that are due by now, each with its start.
+        Take in a page, and return the calls that are due by now.
 
         :param page: the page, with its offset
+        :param calls: its calls
         :param backward: whether pages are read from the list's end to its begin; the first page decides
         """
-        calls = {row.call_id: _ranked(row, self._place(row)) for row in page.rows}
         if self._gave_up:
-            yield from _unranked(calls.values())
-            return
+            return calls
         begin = page.offset or 0
         if self._edge is None:
             self._backward = backward
             # No row is in common with the page that comes first.
             self._edge = (page.total or 0) - 1 if backward else begin + 1
+        by_id = {call[1]: call for call in calls}
         for _, earlier in (*self._waiting.values(), (0, self._newest)):
-            for call_id in earlier.keys() & calls.keys():
+            for call_id in earlier.keys() & by_id.keys():
                 del earlier[call_id]
-        self._waiting[begin] = (begin + len(calls), calls)
-        while (due := self._next_due()) is not None:
-            yield from self._hand_on(due)
+        self._waiting[begin] = (begin + len(by_id), by_id)
+        due: list[Placed] = []
+        while (next_begin := self._next_due()) is not None:
+            due += self._hand_on(next_begin)
         if self._held() > _MOST_HELD:
             self._gave_up = True
-            yield from self.rest()
+            due += self.rest()
+        return due
 
-    def rest(self) -> Iterator[tuple[CallRow, int | None]]:
-        """Yield the calls that still wait."""
+    def rest(self) -> list[Placed]:
+        """Return the calls that still wait."""
+        rest: list[Placed] = []
         for begin in sorted(self._waiting, reverse=self._backward):
-            yield from self._hand_on(begin)
-        yield from _unranked(self._newest.values())
+            rest += self._hand_on(begin)
+        rest += self._newest.values()
         self._newest = {}
+        return rest
 
     def _held(self) -> int:
         """Return how many bytes wait."""
         held = (self._newest, *(calls for _, calls in self._waiting.values()))
-        return sum([len(call[2].raw) for calls in held for call in calls.values()])
+        return sum([len(row.raw) for calls in held for _, _, row in calls.values()])
 
     def _next_due(self) -> int | None:
         """Return the offset of a page that has a row in common with what has been handed on."""
@@ -99,21 +109,13 @@ class PageOrder:
                 return begin
         return None
 
-    def _hand_on(self, begin: int) -> Iterator[tuple[CallRow, int | None]]:
-        """Yield a page's calls, but for those that start with its newest."""
+    def _hand_on(self, begin: int) -> list[Placed]:
+        """Return a page's calls in order, but for those that start with its newest."""
         _, calls = self._waiting.pop(begin)
         ranked = sorted((self._newest | calls if self._newest else calls).values())
         count = len(ranked)
         while count and ranked[count - 1][0] == ranked[-1][0]:
             count -= 1
         self._newest = {call[1]: call for call in ranked[count:]}
-        yield from _unranked(ranked[:count])
-
-
-def _ranked(row: CallRow, start: int | None) -> Ranked:
-    return (_NOWHERE if start is None else start, row.call_id, row)
-
-
-def _unranked(calls: Iterable[Ranked]) -> Iterator[tuple[CallRow, int | None]]:
-    for rank, _, row in calls:
-        yield row, None if rank == _NOWHERE else rank
+        del ranked[count:]
+        return ranked

@@ -85,7 +85,12 @@ class Spill:
         """
         length = len(data)
         if self._follower is not None:
-            self._lead(key, order, data)
+            if (order, key) > self._last:
+                self._last = (order, key)
+                self._followed.append(len(self._lengths))
+                self._follower(data)
+            else:
+                self._follower = None  # it would get the record at the wrong place
         self._log(key, order, length)
         self._due.append(data)
         self._due_bytes += length
@@ -124,15 +129,6 @@ class Spill:
         places, lengths = self._places, self._lengths
         for slot in live:
             yield read(lengths[slot], places[slot])
-
-    def _lead(self, key: str, order: int, data: bytes) -> None:
-        """Hand a record on, or give up the follower, since it would be in the wrong place."""
-        if self._follower is None or (order, key) <= self._last:
-            self._follower = None
-            return
-        self._last = (order, key)
-        self._followed.append(len(self._lengths))
-        self._follower(data)
 
     def _log(self, key: str, order: int, length: int) -> None:
         if self._closed:

@@ -50,6 +50,9 @@ class JsonLines:
 
         :param record: its JSON
         """
+        if b"\n" in record or b"\r" in record:
+            # A line's end stands only between tokens, where a blank means the same: in a JSON text it is escaped.
+            record = record.replace(b"\r", b" ").replace(b"\n", b" ")
         self._due.append(record)
         self._due_bytes += len(record)
         if self._due_bytes >= _PIECE:
@@ -67,9 +70,6 @@ class JsonLines:
             return
         self._due.append(b"")
         data = b"\n".join(self._due)
-        if data.count(b"\n") >= len(self._due) or b"\r" in data:
-            # A line's end stands only between tokens, where a blank means the same: in a JSON text it is escaped.
-            data = b"\n".join([record.replace(b"\r", b" ").replace(b"\n", b" ") for record in self._due])
         self._due.clear()
         self._due_bytes = 0
         if self._compressor is not None:
