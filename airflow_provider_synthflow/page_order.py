@@ -74,7 +74,7 @@ class PageOrder:
             # No row is in common with the page that comes first.
             self._edge = (page.total or 0) - 1 if backward else begin + 1
         by_id = {call[1]: call for call in calls}
-        for _, earlier in (*self._waiting.values(), (0, self._newest)):
+        for _, earlier in self._waiting.values():
             for call_id in earlier.keys() & by_id.keys():
                 del earlier[call_id]
         self._waiting[begin] = (begin + len(by_id), by_id)
