@@ -50,8 +50,8 @@ scale: $(STAMP) ## measure 1,000 deferred sensors in one triggerer, for MINUTES=
 soak: $(STAMP) ## search at random for a lost call, for MINUTES=10
 	@$(BIN)/python -m tests.completeness --minutes $(MINUTES)
 
-bench: $(STAMP) ## measure speed and memory beside the floor and peers (ten minutes; QUICK=1: two; WRITE=1: into docs/)
-	@$(BIN)/python -m tests.bench $(if $(QUICK),--quick) $(if $(WRITE),--write)
+bench: $(STAMP) ## measure speed and memory beside the floor and peers (ten minutes; QUICK=1: two; WRITE=1: into docs/; MEMORY=1: our memory alone)
+	@$(BIN)/python -m tests.bench $(if $(QUICK),--quick) $(if $(WRITE),--write) $(if $(MEMORY),--memory)
 
 fleet: $(FLEET_STAMP) ## kill parts of an Airflow over Celery while it extracts, and check; QUICK=1: the short form
 	@$(FLEET)/bin/python -m tests.fleet $(if $(QUICK),--quick)
