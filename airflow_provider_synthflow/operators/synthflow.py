@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowSkipException
 
-from airflow_provider_synthflow.exceptions import SynthflowConfigError, SynthflowError, SynthflowIncompleteError
+from airflow_provider_synthflow.exceptions import SynthflowConfigError, SynthflowIncompleteError
 from airflow_provider_synthflow.hooks.masking import mask_number
 from airflow_provider_synthflow.links.synthflow import SynthflowCallsLink, SynthflowOutputLink
 from airflow_provider_synthflow.operators.waiting import WaitingOperator, now_ms
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from airflow_provider_synthflow.extraction import Extraction, WindowPlan
     from airflow_provider_synthflow.hooks.synthflow import SynthflowHook
     from airflow_provider_synthflow.instants import InstantLike
+    from airflow_provider_synthflow.metrics import Failures
     from airflow_provider_synthflow.output.publication import Publication
     from airflow_provider_synthflow.privacy import Privacy
     from airflow_provider_synthflow.window import Window
@@ -151,7 +152,6 @@ class SynthflowListCallsOperator(WaitingOperator):
         self.synthflow_conn_id = synthflow_conn_id
         self._hook: SynthflowHook | None = None
         self._xcom_bytes = 0  # of the results so far, which go into one XCom
-        self._tags: dict[str, str] = {}
         self._finished: list[dict[str, Any]] = []  # for the lineage
         self._host = ""
 
@@ -162,13 +162,23 @@ class SynthflowListCallsOperator(WaitingOperator):
         :param context: the task's context; with explicit bounds nothing of it is needed
         :return: the result; a list of results for a list of agents, and for a run that asset events started
         """
+        from airflow.exceptions import AirflowRescheduleException  # noqa: PLC0415 - not in the compat layer
+        from airflow.providers.common.compat.sdk import TaskDeferred  # noqa: PLC0415 - only on a worker
+
+        from airflow_provider_synthflow.metrics import Failures  # noqa: PLC0415 - likewise
+
+        passing = (AirflowRescheduleException, AirflowSkipException, TaskDeferred, _StillOpenError)
+        failures = Failures(_tags(context), passing)
+        with failures.of_task():
+            return self._extract(context, failures)
+
+    def _extract(self, context: Context, failures: Failures) -> dict[str, Any] | list[dict[str, Any]]:
         from airflow_provider_synthflow.attempt import finished_since  # noqa: PLC0415 - only on a worker
         from airflow_provider_synthflow.batch import run_batch  # noqa: PLC0415 - likewise
 
         self._check_choices()
         parts, many = self._parts(context)
         since_ms = finished_since(context) if self.waited_since_ms is None else self.waited_since_ms
-        self._tags = _tags(context)
         self._xcom_bytes = 0
         with self._open_hook() as hook:
             self._host = hook.settings.host
@@ -178,7 +188,7 @@ class SynthflowListCallsOperator(WaitingOperator):
 
             def extract(part: AgentWindow) -> dict[str, Any]:
                 try:
-                    return self._deliver(hook, deliveries[part], since_ms)
+                    return self._deliver(hook, deliveries[part], since_ms, failures)
                 except _StillOpenError as error:
                     open_until.append(error.until_ms)
                     return {}
@@ -287,20 +297,17 @@ class SynthflowListCallsOperator(WaitingOperator):
                     delivery.publication.check()
         self.wait_until(settled_ms, "the window is settled" if len(deliveries) == 1 else "the last window is settled")
 
-    def _deliver(self, hook: SynthflowHook, delivery: Delivery, since_ms: int | None) -> dict[str, Any]:
+    def _deliver(
+        self, hook: SynthflowHook, delivery: Delivery, since_ms: int | None, failures: Failures
+    ) -> dict[str, Any]:
         """Bring one window to where it goes, and count it in the metrics."""
-        from airflow_provider_synthflow.metrics import Sent, emit, emit_failure  # noqa: PLC0415 - only on a worker
+        from airflow_provider_synthflow.metrics import emit  # noqa: PLC0415 - only on a worker
         from airflow_provider_synthflow.result import size_of  # noqa: PLC0415 - likewise
 
-        tags = {**self._tags, "model_id": delivery.plan.query.model_id}
-        sent = Sent(hook.sender)
-        try:
+        with failures.of_window(delivery.plan.query.model_id, hook.sender) as tags:
             delivered = delivery.finished(since_ms) or delivery.carry_out(
                 hook.sender, look=partial(self._check_unsettled, delivery.plan), used=self._xcom_bytes
             )
-        except SynthflowError as error:
-            emit_failure(error, sent.counts, tags)
-            raise
         if delivered.extraction is not None:
             emit(delivered.counts, delivered.seconds, tags)
         if "calls" in delivered.result:
