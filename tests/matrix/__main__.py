@@ -24,8 +24,8 @@ import platform
 from importlib.metadata import version
 print(version("apache-airflow"), platform.python_version())
 """
-_OF_THE_SOURCE = ("tests/unit/test_architecture.py",)
-"""Tests that read the source tree; they are the same on every version, and there is no tree here."""
+_OF_THE_SOURCE = ("tests/unit/test_architecture.py", "tests/unit/test_site.py")
+"""Tests of the source tree and of the site; they are the same on every version, and there is no tree here."""
 
 
 def main() -> int:
