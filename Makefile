@@ -99,8 +99,8 @@ build: $(STAMP) ## build the sdist and the wheel into dist/, of what git knows, 
 extras: build ## install the wheel with each extra, alone, and check what came
 	@$(BIN)/python -m pytest tests/packaging/test_extras.py
 
-matrix: build ## run the tests against the wheel on every version of Airflow, or ONLY=2.11,3.3
-	@$(BIN)/python -m tests.matrix --only "$(ONLY)" $(if $(TESTS),--tests "$(TESTS)")
+matrix: build ## run the tests against the wheel on every version of Airflow, or ONLY=2.11,3.3; WRITE=1: into docs/
+	@$(BIN)/python -m tests.matrix --only "$(ONLY)" $(if $(TESTS),--tests "$(TESTS)") $(if $(WRITE),--write)
 
 e2e: $(STAMP) ## try the connection form in a real browser; SCREENSHOTS=1 takes the pictures of the documents anew
 	@command -v chromium > /dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium; }

@@ -43,6 +43,7 @@ RUN_AT = "2026-01-06T00:00:00+00:00"
 PROGRAM = """
 import json, sys
 import pendulum
+import tests.integration.in_process_api
 try:
     from airflow.dag_processing.dagbag import DagBag
 except ImportError:
@@ -63,6 +64,7 @@ for dag_id in sorted(set(bag.dag_ids) - {sys.argv[4]}):
     }
 print("\\n" + json.dumps(found))
 """
+
 
 @pytest.fixture(scope="module")
 def bag():

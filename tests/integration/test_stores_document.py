@@ -29,6 +29,7 @@ from airflow_provider_synthflow.operators.synthflow import SynthflowListCallsOpe
 PROGRAM = """
 import sys
 import pendulum
+import tests.integration.in_process_api
 sys.path.insert(0, sys.argv[1])
 from calls import dag
 print("state", dag.test(logical_date=pendulum.parse("2026-01-06T00:00:00Z")).state)

@@ -47,9 +47,7 @@ def test_the_oldest_airflow_is_tested_with_the_oldest_libraries_that_the_package
 
 def test_whatever_a_test_is_skipped_for_on_an_older_airflow_is_in_the_document():
     used = {
-        found
-        for path in (ROOT / "tests").rglob("test_*.py")
-        for found in LACKS.findall(path.read_text(encoding="utf-8"))
+        found for path in (ROOT / "tests").rglob("*.py") for found in LACKS.findall(path.read_text(encoding="utf-8"))
     }
 
     assert used
