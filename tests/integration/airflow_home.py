@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 __all__ = ["AirflowHome"]
 
-_REPOSITORY = Path(__file__).resolve().parents[2]
 _MADE = tempfile.TemporaryDirectory(prefix="synthflow-airflow-")
 atexit.register(_MADE.cleanup)
 
@@ -36,7 +35,6 @@ class AirflowHome:
         self.env = {
             **inherited,
             "AIRFLOW_HOME": str(home),
-            "PYTHONPATH": os.pathsep.join(filter(None, [str(_REPOSITORY), inherited.get("PYTHONPATH")])),
             "AIRFLOW__API_AUTH__JWT_SECRET": secrets.token_urlsafe(48),  # Airflow 3.2 runs no DAG without one
             "AIRFLOW__CORE__DAGS_FOLDER": str(home / "dags"),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",

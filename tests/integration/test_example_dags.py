@@ -43,7 +43,6 @@ RUN_AT = "2026-01-06T00:00:00+00:00"
 PROGRAM = """
 import json, sys
 import pendulum
-import tests.integration.in_process_api
 try:
     from airflow.dag_processing.dagbag import DagBag
 except ImportError:
@@ -142,7 +141,7 @@ def ran(tmp_path_factory):
         if AIRFLOW == (3, 0):  # its `dag.test()` fails a task whose assets Airflow does not know
             airflow.airflow("dags", "reserialize")
         date = "execution_date" if is_airflow_2() else "logical_date"
-        done = airflow.run("-c", PROGRAM, str(FOLDER), date, RUN_AT, BY_EVENTS)
+        done = airflow.run("-c", PROGRAM, str(FOLDER), date, RUN_AT, BY_EVENTS, timeout=400)
         yield Ran(json.loads(done.stdout.splitlines()[-1]), output, server.api)
 
 
