@@ -272,7 +272,7 @@ class AirflowDeployment:
                 text = self._send(method, f"{_API}{path}", data)
             except urllib.error.HTTPError as error:  # noqa: PERF203 - a request costs far more
                 # SQLite was locked by another process, and the API server took back what it had begun.
-                if "Database error" not in error.msg or time.monotonic() > deadline:
+                if error.code != 500 or time.monotonic() > deadline:
                     raise
                 time.sleep(_POLL)
             else:

@@ -15,7 +15,6 @@ from tests.matrix.outcome import DOCUMENT, Outcome, put_into, tables
 from tests.matrix.versions import VERSIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
     from tests.matrix.versions import Version
@@ -41,6 +40,7 @@ def main() -> int:
         help="put the tables into docs/compatibility.md; versions that "
         "do not run now keep what all tests came to when they last ran against the same wheel",
     )
+    parser.add_argument("--browser", action="store_true", help="install what drives a browser, too")
     parser.add_argument("--list", action="store_true", help="only print each version with its Python")
     parser.add_argument("pytest", nargs="*", help="more arguments of pytest, after --")
     asked = parser.parse_args()
@@ -56,8 +56,7 @@ def main() -> int:
     for version in VERSIONS:
         if names and version.minor not in names:
             continue
-        outcomes.append(_run(version, wheel, asked.tests.split(","), asked.pytest))
-        version.outcome.unlink(missing_ok=True)
+        outcomes.append(_run(version, wheel, asked))
         if asked.tests == _ALL and not asked.pytest:
             outcomes[-1].save(version.outcome)
     print(f"\n{tables(outcomes)}\n")
@@ -81,10 +80,10 @@ def _digest(wheel: Path) -> str:
     return hashlib.sha256(wheel.read_bytes()).hexdigest()
 
 
-def _run(version: Version, wheel: Path, tests: Sequence[str], more: Sequence[str]) -> Outcome:
+def _run(version: Version, wheel: Path, asked: argparse.Namespace) -> Outcome:
     """Run the tests on one version and say how it went."""
     begun = time.monotonic()
-    install(version, wheel)
+    install(version, wheel, browser=asked.browser)
     tree = copy_tests(version)
     environment = environment_of(version)
     told = subprocess.run(  # noqa: S603 - our own program
@@ -101,7 +100,8 @@ def _run(version: Version, wheel: Path, tests: Sequence[str], more: Sequence[str
             [
                 version.interpreter, "-m", "pytest", "-q", "-n", "auto", "--dist", "loadfile",
                 "-p", "no:cacheprovider", "-p", "tests.matrix.installed",
-                f"--junitxml={report}", *(f"--ignore={path}" for path in _OF_THE_SOURCE), *more, *tests,
+                f"--junitxml={report}", *(f"--ignore={path}" for path in _OF_THE_SOURCE), *asked.pytest,
+                *asked.tests.split(","),
             ],
             cwd=tree,
             env=environment | {"PYTHONPATH": str(tree)},

@@ -7,7 +7,7 @@ import json
 import re
 import xml.etree.ElementTree as ET
 from collections import Counter
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tests.matrix.versions import ROOT
@@ -59,7 +59,7 @@ class Outcome:
 
     def save(self, file: Path) -> None:
         """Keep what all tests of this version came to, for a table that is made when others have run."""
-        file.write_text(json.dumps(asdict(self)), encoding="utf-8")
+        file.write_text(json.dumps(vars(self)), encoding="utf-8")
 
     @classmethod
     def load(cls, file: Path) -> Outcome:
