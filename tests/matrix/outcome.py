@@ -76,7 +76,7 @@ def tables(outcomes: Iterable[Outcome]) -> str:
         f"| {each.airflow} | {each.python} | {each.passed:,} | {each.skipped.total()} | {len(each.failed)} |"
         for each in outcomes
     ]
-    lines += ["", f"| skipped, because it is | {' | '.join(each.minor for each in outcomes)} |"]
+    lines += ["", f"| reason of skipped tests | {' | '.join(each.minor for each in outcomes)} |"]
     lines += [f"| --- |{' ---: |' * len(outcomes)}"]
     lines += [
         f"| {reason} | {' | '.join(str(each.skipped[reason] or '') for each in outcomes)} |"
