@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import socket
 import sqlite3
 import threading
@@ -115,7 +116,15 @@ class Exits:
     def database(self, *, leaking: bool) -> str:
         """Return all rows of all tables as text, with or without those of the DAG that leaks on purpose."""
         with contextlib.closing(sqlite3.connect(self.deployment.database)) as database:
-            return "\n".join(line for line in database.iterdump() if leaking or "leaking" not in line)
+            lines = [_BLOB.sub(_text_of_blob, line) for line in database.iterdump()]
+        return "\n".join(line for line in lines if leaking or "leaking" not in line)
+
+
+_BLOB = re.compile(r"(?<=,)X'([0-9A-F]*)'")  # as which Airflow 2 stores results
+
+
+def _text_of_blob(found: re.Match[str]) -> str:
+    return bytes.fromhex(found[1]).decode(errors="replace")
 
 
 def task_of(dag_id: str) -> str:
