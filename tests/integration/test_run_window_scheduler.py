@@ -95,7 +95,7 @@ BY_CLI = {
 }
 BACKFILLS = {"backfilled": ("2026-10-24T00:00:00+02:00", "2026-10-27T00:00:00+01:00", 4)}
 if VERSION >= (3, 3):
-    BACKFILLS["partition_0"] = ("2026-03-28", "2026-03-29", 2)
+    BACKFILLS["partition_backfilled"] = ("2026-03-28", "2026-03-29", 2)
 
 
 class Runs:
@@ -219,7 +219,7 @@ def test_a_backfill_over_a_change_of_the_clocks_tiles(runs):
 
 @airflow_3_3
 def test_a_backfill_of_partitions_tiles(runs):
-    windows = sorted(bounds(run) for run in runs.of("partition_0", "backfill"))
+    windows = sorted(bounds(run) for run in runs.of("partition_backfilled", "backfill"))
 
     edges = ["27T23:00", "28T23:00", "29T22:00"]
     assert windows == list(itertools.pairwise(instant(f"2026-03-{edge}+00:00") for edge in edges))
