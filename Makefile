@@ -114,13 +114,17 @@ $(STORES_STAMP): $(STAMP) requirements/stores.txt
 	@$(BIN)/uv pip install --quiet --python $(STORES)/venv/bin/python --no-build-isolation --no-deps --editable .
 	@touch $(STORES_STAMP)
 
-matrix: build ## run the tests against the wheel on every version of Airflow, or ONLY=2.11,3.3
-	@$(BIN)/python -m tests.matrix --only "$(ONLY)" $(if $(TESTS),--tests "$(TESTS)")
+matrix: build ## run the tests against the wheel on every version of Airflow, or ONLY=2.11,3.3; WRITE=1: into docs/
+	@$(BIN)/python -m tests.matrix --only "$(ONLY)" $(if $(TESTS),--tests "$(TESTS)") $(if $(WRITE),--write)
 
-e2e: $(STAMP) ## try the connection form in a real browser; SCREENSHOTS=1 takes the pictures of the documents anew
+e2e: $(STAMP) $(if $(ONLY),build) ## try the connection form in a real browser; ONLY=2.11,3.1: in older Airflows; SCREENSHOTS=1: take the pictures of docs/ anew
 	@command -v chromium > /dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium; }
+ifdef ONLY
+	@$(BIN)/python -m tests.matrix --only "$(ONLY)" --browser --tests tests/e2e/older_connection_form.py
+else
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --requirement requirements/e2e.txt
 	@$(BIN)/python -m pytest tests/e2e
+endif
 
 pins: $(STAMP) ## pin the newest versions of what the files in requirements/ name; UPGRADE= keeps what still fits
 	@$(PIN) --universal --python-version 3.10 requirements/dev.in --output-file requirements/dev.txt

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-__all__ = ["mask_number", "mask_secret"]
+__all__ = ["hide_number", "mask_secret"]
 
 if TYPE_CHECKING:
     from airflow.sdk.log import mask_secret
@@ -16,11 +16,15 @@ else:
         from airflow.utils.log.secrets_masker import mask_secret
 
 
-def mask_number(value: Any) -> None:
+def hide_number(task: Any) -> None:
     """
-    Have Airflow mask a telephone number wherever it shows a rendered field.
+    Have Airflow mask the telephone number that a template rendered, and not store it among the rendered fields.
 
-    :param value: what a template rendered; what is no text, or an empty one, is passed over
+    Airflow 3.0 does not mask what it stores there, so that masking alone would leave the number in its database.
+
+    :param task: the worker's own copy of a task with a ``lead_phone_number``
     """
-    if isinstance(value, str) and value.strip():
-        mask_secret(value.strip())
+    number = task.lead_phone_number
+    if isinstance(number, str) and number.strip():
+        mask_secret(number.strip())
+        task.template_fields = [name for name in task.template_fields if name != "lead_phone_number"]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import AirflowSkipException
 
 from airflow_provider_synthflow.exceptions import SynthflowConfigError, SynthflowIncompleteError
-from airflow_provider_synthflow.hooks.masking import mask_number
+from airflow_provider_synthflow.hooks.masking import hide_number
 from airflow_provider_synthflow.links.synthflow import SynthflowCallsLink, SynthflowOutputLink
 from airflow_provider_synthflow.operators.waiting import WaitingOperator, now_ms
 from airflow_provider_synthflow.outlets import tell_outlets
@@ -216,12 +216,12 @@ class SynthflowListCallsOperator(WaitingOperator):
 
     def render_template_fields(self, context: Context, *arguments: Any, **named: Any) -> None:
         """
-        Render the templates, and have Airflow mask the telephone number wherever it shows a rendered field.
+        Render the templates, and keep the telephone number out of what Airflow shows of rendered fields.
 
         :param context: the task's context
         """
         super().render_template_fields(context, *arguments, **named)
-        mask_number(self.lead_phone_number)
+        hide_number(self)
 
     def on_kill(self) -> None:
         """Close the connections, so that nothing waits on; a file that is not published vanishes by itself."""

@@ -24,7 +24,7 @@ from airflow_provider_synthflow.exceptions import (
     SynthflowTransientError,
     SynthflowWindowError,
 )
-from airflow_provider_synthflow.hooks.masking import mask_number
+from airflow_provider_synthflow.hooks.masking import hide_number
 from airflow_provider_synthflow.templates import given
 
 if TYPE_CHECKING:
@@ -245,12 +245,12 @@ class SynthflowNewCallsSensor(BaseSensorOperator):
 
     def render_template_fields(self, context: Context, *arguments: Any, **named: Any) -> None:
         """
-        Render the templates, and have Airflow mask the telephone number wherever it shows a rendered field.
+        Render the templates, and keep the telephone number out of what Airflow shows of rendered fields.
 
         :param context: the task's context
         """
         super().render_template_fields(context, *arguments, **named)
-        mask_number(self.lead_phone_number)
+        hide_number(self)
 
     def poke(self, context: Context) -> PokeReturnValue | bool:
         """

@@ -32,6 +32,7 @@ from airflow_provider_synthflow.exceptions import (
 from airflow_provider_synthflow.operators import synthflow as module
 from airflow_provider_synthflow.operators import waiting
 from airflow_provider_synthflow.operators.synthflow import SynthflowListCallsOperator
+from airflow_provider_synthflow.sensors.synthflow import SynthflowNewCallsSensor
 from tests.synthflow_server import Behaviour, Fault
 from tests.unit.making import AGENT, DAY, FROM, FROM_MS, HOUR, TO, TO_MS, make_call, many_calls, read_file, tree_of
 
@@ -296,6 +297,18 @@ class TestFilters:
         assert handle.api.requests_to("calls")[0].query.keys() == {
             "model_id", "limit", "offset", "from_date", "to_date", "duration_min",
         }  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", [SynthflowListCallsOperator, SynthflowNewCallsSensor])
+def test_a_number_to_filter_by_is_not_among_the_rendered_fields_that_airflow_stores(kind):
+    with DAG("filtered", schedule=None):
+        one = kind(task_id="calls", model_id=AGENT, lead_phone_number="{{ number }}")
+
+    one.render_template_fields({"number": "+15550107731"})
+
+    assert one.lead_phone_number == "+15550107731"
+    assert "lead_phone_number" not in one.template_fields
+    assert "lead_phone_number" in kind.template_fields
 
 
 class TestTemplates:
