@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import AirflowSkipException
 
 from airflow_provider_synthflow.exceptions import SynthflowConfigError, SynthflowIncompleteError
-from airflow_provider_synthflow.hooks.masking import hide_number
+from airflow_provider_synthflow.hooks.masking import HiddenNumber
 from airflow_provider_synthflow.links.synthflow import SynthflowCallsLink, SynthflowOutputLink
 from airflow_provider_synthflow.operators.waiting import WaitingOperator, now_ms
 from airflow_provider_synthflow.outlets import tell_outlets
@@ -99,6 +99,7 @@ class SynthflowListCallsOperator(WaitingOperator):
         "synthflow_conn_id",
     )
     operator_extra_links = (SynthflowCallsLink(), SynthflowOutputLink())
+    lead_phone_number = HiddenNumber()
     ui_color = "#e3e8fd"
 
     def __init__(
@@ -213,15 +214,6 @@ class SynthflowListCallsOperator(WaitingOperator):
         from airflow_provider_synthflow.lineage import lineage_of  # noqa: PLC0415 - only where there is OpenLineage
 
         return lineage_of(self._finished, self._host)
-
-    def render_template_fields(self, context: Context, *arguments: Any, **named: Any) -> None:
-        """
-        Render the templates, and keep the telephone number out of what Airflow shows of rendered fields.
-
-        :param context: the task's context
-        """
-        super().render_template_fields(context, *arguments, **named)
-        hide_number(self)
 
     def on_kill(self) -> None:
         """Close the connections, so that nothing waits on; a file that is not published vanishes by itself."""
