@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from airflow_provider_synthflow.client.sender import Sender
     from airflow_provider_synthflow.extraction import WindowPlan
     from airflow_provider_synthflow.output.publication import Publication
+    from airflow_provider_synthflow.resume.resume import Resume
 
 __all__ = ["Delivered", "Delivery"]
 
@@ -60,6 +62,7 @@ class Delivery:
     :param privacy: what to take out of the calls before they are kept
     :param on_empty: what to do without calls: ``write``, ``skip`` (nothing is published) or ``fail``
     :param max_bytes: the encoded size above which a result for XCom is refused
+    :param resume: what keeps pages for a further try; None: nothing is kept
     """
 
     plan: WindowPlan
@@ -67,6 +70,7 @@ class Delivery:
     privacy: Privacy = field(default_factory=Privacy)
     on_empty: str = "write"
     max_bytes: int = 1024 * 1024
+    resume: Resume | None = None
 
     def finished(self, since_ms: int | None) -> Delivered | None:
         """
@@ -95,8 +99,8 @@ class Delivery:
         begun = time.monotonic()
         if self.publication is not None:
             self.publication.check()
-        with Spill() as spill:
-            extraction = extract_window(sender, self.plan, spill, privacy=self.privacy)
+        with self.resume or contextlib.nullcontext(), Spill() as spill:
+            extraction = extract_window(sender, self.plan, spill, privacy=self.privacy, resume=self.resume)
             look(extraction)
             result = {**result_of(self.plan, extraction), **self._described()}
             if not extraction.count and self.on_empty == "fail":

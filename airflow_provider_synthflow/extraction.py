@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -21,9 +21,11 @@ from airflow_provider_synthflow.walk import Walk
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from airflow_provider_synthflow.client.answer import Page
     from airflow_provider_synthflow.client.query import CallsQuery
     from airflow_provider_synthflow.client.rows import CallRow
     from airflow_provider_synthflow.client.sender import Sender
+    from airflow_provider_synthflow.resume.resume import Resume
     from airflow_provider_synthflow.spill import Spill
     from airflow_provider_synthflow.window import Window
 
@@ -91,6 +93,7 @@ class Extraction:
     :param walks: walks needed
     :param retries: of the requests, those sent again
     :param waits: how often a request waited, for the pace or before a further try
+    :param recalled: of the pages, those that an earlier try of the task had read at first
     """
 
     count: int
@@ -103,6 +106,7 @@ class Extraction:
     walks: int
     retries: int = 0
     waits: int = 0
+    recalled: int = 0
 
 
 def extract_window(
@@ -112,6 +116,7 @@ def extract_window(
     *,
     privacy: Privacy | None = None,
     sleep: Callable[[float], None] | None = None,
+    resume: Resume | None = None,
 ) -> Extraction:
     """
     Bring the calls of one window into a spill, each exactly once, proven complete.
@@ -121,6 +126,7 @@ def extract_window(
     :param spill: where to keep the calls; empty at first
     :param privacy: what to take out of them before they are kept
     :param sleep: how to wait between two walks, in seconds; default: as the sender waits, which its closing ends
+    :param resume: what keeps pages for a further try, and has those of an earlier one; default: none is kept
     :raises SynthflowError: typed; then the spill holds nothing of use
     """
     before = (sender.requests, sender.retries, sender.waits)
@@ -129,14 +135,19 @@ def extract_window(
     keeper = _Keeper(plan, spill, privacy or Privacy())
     progress = Progress()
     log.info("Reading %s of agent %s: asking %s for %s.", plan.window, asked.model_id, sender.settings.host, asked)
-    for page in read_pages(
-        walk,
-        lambda limit, offset: sender.page(asked, limit, offset),
-        concurrency=plan.concurrency,
-        sleep=sleep or sender.wait,
-    ):
+    if resume is not None:
+        resume.take_up(walk, keeper.take_kept)  # before the first answer: what comes again counts
+
+    def fetch(limit: int, offset: int) -> Page:
+        page = sender.page(asked, limit, offset)
+        # A server that tells no offset is taken at its word, as the walk does; who keeps pages wants to know it.
+        return page if resume is None or page.offset is not None else replace(page, offset=offset)
+
+    for page in read_pages(walk, fetch, concurrency=plan.concurrency, sleep=sleep or sender.wait):
         for row in page.rows:
             keeper.take(row)
+        if resume is not None:
+            resume.keep(page, walk)
         line = progress.line(walk.walks, len(page.rows), walk.total)
         if line is not None:
             log.info("%s", line)
@@ -171,9 +182,16 @@ class _Keeper:
         """Return how many rows came."""
         return self._taken
 
+    def take_kept(self, row: CallRow) -> None:
+        """Take in a call that an earlier try has read and made to what may be stored."""
+        self._take(row, lambda record: record)
+
     def take(self, row: CallRow) -> None:
         """Take in a call; of two readings of the same call the later one counts."""
         self._taken += 1
+        self._take(row, self._privacy.apply)
+
+    def _take(self, row: CallRow, change: Callable[[bytes], bytes]) -> None:
         key = row.call_id
         start = started_at(row)
         final = is_terminal(row.status)
@@ -194,9 +212,9 @@ class _Keeper:
         elif self._marks:
             self._marks.pop(key, None)
         if mark is _Mark.UNPLACED and self._include_unplaced:
-            self._spill.put(self._privacy.key_of(key), self._window.to_ms, self._privacy.apply(row.raw))
+            self._spill.put(self._privacy.key_of(key), self._window.to_ms, change(row.raw))
         elif start is not None and start in self._window:
-            self._spill.put(self._privacy.key_of(key), start, self._privacy.apply(row.raw))
+            self._spill.put(self._privacy.key_of(key), start, change(row.raw))
         else:
             self._spill.discard(self._privacy.key_of(key))
 
@@ -225,4 +243,5 @@ class _Keeper:
             walks=walk.walks,
             retries=retries,
             waits=waits,
+            recalled=walk.recalled,
         )
