@@ -121,10 +121,11 @@ class Walk:
 
     def recall(self, offset: int, ids: Sequence[str], total: int) -> None:
         """
-        Take in, before anything is asked for, a page of this list that was read earlier; of two at one offset the later.
+        Take in, before anything is asked for, a page of this list that was read earlier.
 
         It is taken up, as if this walk had read it at first, where the first page is read anew and nothing in the
-        proof speaks against any of the pages; :attr:`recalled` then counts them. Else all of them are forgotten.
+        proof speaks against any of the pages; :attr:`recalled` then counts them. Else all of them are forgotten. Of two
+        at one offset the later counts.
 
         :param offset: the index of its first row
         :param ids: the call ids in order

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The bytes of a piece: some pages as they were read, compressed, and sealed so that a changed byte is found out. Pure."""
+"""The bytes of a piece: pages as they were read, compressed, and sealed so that a changed byte shows. Pure."""
 
 from __future__ import annotations
 

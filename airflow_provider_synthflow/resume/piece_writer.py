@@ -38,9 +38,7 @@ class PieceWriter:
     :param change: what a record is made to before it is kept
     """
 
-    def __init__(
-        self, store: Store, run: str, key: bytes, *, written: int, change: Callable[[bytes], bytes]
-    ) -> None:
+    def __init__(self, store: Store, run: str, key: bytes, *, written: int, change: Callable[[bytes], bytes]) -> None:
         self.failure: Exception | None = None
         self._store = store
         self._run = run

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["LONGEST_MS", "RunRecord", "digest_of", "key_of"]
 
 LONGEST_MS = 6 * 3_600_000
-"""How old the first reading may be: Airflow's longest pauses between tries are far below, and labels change in a day."""
+"""How old the first reading may be: far more than the tries of a task take, and less than people edit labels in."""
 
 _MOST_SKEW_MS = 5 * 60_000
 _HEX = re.compile(r"[0-9a-f]{32,64}")

@@ -208,9 +208,7 @@ class Resume:
             self._record = RunRecord.begin(self._digest, self._begun_ms)
             self._state.set(self._key, self._record.value())
         seal = bytes.fromhex(self._record.seal)
-        return PieceWriter(
-            self._store, self._record.run, seal, written=self._written, change=self._privacy.apply
-        )
+        return PieceWriter(self._store, self._record.run, seal, written=self._written, change=self._privacy.apply)
 
     def _leave(self) -> None:
         """Write what is due, for the next try."""
