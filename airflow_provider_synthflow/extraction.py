@@ -136,7 +136,9 @@ def extract_window(
     progress = Progress()
     log.info("Reading %s of agent %s: asking %s for %s.", plan.window, asked.model_id, sender.settings.host, asked)
     if resume is not None:
-        resume.take_up(walk, keeper.take_kept)  # before the first answer: what comes again counts
+        for page in resume.take_up(walk):  # before the first answer, since of two readings the later counts
+            for row in page.rows:
+                keeper.take(row)
 
     def fetch(limit: int, offset: int) -> Page:
         page = sender.page(asked, limit, offset)
@@ -182,16 +184,9 @@ class _Keeper:
         """Return how many rows came."""
         return self._taken
 
-    def take_kept(self, row: CallRow) -> None:
-        """Take in a call that an earlier try has read and made to what may be stored."""
-        self._take(row, lambda record: record)
-
     def take(self, row: CallRow) -> None:
         """Take in a call; of two readings of the same call the later one counts."""
         self._taken += 1
-        self._take(row, self._privacy.apply)
-
-    def _take(self, row: CallRow, change: Callable[[bytes], bytes]) -> None:
         key = row.call_id
         start = started_at(row)
         final = is_terminal(row.status)
@@ -212,11 +207,15 @@ class _Keeper:
         elif self._marks:
             self._marks.pop(key, None)
         if mark is _Mark.UNPLACED and self._include_unplaced:
-            self._spill.put(self._privacy.key_of(key), self._window.to_ms, change(row.raw))
+            self._spill.put(self._privacy.key_of(key), self._window.to_ms, self._data(row))
         elif start is not None and start in self._window:
-            self._spill.put(self._privacy.key_of(key), start, change(row.raw))
+            self._spill.put(self._privacy.key_of(key), start, self._data(row))
         else:
             self._spill.discard(self._privacy.key_of(key))
+
+    def _data(self, row: CallRow) -> bytes:
+        """Return what is stored of a call."""
+        return row.raw if row.stored else self._privacy.apply(row.raw)
 
     def finish(self, walk: Walk, requests: int, retries: int, waits: int) -> Extraction:
         """Leave in the spill what the complete walk holds."""

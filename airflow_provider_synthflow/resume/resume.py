@@ -8,6 +8,7 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any, Protocol
 
+from airflow_provider_synthflow.client.answer import Page
 from airflow_provider_synthflow.client.rows import row_of
 from airflow_provider_synthflow.exceptions import SynthflowTransientError
 from airflow_provider_synthflow.resume.piece import BrokenPieceError, KeptPage, unseal_piece
@@ -16,13 +17,11 @@ from airflow_provider_synthflow.resume.record import RunRecord
 from airflow_provider_synthflow.statuses import is_terminal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from types import TracebackType
 
     from typing_extensions import Self
 
-    from airflow_provider_synthflow.client.answer import Page
-    from airflow_provider_synthflow.client.rows import CallRow
     from airflow_provider_synthflow.output.store import Store
     from airflow_provider_synthflow.privacy import Privacy
     from airflow_provider_synthflow.walk import Walk
@@ -122,13 +121,17 @@ class Resume:
         elif error is None or isinstance(error, Exception):
             # After any other error the next try, if there is one, is to see everything for itself.
             self._forget()
+        elif self._writer is not None:
+            self._writer.close(0)  # the process is to end, and is not held up
 
-    def take_up(self, walk: Walk, take: Callable[[CallRow], None]) -> None:
+    def take_up(self, walk: Walk) -> Iterator[Page]:
         """
-        Give a walk, before it begins, the pages that an earlier try has kept.
+        Give a walk, before it begins, the pages that an earlier try has kept, and yield them in the order of reading.
 
-        :param walk: the walk; it decides when its first page has come
-        :param take: takes in each row; of one that comes again later the later one must count
+        Whether they are taken up the walk decides when its first page has come: what it then does not hold is to be
+        left out again.
+
+        :param walk: the walk
         """
         self._begun_ms = time.time_ns() // 1_000_000
         self._since = time.monotonic()
@@ -143,11 +146,10 @@ class Resume:
             return
         try:
             for page in self._kept(self._record):
-                rows = [row_of(raw) for raw in page.rows]
+                rows = [row_of(raw, stored=True) for raw in page.rows]
                 walk.recall(page.offset, [row.call_id for row in rows], page.total)
-                for row in rows:
-                    take(row)
                 self._recalled += 1
+                yield Page(rows, page.total, offset=page.offset)
         except BrokenPieceError as error:
             walk.drop_recalled()
             self._start_over(f"piece {self._written + 1} {error}")
