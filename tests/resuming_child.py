@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Extract one window in a process of its own, as one try of a task that keeps its pages; it may be killed at any moment.
+
+The one argument is a :class:`Job` as JSON; what came of it is printed as JSON. A file stands for Airflow's task state.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+if __name__ == "__main__":
+    sys.modules["airflow"] = None  # type: ignore[assignment]  # the core needs none, and starts at once without it
+
+from airflow_provider_synthflow.client.query import CallsQuery  # noqa: E402
+from airflow_provider_synthflow.client.sender import Sender  # noqa: E402
+from airflow_provider_synthflow.client.settings import Settings  # noqa: E402
+from airflow_provider_synthflow.delivery import Delivery  # noqa: E402
+from airflow_provider_synthflow.extraction import WindowPlan  # noqa: E402
+from airflow_provider_synthflow.output.local_store import LocalStore  # noqa: E402
+from airflow_provider_synthflow.output.publication import Publication  # noqa: E402
+from airflow_provider_synthflow.privacy import Privacy  # noqa: E402
+from airflow_provider_synthflow.resume import resume as resuming  # noqa: E402
+from airflow_provider_synthflow.resume.record import digest_of, key_of  # noqa: E402
+from airflow_provider_synthflow.resume.resume import Resume  # noqa: E402
+from airflow_provider_synthflow.window import Window  # noqa: E402
+
+__all__ = ["Job", "command_of"]
+
+
+@dataclass(frozen=True)
+class Job:
+    """
+    Say what one try does.
+
+    :param url: the API's base URL
+    :param key: its key
+    :param model_id: the agent
+    :param from_ms: the window's begin
+    :param to_ms: the window's end
+    :param out: the directory of the file
+    :param state: the file of the task's state
+    :param resume: the directory of the pieces, or a bucket with a directory where there is an S3; None: none are kept
+    :param s3: the address of an S3 for the pieces
+    :param retry: whether this is a further try
+    :param format: the file's format
+    :param piece: the least bytes of a piece; None: as it is
+    """
+
+    url: str
+    key: str
+    model_id: str
+    from_ms: int
+    to_ms: int
+    out: str
+    state: str
+    resume: str | None = None
+    s3: str | None = None
+    retry: bool = False
+    format: str = "jsonl"
+    piece: int | None = None
+
+
+def command_of(job: Job) -> list[str]:
+    """Return the command that does a job."""
+    return [sys.executable, "-m", "tests.resuming_child", json.dumps(asdict(job))]
+
+
+class FileState:
+    """Keep values in a file, whole at any moment."""
+
+    def __init__(self, path: str) -> None:
+        self._path = Path(path)
+
+    def get(self, key: str) -> Any:
+        """Return a value, None where there is none."""
+        return self._all().get(key)
+
+    def set(self, key: str, value: Any) -> None:
+        """Keep a value."""
+        self._write(self._all() | {key: value})
+
+    def delete(self, key: str) -> None:
+        """Forget a value."""
+        self._write({name: value for name, value in self._all().items() if name != key})
+
+    def _all(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self._path.read_text()) if self._path.exists() else {}
+        return found
+
+    def _write(self, values: dict[str, Any]) -> None:
+        other = self._path.with_suffix(".new")
+        other.write_text(json.dumps(values))
+        other.replace(self._path)
+
+
+def store_of(job: Job) -> Any:
+    """Return the store of the pieces."""
+    if job.s3 is None:
+        return LocalStore(job.resume or "")
+    import s3fs  # noqa: PLC0415 - only where it is one
+
+    from airflow_provider_synthflow.output.object_store import ObjectStore  # noqa: PLC0415 - likewise
+
+    fs = s3fs.S3FileSystem(
+        key="AKIATESTKEY",
+        secret="test-secret-0123456789",
+        endpoint_url=job.s3,
+        client_kwargs={"region_name": "us-east-1"},
+    )
+    return ObjectStore(fs, job.resume or "", f"s3://{job.resume}")
+
+
+def main() -> None:
+    """Do the job."""
+    job = Job(**json.loads(sys.argv[1]))
+    if job.piece is not None:
+        resuming._PIECE = job.piece
+    begun = time.monotonic()
+    plan = WindowPlan(Window(job.from_ms, job.to_ms), CallsQuery.of(job.model_id), settle_ms=0, concurrency=4)
+    with Sender(Settings(job.url, job.key)) as sender:
+        resume = None
+        if job.resume is not None:
+            digest = digest_of(plan, sender.settings, Privacy())
+            state = FileState(job.state)
+            resume = Resume(store_of(job), state, key_of(plan), digest, privacy=Privacy(), retry=job.retry)
+        publication = Publication(LocalStore(job.out), job.model_id, plan.window, job.format, {})
+        delivered = Delivery(plan, publication, resume=resume).carry_out(sender, look=lambda _: None)
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    print(
+        json.dumps(
+            {
+                **delivered.result,
+                "recalled": delivered.extraction.recalled if delivered.extraction else 0,
+                "seconds": time.monotonic() - begun,
+                "cpu": usage.ru_utime + usage.ru_stime,
+                "memory": usage.ru_maxrss * 1024,
+                "pid": os.getpid(),
+            }
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()
