@@ -19,18 +19,18 @@ from typing import Any
 if __name__ == "__main__":
     sys.modules["airflow"] = None  # type: ignore[assignment]  # the core needs none, and starts at once without it
 
-from airflow_provider_synthflow.client.query import CallsQuery  # noqa: E402
-from airflow_provider_synthflow.client.sender import Sender  # noqa: E402
-from airflow_provider_synthflow.client.settings import Settings  # noqa: E402
-from airflow_provider_synthflow.delivery import Delivery  # noqa: E402
-from airflow_provider_synthflow.extraction import WindowPlan  # noqa: E402
-from airflow_provider_synthflow.output.local_store import LocalStore  # noqa: E402
-from airflow_provider_synthflow.output.publication import Publication  # noqa: E402
-from airflow_provider_synthflow.privacy import Privacy  # noqa: E402
-from airflow_provider_synthflow.resume import resume as resuming  # noqa: E402
-from airflow_provider_synthflow.resume.record import digest_of, key_of  # noqa: E402
-from airflow_provider_synthflow.resume.resume import Resume  # noqa: E402
-from airflow_provider_synthflow.window import Window  # noqa: E402
+from airflow_provider_synthflow.client.query import CallsQuery
+from airflow_provider_synthflow.client.sender import Sender
+from airflow_provider_synthflow.client.settings import Settings
+from airflow_provider_synthflow.delivery import Delivery
+from airflow_provider_synthflow.extraction import WindowPlan
+from airflow_provider_synthflow.output.local_store import LocalStore
+from airflow_provider_synthflow.output.publication import Publication
+from airflow_provider_synthflow.privacy import Privacy
+from airflow_provider_synthflow.resume import resume as resuming
+from airflow_provider_synthflow.resume.record import digest_of, key_of
+from airflow_provider_synthflow.resume.resume import Resume
+from airflow_provider_synthflow.window import Window
 
 __all__ = ["Job", "command_of"]
 
