@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from airflow_provider_synthflow.earlier import EarlierPages
 from airflow_provider_synthflow.exceptions import SynthflowProtocolError
 from airflow_provider_synthflow.instants import format_instant
 from airflow_provider_synthflow.placement import started_at
@@ -131,12 +132,13 @@ def extract_window(
     """
     before = (sender.requests, sender.retries, sender.waits)
     asked = plan.asked
-    walk = Walk(look_ahead=look_ahead(plan.concurrency), max_walks=plan.max_walks)
+    earlier = EarlierPages()
+    walk = Walk(look_ahead=look_ahead(plan.concurrency), max_walks=plan.max_walks, earlier=earlier)
     keeper = _Keeper(plan, spill, privacy or Privacy())
     progress = Progress()
     log.info("Reading %s of agent %s: asking %s for %s.", plan.window, asked.model_id, sender.settings.host, asked)
     if resume is not None:
-        for page in resume.take_up(walk):  # before the first answer, since of two readings the later counts
+        for page in resume.take_up(earlier):  # before the first answer, since of two readings the later counts
             for row in page.rows:
                 keeper.take(row)
 

@@ -23,9 +23,10 @@ from airflow_provider_synthflow.packing import fingerprint, ids_gone
 from airflow_provider_synthflow.proof import Reading, Trouble, judge
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from airflow_provider_synthflow.client.answer import Page
+    from airflow_provider_synthflow.earlier import EarlierPages
 
 __all__ = ["PageAsk", "Walk"]
 
@@ -73,17 +74,28 @@ class Walk:
     :param offset: the index of the first row of interest
     :param look_ahead: how many pages may be in flight
     :param max_walks: how often the list is walked before it is given up
+    :param earlier: pages that were read before, to be taken up if the first page bears them out; default: none
     """
 
-    def __init__(self, *, limit: int = 100, offset: int = 0, look_ahead: int = 1, max_walks: int = 5) -> None:
+    def __init__(
+        self,
+        *,
+        limit: int = 100,
+        offset: int = 0,
+        look_ahead: int = 1,
+        max_walks: int = 5,
+        earlier: EarlierPages | None = None,
+    ) -> None:
         self.done = False
         self.walks = 1
         self.pause = 0.0
         self.total: int | None = None
+        self.recalled = 0
         self._limit = limit
         self._offset = offset
         self._look_ahead = max(1, look_ahead)
         self._max_walks = max(1, max_walks)
+        self._earlier = earlier
         self._serial = 0
         self._total_serial = -1
         self._most_rows = 0  # on any page so far: what a page can be expected to hold
@@ -102,8 +114,6 @@ class Walk:
         self._trouble_times: dict[tuple[int, Trouble], int] = {}
         self._refusal: SynthflowRequestError | None = None
         self._agreed: bytes | None = None  # tells what the round before brought, where two must agree
-        self.recalled = 0
-        self._recalled: dict[int, Reading] = {}  # by their starts: what is taken up if the first page bears it out
 
     @property
     def pages(self) -> int:
@@ -118,32 +128,6 @@ class Walk:
     def gone(self) -> Iterator[str]:
         """Yield the ids that came with pages to be used and are not in the complete list, each once."""
         return ids_gone(self._forgotten, *self._packs())
-
-    def recall(self, offset: int, ids: Sequence[str], total: int) -> None:
-        """
-        Take in, before anything is asked for, a page of this list that was read earlier.
-
-        It is taken up, as if this walk had read it at first, where the first page is read anew and nothing in the
-        proof speaks against any of the pages; :attr:`recalled` then counts them. Else all of them are forgotten. Of two
-        at one offset the later counts.
-
-        :param offset: the index of its first row
-        :param ids: the call ids in order
-        :param total: the declared total
-        """
-        if offset in self._recalled:
-            self._forgotten.append(self._recalled.pop(offset).packed)
-        reading = Reading(offset, self._serial, ids, total)
-        self._serial += 1
-        if offset > self._offset:
-            self._recalled[offset] = reading
-        else:
-            self._forgotten.append(reading.packed)  # the first page is read anew
-
-    def drop_recalled(self) -> None:
-        """Forget the pages that were read earlier and are not yet taken up."""
-        self._forgotten += [reading.packed for reading in self._recalled.values()]
-        self._recalled.clear()
 
     def asks(self) -> list[PageAsk]:
         """Return the pages to ask for now; none while an answer must come first."""
@@ -179,8 +163,8 @@ class Walk:
         :raises SynthflowIncompleteError: where no walk was complete
         """
         usable = self._take(ask, page)
-        if self._recalled:
-            self._take_up_recalled()
+        if self._earlier is not None:
+            self._recall(self._earlier)
         self._land(ask)
         return usable
 
@@ -283,19 +267,17 @@ class Walk:
         """Return what follows a page; a page of one row is no seam, since its row was asked for already."""
         return _Stretch(reading.end, stop, behind=self._overlap > 0 and reading.count == 1)
 
-    def _take_up_recalled(self) -> None:
-        """Take up the earlier readings if the first page, which has come, bears them out; else forget them."""
-        first, recalled = self._readings, list(self._recalled.values())
-        together = sorted([*first, *recalled])
-        if not first or judge(together, offset=self._offset, total=self.total, overlap=self._overlap).bad:
-            self.drop_recalled()
-            return
-        self._readings = together
-        self._twins |= {hash(frozenset(reading.ids)): reading for reading in recalled}
-        self._most_rows = max(reading.count for reading in together)
-        self._to_read = self._missing()
-        self.recalled = len(recalled)
-        self._recalled.clear()
+    def _recall(self, earlier: EarlierPages) -> None:
+        """Go on as if the pages that were read before had been read in this walk, if its first page bears them out."""
+        self._earlier = None
+        recalled = earlier.borne_out(self._readings, total=self.total, overlap=self._overlap)
+        self._forgotten += earlier.forgotten
+        if recalled:
+            self.recalled = len(recalled)
+            self._readings = sorted([*self._readings, *recalled])
+            self._twins |= {hash(frozenset(reading.ids)): reading for reading in recalled}
+            self._most_rows = max(reading.count for reading in self._readings)
+            self._to_read = self._missing()
 
     def _take_undeclared(self, ask: PageAsk, ids: tuple[str, ...]) -> bool | None:
         """Take in a page without a declared total, if it brings nothing new; None where it does."""

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
+    from airflow_provider_synthflow.earlier import EarlierPages
     from airflow_provider_synthflow.output.store import Store
     from airflow_provider_synthflow.privacy import Privacy
     from airflow_provider_synthflow.walk import Walk
@@ -124,14 +125,14 @@ class Resume:
         elif self._writer is not None:
             self._writer.close(0)  # the process is to end, and is not held up
 
-    def take_up(self, walk: Walk) -> Iterator[Page]:
+    def take_up(self, earlier: EarlierPages) -> Iterator[Page]:
         """
-        Give a walk, before it begins, the pages that an earlier try has kept, and yield them in the order of reading.
+        Hand over, before a walk begins, the pages that an earlier try has kept, and yield them in the order of reading.
 
         Whether they are taken up the walk decides when its first page has come: what it then does not hold is to be
         left out again.
 
-        :param walk: the walk
+        :param earlier: what holds them for the walk
         """
         self._begun_ms = time.time_ns() // 1_000_000
         self._since = time.monotonic()
@@ -147,11 +148,11 @@ class Resume:
         try:
             for page in self._kept(self._record):
                 rows = [row_of(raw, stored=True) for raw in page.rows]
-                walk.recall(page.offset, [row.call_id for row in rows], page.total)
+                earlier.add(page.offset, [row.call_id for row in rows], page.total)
                 self._recalled += 1
                 yield Page(rows, page.total, offset=page.offset)
         except BrokenPieceError as error:
-            walk.drop_recalled()
+            earlier.drop()
             self._start_over(f"piece {self._written + 1} {error}")
 
     def keep(self, page: Page, walk: Walk) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import pytest
 
+from airflow_provider_synthflow.earlier import EarlierPages
 from airflow_provider_synthflow.walk import Walk
 from tests.unit.walking import Listing, drive
 
@@ -16,12 +17,12 @@ def listing(count: int = 91) -> Listing:
     return Listing.of(count, cap=10)
 
 
-def recalling(rows: list[str], offsets: list[int], *, total: int | None = None) -> Walk:
-    """Return a walk that was given pages of ten rows of a list."""
-    walk = Walk(limit=10, look_ahead=4)
+def recalling(rows: list[str], offsets: list[int]) -> tuple[Walk, EarlierPages]:
+    """Return a walk that was given pages of ten rows of a list, and what holds them."""
+    earlier = EarlierPages()
     for offset in offsets:
-        walk.recall(offset, rows[offset : offset + 10], len(rows) if total is None else total)
-    return walk
+        earlier.add(offset, rows[offset : offset + 10], len(rows))
+    return Walk(limit=10, look_ahead=4, earlier=earlier), earlier
 
 
 ALL = [number * STEP for number in range(PAGES)]
@@ -29,7 +30,7 @@ ALL = [number * STEP for number in range(PAGES)]
 
 def test_only_the_first_page_is_asked_for_where_all_the_others_are_there():
     there = listing()
-    walk = recalling(there.ids, ALL)
+    walk, _earlier = recalling(there.ids, ALL)
 
     log = drive(walk, there)
 
@@ -41,7 +42,7 @@ def test_only_the_first_page_is_asked_for_where_all_the_others_are_there():
 @pytest.mark.parametrize("lacking", [[9], [18, 27], [81], [9, 45, 81], ALL[1:]])
 def test_only_what_is_missing_is_asked_for(lacking):
     there = listing()
-    walk = recalling(there.ids, [offset for offset in ALL if offset not in lacking])
+    walk, _earlier = recalling(there.ids, [offset for offset in ALL if offset not in lacking])
 
     log = drive(walk, there)
 
@@ -53,7 +54,7 @@ def test_only_what_is_missing_is_asked_for(lacking):
 def test_the_first_page_is_read_anew_and_what_it_had_at_first_is_not_in_the_list():
     there = listing()
     before = ["gone", *there.ids[1:]]
-    walk = recalling(before, ALL)
+    walk, _earlier = recalling(before, ALL)
 
     drive(walk, there)
 
@@ -75,7 +76,7 @@ def test_the_first_page_is_read_anew_and_what_it_had_at_first_is_not_in_the_list
 def test_a_list_that_has_changed_is_read_anew_in_one_walk(changed):
     before = listing()
     after = Listing(changed(before.ids), cap=10)
-    walk = recalling(before.ids, ALL)
+    walk, _earlier = recalling(before.ids, ALL)
 
     drive(walk, after)
 
@@ -87,8 +88,8 @@ def test_a_list_that_has_changed_is_read_anew_in_one_walk(changed):
 
 def test_pages_whose_seam_does_not_hold_are_read_anew_though_the_totals_agree():
     there = listing()
-    walk = recalling(there.ids, ALL[:5])
-    walk.recall(45, ["other", *there.ids[46:55]], 91)
+    walk, earlier = recalling(there.ids, ALL[:5])
+    earlier.add(45, ["other", *there.ids[46:55]], 91)
 
     log = drive(walk, there)
 
@@ -100,9 +101,9 @@ def test_pages_whose_seam_does_not_hold_are_read_anew_though_the_totals_agree():
 
 def test_of_two_pages_at_one_offset_the_later_counts():
     there = listing()
-    walk = recalling([*there.ids[:50], "old", *there.ids[51:]], ALL)
+    walk, earlier = recalling([*there.ids[:50], "old", *there.ids[51:]], ALL)
     for offset in ALL:
-        walk.recall(offset, there.ids[offset : offset + 10], 91)
+        earlier.add(offset, there.ids[offset : offset + 10], 91)
 
     log = drive(walk, there)
 
@@ -113,7 +114,7 @@ def test_of_two_pages_at_one_offset_the_later_counts():
 
 def test_a_server_that_declares_no_total_any_more_is_walked_as_ever():
     there = Listing.of(91, cap=10, declares=False)
-    walk = recalling(there.ids, ALL)
+    walk, _earlier = recalling(there.ids, ALL)
 
     drive(walk, there)
 
@@ -124,18 +125,18 @@ def test_a_server_that_declares_no_total_any_more_is_walked_as_ever():
 
 def test_pages_that_were_dropped_are_asked_for():
     there = listing()
-    walk = recalling(there.ids, ALL)
-    walk.drop_recalled()
+    walk, earlier = recalling([*there.ids[:50], "gone", *there.ids[51:]], ALL)
+    earlier.drop()
 
     log = drive(walk, there)
 
     assert sorted(log.offsets) == ALL
-    assert (walk.recalled, list(walk.gone())) == (0, [])
+    assert (walk.recalled, list(walk.gone())) == (0, ["gone"])
 
 
 def test_a_change_after_the_first_page_is_repaired_as_in_any_walk():
     there = listing()
-    walk = recalling(there.ids, [offset for offset in ALL if offset not in (36, 72)])
+    walk, _earlier = recalling(there.ids, [offset for offset in ALL if offset not in (36, 72)])
 
     def before(answered: int) -> None:
         if answered == 2:
