@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import resource
+import signal
 import sys
 import time
 from dataclasses import asdict, dataclass
@@ -19,6 +20,7 @@ from typing import Any
 if __name__ == "__main__":
     sys.modules["airflow"] = None  # type: ignore[assignment]  # the core needs none, and starts at once without it
 
+from airflow_provider_synthflow.client.answer import Page
 from airflow_provider_synthflow.client.query import CallsQuery
 from airflow_provider_synthflow.client.sender import Sender
 from airflow_provider_synthflow.client.settings import Settings
@@ -52,6 +54,7 @@ class Job:
     :param retry: whether this is a further try
     :param format: the file's format
     :param piece: the least bytes of a piece; None: as it is
+    :param kill_at: at which request the process kills itself, as the end of its machine would; None: at none
     """
 
     url: str
@@ -66,6 +69,7 @@ class Job:
     retry: bool = False
     format: str = "jsonl"
     piece: int | None = None
+    kill_at: int | None = None
 
 
 def command_of(job: Job) -> list[str]:
@@ -101,6 +105,24 @@ class FileState:
         other.replace(self._path)
 
 
+class MortalSender(Sender):
+    """
+    Send requests, and kill the process at one of them.
+
+    :param kill_at: at which; None: at none
+    """
+
+    def __init__(self, settings: Settings, kill_at: int | None) -> None:
+        super().__init__(settings)
+        self._kill_at = kill_at
+
+    def page(self, query: CallsQuery, limit: int, offset: int) -> Page:
+        """Return a page, or kill the process."""
+        if self._kill_at is not None and self.requests >= self._kill_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().page(query, limit, offset)
+
+
 def store_of(job: Job) -> Any:
     """Return the store of the pieces."""
     if job.s3 is None:
@@ -125,7 +147,7 @@ def main() -> None:
         resuming._PIECE = job.piece
     begun = time.monotonic()
     plan = WindowPlan(Window(job.from_ms, job.to_ms), CallsQuery.of(job.model_id), settle_ms=0, concurrency=4)
-    with Sender(Settings(job.url, job.key)) as sender:
+    with MortalSender(Settings(job.url, job.key), job.kill_at) as sender:
         resume = None
         if job.resume is not None:
             digest = digest_of(plan, sender.settings, Privacy())
