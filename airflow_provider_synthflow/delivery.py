@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import time
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_synthflow.client.sender import Sender
     from airflow_provider_synthflow.extraction import WindowPlan
-    from airflow_provider_synthflow.output.publication import Publication
+    from airflow_provider_synthflow.output.publication import Draft, Publication
     from airflow_provider_synthflow.resume.resume import Resume
 
 __all__ = ["Delivered", "Delivery"]
@@ -99,7 +99,8 @@ class Delivery:
         begun = time.monotonic()
         if self.publication is not None:
             self.publication.check()
-        with self.resume or contextlib.nullcontext(), Spill() as spill:
+        with self.resume or nullcontext(), Spill() as spill, ExitStack() as drafting:
+            draft = self._draft(spill, drafting)
             extraction = extract_window(sender, self.plan, spill, privacy=self.privacy, resume=self.resume)
             look(extraction)
             result = {**result_of(self.plan, extraction), **self._described()}
@@ -110,10 +111,22 @@ class Delivery:
                 if self.publication is None:
                     result = with_calls(result, spill.records(), spill.size(), self.max_bytes, used=used)
                 else:
-                    result = self.publication.publish(spill.records(), result)
+                    if not spill.in_step():
+                        draft = None  # the calls came in another order
+                        drafting.close()
+                    result = self.publication.publish(spill.records(), result, draft=draft)
         delivered = Delivered(result, extraction, time.monotonic() - begun)
         log.info("%s", self._closing(delivered, extraction))
         return delivered
+
+    def _draft(self, spill: Spill, drafting: ExitStack) -> Draft | None:
+        """Let the file be written while the calls come; in the end it is known whether it can be published."""
+        if self.publication is None:
+            return None
+        draft = drafting.enter_context(self.publication.draft())
+        if draft is not None:
+            spill.lead(draft.write)
+        return draft
 
     def _described(self) -> dict[str, Any]:
         """Return what the result says of fields that are not as they were received; nothing where all are."""

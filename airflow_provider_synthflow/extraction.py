@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
 from airflow_provider_synthflow.earlier import EarlierPages
 from airflow_provider_synthflow.exceptions import SynthflowProtocolError
 from airflow_provider_synthflow.instants import format_instant
+from airflow_provider_synthflow.page_order import PageOrder, newest_first
 from airflow_provider_synthflow.placement import started_at
 from airflow_provider_synthflow.privacy import Privacy
 from airflow_provider_synthflow.progress import Progress
@@ -22,7 +23,6 @@ from airflow_provider_synthflow.walk import Walk
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from airflow_provider_synthflow.client.answer import Page
     from airflow_provider_synthflow.client.query import CallsQuery
     from airflow_provider_synthflow.client.rows import CallRow
     from airflow_provider_synthflow.client.sender import Sender
@@ -133,28 +133,33 @@ def extract_window(
     before = (sender.requests, sender.retries, sender.waits)
     asked = plan.asked
     earlier = EarlierPages()
-    walk = Walk(look_ahead=look_ahead(plan.concurrency), max_walks=plan.max_walks, earlier=earlier)
+    # Read from the oldest call on, the calls come in the order of the file, which can be written meanwhile.
+    walk = Walk(
+        look_ahead=look_ahead(plan.concurrency), max_walks=plan.max_walks, from_the_end=newest_first, earlier=earlier
+    )
     keeper = _Keeper(plan, spill, privacy or Privacy())
+    order = PageOrder(keeper.place)
     progress = Progress()
     log.info("Reading %s of agent %s: asking %s for %s.", plan.window, asked.model_id, sender.settings.host, asked)
     if resume is not None:
         for page in resume.take_up(earlier):  # before the first answer, since of two readings the later counts
-            for row in page.rows:
-                keeper.take(row)
-
-    def fetch(limit: int, offset: int) -> Page:
-        page = sender.page(asked, limit, offset)
-        # A server that tells no offset is taken at its word, as the walk does; who keeps pages wants to know it.
-        return page if resume is None or page.offset is not None else replace(page, offset=offset)
-
-    for page in read_pages(walk, fetch, concurrency=plan.concurrency, sleep=sleep or sender.wait):
-        for row in page.rows:
-            keeper.take(row)
+            for row, start in order.take(page, backward=newest_first(page)):
+                keeper.take(row, start)
+    for page in read_pages(
+        walk,
+        lambda limit, offset: sender.page(asked, limit, offset),
+        concurrency=plan.concurrency,
+        sleep=sleep or sender.wait,
+    ):
+        for row, start in order.take(page, backward=walk.tail_first):
+            keeper.take(row, start)
         if resume is not None:
             resume.keep(page, walk)
         line = progress.line(walk.walks, len(page.rows), walk.total)
         if line is not None:
             log.info("%s", line)
+    for row, start in order.rest():
+        keeper.take(row, start)
     requests, retries, waits = before
     return keeper.finish(walk, sender.requests - requests, sender.retries - retries, sender.waits - waits)
 
@@ -179,29 +184,26 @@ class _Keeper:
         self._spill = spill
         self._privacy = privacy
         self._marks: dict[str, _Mark] = {}  # most calls have none
-        self._taken = 0
 
-    @property
-    def taken(self) -> int:
-        """Return how many rows came."""
-        return self._taken
-
-    def take(self, row: CallRow) -> None:
-        """Take in a call; of two readings of the same call the later one counts."""
-        self._taken += 1
-        key = row.call_id
+    def place(self, row: CallRow) -> int | None:
+        """Return when a call started, None where nothing tells; raise where that is far from what was asked for."""
         start = started_at(row)
-        final = is_terminal(row.status)
-        mark = None if final else _Mark.UNSETTLED
-        if start is None:
-            mark = _Mark.UNPLACED if final else _Mark.NOT_STARTED
-        elif final and not self._earliest <= start <= self._latest:
-            # One that never became final may be stuck since long ago, and match a filter on the end of calls.
+        # One that never became final may be stuck since long ago, and match a filter on the end of calls.
+        if start is not None and not self._earliest <= start <= self._latest and is_terminal(row.status):
             msg = (
                 f"The API ignored the window: asked for {self._window}, it sent a call that started at "
                 f"{format_instant(start)}. Nothing was written."
             )
-            raise SynthflowProtocolError(msg, call_ids=[key])
+            raise SynthflowProtocolError(msg, call_ids=[row.call_id])
+        return start
+
+    def take(self, row: CallRow, start: int | None) -> None:
+        """Take in a call with its start; of two readings of the same call the later one counts."""
+        key = row.call_id
+        final = is_terminal(row.status)
+        mark = None if final else _Mark.UNSETTLED
+        if start is None:
+            mark = _Mark.UNPLACED if final else _Mark.NOT_STARTED
         elif start not in self._window:
             mark = None
         if mark is not None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from airflow_provider_synthflow.client.query import CallsQuery
     from airflow_provider_synthflow.client.rows import CallRow
     from airflow_provider_synthflow.client.sender import Sender
-    from airflow_provider_synthflow.walk import PageAsk
+    from airflow_provider_synthflow.stretches import PageAsk
 
 __all__ = ["look_ahead", "read_pages", "read_rows"]
 
@@ -37,7 +37,7 @@ def read_pages(
     walk: Walk, fetch: Callable[[int, int], Page], *, concurrency: int, sleep: Callable[[float], None]
 ) -> Iterator[Page]:
     """
-    Send what a walk asks for until it is done, and yield the pages whose rows are to be used.
+    Send what a walk asks for until it is done, and yield the pages whose rows are to be used, each with its offset.
 
     :param walk: the walk to drive
     :param fetch: sends one request, of a limit and an offset, and returns its page
@@ -61,7 +61,7 @@ def _one_by_one(walk: Walk, fetch: Callable[[int, int], Page], sleep: Callable[[
                 walk.refuse(ask, error)
             else:
                 if walk.receive(ask, page):
-                    yield page
+                    yield page.at(ask.offset)
         if walk.walks != walks:
             walks = walk.walks
             sleep(walk.pause)
@@ -90,7 +90,7 @@ def _side_by_side(
                 except SynthflowRequestError as error:
                     walk.refuse(ask, error)
                 else:
-                    usable = page if walk.receive(ask, page) else None
+                    usable = page.at(ask.offset) if walk.receive(ask, page) else None
                 if walk.walks != walks:
                     walks = walk.walks
                     sleep(walk.pause)

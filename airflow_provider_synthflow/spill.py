@@ -49,6 +49,9 @@ class Spill:
         self._places = array("q")
         self._lengths = array("q")  # or _DISCARDED
         self._live: array[int] | None = None  # the slots of the last records in order; None: not yet found out
+        self._follower: Callable[[bytes], object] | None = None
+        self._followed = array("q")  # the slots that it got
+        self._last = (float("-inf"), "")  # the order and the key of the last one
 
     def __enter__(self) -> Self:
         """Return the spill itself."""
@@ -81,6 +84,8 @@ class Spill:
         :param data: the record
         """
         length = len(data)
+        if self._follower is not None:
+            self._lead(key, order, data)
         self._log(key, order, length)
         self._due.append(data)
         self._due_bytes += length
@@ -96,6 +101,18 @@ class Spill:
         """
         self._log(key, 0, _DISCARDED)
 
+    def lead(self, follower: Callable[[bytes], object]) -> None:
+        """
+        Hand each record on as it comes, as long as they come in the order in which :meth:`records` gives them back.
+
+        :param follower: what takes a record
+        """
+        self._follower = follower
+
+    def in_step(self) -> bool:
+        """Tell whether the follower got just what :meth:`records` gives back."""
+        return self._follower is not None and self._followed == self._sorted()
+
     def size(self) -> int:
         """Return the number of bytes of all records together."""
         return sum(self._lengths[slot] for slot in self._sorted())
@@ -107,6 +124,15 @@ class Spill:
         places, lengths = self._places, self._lengths
         for slot in live:
             yield read(lengths[slot], places[slot])
+
+    def _lead(self, key: str, order: int, data: bytes) -> None:
+        """Hand a record on, or give up the follower, since it would be in the wrong place."""
+        if self._follower is None or (order, key) <= self._last:
+            self._follower = None
+            return
+        self._last = (order, key)
+        self._followed.append(len(self._lengths))
+        self._follower(data)
 
     def _log(self, key: str, order: int, length: int) -> None:
         if self._closed:

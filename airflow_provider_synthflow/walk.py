@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from bisect import insort
 from collections import deque
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from airflow_provider_synthflow.exceptions import (
@@ -21,46 +20,19 @@ from airflow_provider_synthflow.exceptions import (
 )
 from airflow_provider_synthflow.packing import fingerprint, ids_gone
 from airflow_provider_synthflow.proof import Reading, Trouble, judge
+from airflow_provider_synthflow.stretches import Grid, PageAsk, Stretch, flaw_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from airflow_provider_synthflow.client.answer import Page
     from airflow_provider_synthflow.earlier import EarlierPages
 
-__all__ = ["PageAsk", "Walk"]
+__all__ = ["Walk"]
 
 _FIRST_PAUSE = 0.5
 _LONGEST_PAUSE = 10.0
 _SAME_TROUBLE = 3
-
-
-@dataclass(frozen=True)
-class PageAsk:
-    """
-    Ask for one page.
-
-    :param offset: the index of the first row
-    :param limit: how many rows
-    :param serial: the number of the request within the walk
-    :param stop: up to which index rows are missing that no other page is asked for; None: to the end
-    :param behind: whether it is to show that nothing follows the rows that are there
-    """
-
-    offset: int
-    limit: int
-    serial: int
-    stop: int | None
-    behind: bool = False
-
-
-@dataclass(frozen=True)
-class _Stretch:
-    """A part of the list that is still to be read."""
-
-    reach: int  # the index up to which rows are there already
-    stop: int | None = None  # the index up to which rows are missing; None: to the end
-    behind: bool = False  # whether to begin behind the last row and not with it, to see that nothing follows
 
 
 class Walk:
@@ -74,28 +46,27 @@ class Walk:
     :param offset: the index of the first row of interest
     :param look_ahead: how many pages may be in flight
     :param max_walks: how often the list is walked before it is given up
+    :param from_the_end: says of the first page whether the first round goes on with the last one, and back from there,
+        while a total is declared and all pages can be used; default: never
     :param earlier: pages that were read before, to be taken up if the first page bears them out; default: none
     """
 
     def __init__(
-        self,
-        *,
-        limit: int = 100,
-        offset: int = 0,
-        look_ahead: int = 1,
-        max_walks: int = 5,
-        earlier: EarlierPages | None = None,
-    ) -> None:
+        self, *, limit: int = 100, offset: int = 0, look_ahead: int = 1, max_walks: int = 5,
+        from_the_end: Callable[[Page], bool] | None = None, earlier: EarlierPages | None = None,
+    ) -> None:  # fmt: skip
         self.done = False
         self.walks = 1
         self.pause = 0.0
         self.total: int | None = None
         self.recalled = 0
+        self.tail_first = False
         self._limit = limit
         self._offset = offset
         self._look_ahead = max(1, look_ahead)
         self._max_walks = max(1, max_walks)
         self._earlier = earlier
+        self._from_the_end = from_the_end
         self._serial = 0
         self._total_serial = -1
         self._most_rows = 0  # on any page so far: what a page can be expected to hold
@@ -104,7 +75,7 @@ class Walk:
         self._twins: dict[int, Reading] = {}  # by the hash of its set of ids
         self._known: set[str] = set()  # the ids of this round, where no total is declared
         self._flying: set[int] = set()
-        self._to_read: deque[_Stretch] = deque([_Stretch(offset)])
+        self._to_read: deque[Stretch] = deque([Stretch(offset)])
         self._horizon: int | None = None  # from here on nothing came in this round, though it was declared
         self._asked = 0
         self._asked_again: set[int] = set()  # the offsets of pages that could not be used at first
@@ -136,13 +107,10 @@ class Walk:
             stretch = self._next_stretch()
             if stretch is None:
                 break
-            start = stretch.reach if stretch.behind or stretch.reach == self._offset else stretch.reach - self._overlap
-            expected = start + self._page_size
-            stop = stretch.stop
-            if self._end is not None and (stop is None or expected < stop):
-                self._to_read.appendleft(_Stretch(expected, stop))
-                stop = expected
-            ask = PageAsk(start, self._limit, self._serial, stop, behind=stretch.behind)
+            grid = Grid(self._offset, self._page_size, self._overlap, self._end)
+            page, rest = grid.last(stretch) if self.tail_first else grid.first(stretch)
+            self._to_read.extendleft(rest)
+            ask = PageAsk(page.reach, self._limit, self._serial, page.stop, behind=page.behind)
             self._serial += 1
             self._asked += 1
             self._flying.add(ask.serial)
@@ -207,7 +175,7 @@ class Walk:
         """Return the index at which the list ends, None where nobody knows."""
         return min((end for end in (self.total, self._horizon) if end is not None), default=None)
 
-    def _next_stretch(self, *, look: bool = False) -> _Stretch | None:
+    def _next_stretch(self, *, look: bool = False) -> Stretch | None:
         """Take the next stretch to read, or only look whether there is one."""
         end = self._end
         if end is None and self._flying:
@@ -230,7 +198,7 @@ class Walk:
 
     def _take(self, ask: PageAsk, page: Page) -> bool:
         ids = tuple(row.call_id for row in page.rows)
-        flaw = _flaw(ask, page, ids)
+        flaw = flaw_of(ask, page, ids)
         if flaw is not None:
             return self._reject(ask, flaw)
         self._trouble.pop(ask.offset, None)
@@ -246,6 +214,8 @@ class Walk:
             return False  # past the end, whatever the server shows there
         elif ask.offset > self._offset and len(ids) <= self._overlap and ask.offset + len(ids) < page.total:
             return self._take_nothing(ask, page.total, Trouble.NO_PROGRESS)
+        if page.total is not None and self._from_the_end is not None:
+            self.tail_first, self._from_the_end = self._from_the_end(page), None
         return self._keep(ask, Reading(ask.offset, ask.serial, ids, page.total), hash(frozenset(ids)))
 
     def _keep(self, ask: PageAsk, reading: Reading, key: int) -> bool:
@@ -263,9 +233,9 @@ class Walk:
             self._to_read.appendleft(self._after(reading, ask.stop))
         return True
 
-    def _after(self, reading: Reading, stop: int | None) -> _Stretch:
+    def _after(self, reading: Reading, stop: int | None) -> Stretch:
         """Return what follows a page; a page of one row is no seam, since its row was asked for already."""
-        return _Stretch(reading.end, stop, behind=self._overlap > 0 and reading.count == 1)
+        return Stretch(reading.end, stop, behind=self._overlap > 0 and reading.count == 1)
 
     def _recall(self, earlier: EarlierPages) -> None:
         """Go on as if the pages that were read before had been read in this walk, if its first page bears them out."""
@@ -277,7 +247,8 @@ class Walk:
             self._readings = sorted([*self._readings, *recalled])
             self._twins |= {hash(frozenset(reading.ids)): reading for reading in recalled}
             self._most_rows = max(reading.count for reading in self._readings)
-            self._to_read = self._missing()
+            missing = self._missing()
+            self._to_read = deque(reversed(missing)) if self.tail_first else missing
 
     def _take_undeclared(self, ask: PageAsk, ids: tuple[str, ...]) -> bool | None:
         """Take in a page without a declared total, if it brings nothing new; None where it does."""
@@ -287,7 +258,7 @@ class Walk:
         if ask.behind:
             return True  # some servers show the last page again behind the end
         if len(ids) == 1 and self._readings[-1].ids[-1] == ids[0] and (self._overlap or len(self._known) == 1):
-            self._to_read = deque([_Stretch(ask.offset + 1, behind=True)])  # the seam alone: look behind it
+            self._to_read = deque([Stretch(ask.offset + 1, behind=True)])  # the seam alone: look behind it
             return True
         return self._reject(ask, Trouble.NO_PROGRESS)
 
@@ -295,7 +266,7 @@ class Walk:
         """Take in that a page brings nothing: the end, unless something should be there."""
         if total is None and (ask.behind or not self._overlap or ask.offset == self._offset):
             if not ask.behind:
-                self._to_read = deque([_Stretch(ask.offset, behind=True)])
+                self._to_read = deque([Stretch(ask.offset, behind=True)])
             return False
         # The declared total says that there is more, or a page does not even begin with the row that was there before.
         if total is None or ask.offset < total:
@@ -305,10 +276,11 @@ class Walk:
     def _reject(self, ask: PageAsk, trouble: Trouble) -> bool:
         """Ask for a page that cannot be used once more, since most such are accidents; then this round has failed."""
         self._trouble[ask.offset] = trouble  # until the page is there
+        self.tail_first = False  # what can be read is read from where the list begins
         if ask.offset not in self._asked_again:
             self._asked_again.add(ask.offset)
             begins = ask.behind or ask.offset == self._offset
-            self._to_read.appendleft(_Stretch(ask.offset + (0 if begins else self._overlap), ask.stop, ask.behind))
+            self._to_read.appendleft(Stretch(ask.offset + (0 if begins else self._overlap), ask.stop, ask.behind))
             return False
         if trouble.barren:
             self._horizon = ask.offset if self._horizon is None else min(self._horizon, ask.offset)
@@ -353,6 +325,7 @@ class Walk:
 
     def _begin_round(self, bad: frozenset[int]) -> None:
         self.walks += 1
+        self.tail_first = False
         self.pause = min(_FIRST_PAUSE * 2 ** (self.walks - 2), _LONGEST_PAUSE)
         forget = [reading for reading in self._readings if reading.serial in bad]
         # All anew after a repair that did not help, where too little would stay, and where no total is declared.
@@ -375,14 +348,14 @@ class Walk:
             self._forget(list(self._readings))
             self._to_read = self._missing()
 
-    def _missing(self) -> deque[_Stretch]:
+    def _missing(self) -> deque[Stretch]:
         """Return what the readings leave out."""
-        missing: deque[_Stretch] = deque()
-        rest = _Stretch(self._offset)
+        missing: deque[Stretch] = deque()
+        rest = Stretch(self._offset)
         for reading in self._readings:
             least = reading.start + (self._overlap if rest.reach > self._offset else 0)
             if rest.reach < least:
-                missing.append(_Stretch(rest.reach, reading.start + self._overlap, rest.behind))
+                missing.append(Stretch(rest.reach, reading.start + self._overlap, rest.behind))
             if reading.end > rest.reach:
                 rest = self._after(reading, None)
         missing.append(rest)
@@ -410,14 +383,3 @@ class Walk:
             "if it stays so, the API's list contradicts itself for this query."
         )
         return SynthflowIncompleteError(msg, expected=self.total, received=received, walks=self.walks)
-
-
-def _flaw(ask: PageAsk, page: Page, ids: tuple[str, ...]) -> Trouble | None:
-    """Return how a page is, in itself, not what was asked for."""
-    if page.offset is not None and page.offset != ask.offset:
-        return Trouble.OTHER_OFFSET
-    if len(ids) > (ask.limit if page.limit is None else page.limit):
-        return Trouble.TOO_MANY
-    if len(set(ids)) != len(ids):
-        return Trouble.TWICE
-    return None

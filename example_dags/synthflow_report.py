@@ -8,6 +8,9 @@ that asset: it reads the files that the asset's events name, with DuckDB (`pip i
     <output path>/report/<first day>.csv     calls, answered calls, answer rate and minutes by agent and day
     <output path>/report/<first day>.html    the same, with a chart to look at
 
+An event that arrives while Airflow makes a run of an earlier one stays until the next event, and comes with that: the
+last report of several days that end together may wait for the day after.
+
 Set `SYNTHFLOW_OUTPUT_CONN_ID` where the files lie in an object store.
 """  # noqa: D415 - it begins with a heading
 

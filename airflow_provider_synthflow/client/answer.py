@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -45,6 +45,14 @@ class Page:
     total: int | None = None
     limit: int | None = None
     offset: int | None = None
+
+    def at(self, offset: int) -> Page:
+        """
+        Return the page with its offset, also where the API echoed none.
+
+        :param offset: what was asked for
+        """
+        return self if self.offset is not None else replace(self, offset=offset)
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,7 @@ _FIXABLE = {
     errno.EINVAL,
 }
 _SWEPT_AFTER = 60.0
+_OWN_FILES = Path("/proc/self/fd")
 
 
 class LocalStore:
@@ -165,32 +166,50 @@ class LocalStore:
         """
         Open a file that nobody sees until :meth:`_LocalStaged.publish`; unpublished, it is gone at the end.
 
+        Where the system can, the file has no name before that, and is gone with the process, also a killed one. Then
+        its directory is not made before that, either.
+
         :param directory: the directory that it is to be published in, below the output path
         :raises SynthflowConfigError: where the directory cannot be written
         """
-        folder = self._root / directory
-        created: list[Path] = []
-        temporary = folder / f".{secrets.token_hex(8)}.tmp"
+        folder = _Folder(self._root / directory)
+        temporary = folder.path / f".{secrets.token_hex(8)}.tmp"
         staged = None
         try:
-            created = _missing(folder)
-            folder.mkdir(parents=True, exist_ok=True)
-            # Opened with the usual mode, unlike a tempfile: the file is to be readable like any other.
-            descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
+            descriptor = _open_nameless(folder.nearest())
+            nameless = descriptor is not None
+            if descriptor is None:
+                folder.make()
+                # Opened with the usual mode, unlike a tempfile: the file is to be readable like any other.
+                descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666)
             with os.fdopen(descriptor, "wb") as file:
                 with contextlib.suppress(OSError):  # some network file systems have no locks
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                staged = _LocalStaged(file, temporary, folder)
+                staged = _LocalStaged(file, temporary, folder, nameless=nameless)
                 yield staged
         except OSError as error:
             raise self._typed(error) from None
         finally:
-            with contextlib.suppress(OSError):  # its directory could not be made, or it has its name
+            with contextlib.suppress(OSError):  # it has its name, or never had one
                 temporary.unlink()
             if staged is None or not staged.published:
-                for each in created:
-                    with contextlib.suppress(OSError):  # something else was put there meanwhile
-                        each.rmdir()
+                folder.unmake()
+
+    @contextlib.contextmanager
+    def draft(self, directory: str) -> Iterator[_LocalStaged | None]:
+        """
+        Open a file as :meth:`stage` does if no trace of it can outlive the process, however that ends; else None.
+
+        :param directory: the directory that it is to be published in, below the output path
+        :raises SynthflowConfigError: where the directory cannot be written
+        """
+        descriptor = _open_nameless(_Folder(self._root / directory).nearest())
+        if descriptor is None:
+            yield None
+            return
+        os.close(descriptor)
+        with self.stage(directory) as staged:
+            yield staged
 
     def _typed(self, error: OSError) -> OSError | SynthflowConfigError:
         """Return an error of the system as one of this package where a person can mend it."""
@@ -204,12 +223,13 @@ class LocalStore:
 
 
 class _LocalStaged(StagedFile):
-    """Be a staged file in the directory where it will be published."""
+    """Be a staged file on the disk where it will be published."""
 
-    def __init__(self, file: IO[bytes], temporary: Path, folder: Path) -> None:
+    def __init__(self, file: IO[bytes], temporary: Path, folder: _Folder, *, nameless: bool) -> None:
         super().__init__(file)
         self._temporary = temporary
         self._folder = folder
+        self._nameless = nameless
         self.published = False
 
     def publish(self, name: str) -> None:
@@ -220,6 +240,10 @@ class _LocalStaged(StagedFile):
         """
         self.flush()
         os.fsync(self._file.fileno())
+        if self._nameless:
+            self._folder.make()
+            _give_name(self._file.fileno(), self._temporary)
+            self._nameless = False
         # By a second name, so that the first is there to publish again; a rename onto itself would be none.
         second = self._temporary.with_name(f".{secrets.token_hex(8)}.tmp")
         try:
@@ -227,12 +251,12 @@ class _LocalStaged(StagedFile):
         except OSError:  # some file systems have no links: it is published once
             second = self._temporary
         try:
-            second.replace(self._folder / name)
+            second.replace(self._folder.path / name)
         finally:
             if second != self._temporary:
                 second.unlink(missing_ok=True)
         self.published = True
-        _sync(self._folder)  # so that the name outlives a power cut, too
+        _sync(self._folder.path)  # so that the name outlives a power cut, too
 
     def is_at(self, name: str) -> bool:
         """
@@ -241,8 +265,8 @@ class _LocalStaged(StagedFile):
         :param name: the name in the directory
         """
         self.flush()
-        path = self._folder / name
-        with contextlib.suppress(FileNotFoundError):
+        path = self._folder.path / name
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             if os.path.samestat(path.stat(), os.fstat(self._file.fileno())):
                 return True
         return _sha256_of(path, self.size) == self.sha256
@@ -294,10 +318,50 @@ def _sync(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _missing(folder: Path) -> list[Path]:
-    """Return the directories that do not exist yet, the deepest first."""
-    missing = []
-    while not folder.exists() and folder != folder.parent:
-        missing.append(folder)
-        folder = folder.parent
-    return missing
+class _Folder:
+    """Be a directory that is made when it is needed, and unmade where nothing came of that."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._made: list[Path] = []  # the deepest first
+
+    def nearest(self) -> Path:
+        """Return the directory itself, or the nearest one above it that is there."""
+        nearest = self.path
+        while not nearest.exists() and nearest != nearest.parent:
+            nearest = nearest.parent
+        return nearest
+
+    def make(self) -> None:
+        """Make it, with those above it."""
+        missing = self.path
+        while not missing.exists() and missing != missing.parent:
+            self._made.append(missing)
+            missing = missing.parent
+        self.path.mkdir(parents=True, exist_ok=True)
+
+    def unmake(self) -> None:
+        """Remove what was made, as far as it is empty."""
+        for path in self._made:
+            with contextlib.suppress(OSError):  # something else was put there meanwhile
+                path.rmdir()
+        self._made.clear()
+
+
+def _open_nameless(folder: Path) -> int | None:
+    """Open a file that has no name, on the disk of a directory; None where the system has no such files."""
+    if not (_OWN_FILES.exists() and hasattr(os, "O_TMPFILE")):
+        return None
+    with contextlib.suppress(OSError):  # not on this file system, or not in this directory: the usual way tells
+        # With the usual mode, unlike a tempfile: the file is to be readable like any other.
+        return os.open(folder, os.O_TMPFILE | os.O_RDWR, 0o666)
+    return None
+
+
+def _give_name(descriptor: int, path: Path) -> None:
+    """Give a file that was opened without a name its first one."""
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.link(_OWN_FILES / str(descriptor), path.name, dst_dir_fd=folder, follow_symlinks=True)
+    finally:
+        os.close(folder)

@@ -133,6 +133,14 @@ class ObjectStore:
         with tempfile.TemporaryFile(prefix="synthflow-") as file:
             yield _ObjectStaged(file, self._files, f"{self._root}/{directory}", self._url)
 
+    def draft(self, directory: str) -> contextlib.AbstractContextManager[_ObjectStaged]:
+        """
+        Open a file as :meth:`stage` does, of which no trace outlives the process.
+
+        :param directory: the directory that it is to be published in, below the output path
+        """
+        return self.stage(directory)
+
 
 class _ObjectStaged(StagedFile):
     """Be a staged file on the local disk, until it is uploaded."""

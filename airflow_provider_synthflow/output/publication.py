@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import random
 import time
@@ -14,15 +15,41 @@ from airflow_provider_synthflow.output.formats import check_format, open_writer
 from airflow_provider_synthflow.output.layout import MANIFEST_NAME, directory_of, file_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from airflow_provider_synthflow.output.store import Staged, Store
     from airflow_provider_synthflow.window import Window
 
-__all__ = ["Publication"]
+__all__ = ["Draft", "Publication"]
 
 _TRIES = 5
 _PAUSE = 0.5
+
+
+class Draft:
+    """
+    Be the file of a window while it is written.
+
+    :param staged: where the bytes go
+    :param format_name: the file's format
+    """
+
+    def __init__(self, staged: Staged, format_name: str) -> None:
+        self._staged = staged
+        self._writer = open_writer(format_name, staged)
+
+    def write(self, record: bytes) -> None:
+        """
+        Write one record.
+
+        :param record: its JSON
+        """
+        self._writer.write(record)
+
+    def finish(self) -> Staged:
+        """Write the file's end, and return what can be published."""
+        self._writer.close()
+        return self._staged
 
 
 class Publication:
@@ -87,38 +114,58 @@ class Publication:
             return None  # whoever wrote it, it is no manifest of this package
         return manifest if whole else None
 
-    def publish(self, records: Iterable[bytes], result: dict[str, Any]) -> dict[str, Any]:
+    @contextlib.contextmanager
+    def draft(self) -> Iterator[Draft | None]:
+        """
+        Open the window's file while its calls still come; nobody sees it, and unpublished it is gone at the end.
+
+        :return: None where the store cannot promise that nothing of it outlives the process
+        :raises SynthflowConfigError: where the store cannot be written
+        """
+        with self._store.draft(self._directory) as staged:
+            yield None if staged is None else Draft(staged, self._format)
+
+    def publish(
+        self, records: Iterable[bytes], result: dict[str, Any], *, draft: Draft | None = None
+    ) -> dict[str, Any]:
         """
         Write the file and then its manifest, unless the same bytes are there already.
 
         :param records: the calls in order, each as JSON
         :param result: the result without what is said of the file
+        :param draft: the file that all the records were written into already, in order; default: none
         :return: the result with ``changed``, ``path``, ``format``, ``bytes`` and ``sha256``
         :raises SynthflowConfigError: where the store cannot be written
         :raises SynthflowTransientError: where the store fails, or others write the same window all the time
         """
         self._check_query()
         self._store.sweep(self._directory)
+        if draft is not None:
+            return self._settle(draft, result)
         with self._store.stage(self._directory) as staged:
-            writer = open_writer(self._format, staged)
+            draft = Draft(staged, self._format)
             for record in records:
-                writer.write(record)
-            writer.close()
-            file = {"path": self.path, "format": self._format, "bytes": staged.size, "sha256": staged.sha256}
+                draft.write(record)
+            return self._settle(draft, result)
+
+    def _settle(self, draft: Draft, result: dict[str, Any]) -> dict[str, Any]:
+        """Give the file and its manifest their names, until both are there and speak of each other."""
+        staged = draft.finish()
+        file = {"path": self.path, "format": self._format, "bytes": staged.size, "sha256": staged.sha256}
+        there = staged.is_at(self._name)
+        result = {**result, "changed": not there, **file}
+        if there and self._tells(file):
+            return result
+        for turn in range(_TRIES):
+            self._put(staged, result, file, there=there)
             there = staged.is_at(self._name)
-            result = {**result, "changed": not there, **file}
             if there and self._tells(file):
                 return result
-            for turn in range(_TRIES):
-                self._put(staged, result, file, there=there)
-                there = staged.is_at(self._name)
-                if there and self._tells(file):
-                    return result
-                # Another try of the same window came between. Both begin again, after pauses of different lengths.
-                result["changed"] = True
-                time.sleep(random.uniform(0, _PAUSE * 2**turn))  # noqa: S311 - no secret
-            if self._tells(file) and not staged.is_at(self._name):
-                self._store.remove(f"{self._directory}/{MANIFEST_NAME}")
+            # Another try of the same window came between. Both begin again, after pauses of different lengths.
+            result["changed"] = True
+            time.sleep(random.uniform(0, _PAUSE * 2**turn))  # noqa: S311 - no secret
+        if self._tells(file) and not staged.is_at(self._name):
+            self._store.remove(f"{self._directory}/{MANIFEST_NAME}")
         msg = (
             f"{self.path} was written {_TRIES} times by another task at the same time. "
             "Let one task at a time write a window."

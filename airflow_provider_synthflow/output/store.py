@@ -118,6 +118,15 @@ class Store(Protocol):
         :param directory: the directory that it is to be published in, below the output path
         """
 
+    def draft(self, directory: str) -> AbstractContextManager[Staged | None]:
+        """
+        Open a file as :meth:`stage` does if no trace of it can outlive the process, however that ends; else None.
+
+        So that it can be written while it is not yet known whether there will be anything to publish.
+
+        :param directory: the directory that it is to be published in, below the output path
+        """
+
 
 class StagedFile:
     """

@@ -2,8 +2,8 @@
 """
 Measure what keeping pages costs, and what a retry of a killed try saves: `make resume`.
 
-One window of 100,000 calls of 5 KB, 200 ms a request, 4 pages in flight, pages and file on a local disk. A try kills its
-own process (`kill -9`) at half and at nine tenths of its requests; the next one is measured. Medians of the turns.
+One window of 100,000 calls of 5 KB, 200 ms a request, 4 pages in flight, pages and file on a local disk. A try kills
+its own process (`kill -9`) at half and at nine tenths of its requests; the next one is measured. Medians of the turns.
 """
 
 from __future__ import annotations

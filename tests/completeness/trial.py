@@ -72,14 +72,17 @@ def try_scenario(scenario: Scenario, *, concurrency: int = 1, read: Callable[...
         clock.set(max(clock.now_ms(), window.to_ms + scenario.settle))
         sender = LoopbackSender(api)
         plan = WindowPlan(window, CallsQuery(AGENT), scenario.settle, concurrency=concurrency)
+        ahead: list[bytes] = []  # what a file that is written while the pages come would hold
         with Spill() as spill:
+            spill.lead(ahead.append)
             try:
                 read(sender, plan, spill, sleep=sender.pass_time)
             except SynthflowError as error:
                 outcome.refused.append(error)
                 refused.append(window)
             else:
-                ids = [decode_record(data)["call_id"] for data in spill.records()]
+                records = ahead if spill.in_step() else list(spill.records())
+                ids = [decode_record(data)["call_id"] for data in records]
                 found.update(ids)
                 outcome.misplaced += [call_id for call_id in ids if starts[call_id] not in window]
         outcome.requests += sender.requests

@@ -61,7 +61,14 @@ def ran(tmp_path_factory):
             "SYNTHFLOW_OUTPUT_PATH": str(output),
         }
         with AirflowDeployment(folder / "home", dags, env) as deployment:
+
+            def reported() -> bool:
+                return deployment.rest("GET", f"/dags/{NAMES[1]}/dagRuns?state=success")["total_entries"] > 0
+
             deployment.wait_for(lambda: set(NAMES) <= deployment.dag_ids(), "the DAGs are known")
+            # The daily run of today comes by itself, and Airflow keeps an event that arrives while it makes a run of an
+            # earlier one until the next event: so that one's report is to be done before the day that is looked at.
+            deployment.wait_for(reported, "the report of the daily run is done", timeout=120)
             body = {"dag_run_id": "by_test", "logical_date": "2026-01-06T00:00:00Z"}
             deployment.rest("POST", f"/dags/{NAMES[0]}/dagRuns", body)
 

@@ -116,11 +116,11 @@ class TestRooms:
 
         assert outside <= {"client.rows", "client.splitting", "exceptions", "instants", "placement", "window"}
 
-    @pytest.mark.parametrize("name", ["walk", "proof"])
+    @pytest.mark.parametrize("name", ["walk", "proof", "stretches", "page_order"])
     def test_walk_and_proof_neither_send_nor_wait(self, name):
         path = PACKAGE / f"{name}.py"
 
-        assert own(path, typing=False) <= {"exceptions", "packing", "proof"}
+        assert own(path, typing=False) <= {"exceptions", "packing", "placement", "proof", "stretches"}
         assert not {name for _, name in imports_of(tree_of(path))} & {
             "requests",
             "httpx",
@@ -145,9 +145,10 @@ class TestRooms:
     def test_are_all_known(self):
         core = {
             "__init__", "announcing", "attempt", "batch", "client", "connection_form", "delivery", "durations",
-            "exceptions", "extraction", "instants", "lineage", "metrics", "outlets", "output", "packing", "patience",
-            "placement", "polling", "privacy", "progress", "proof", "reading", "result", "run_window", "spill",
-            "statuses", "stores", "templates", "ticks", "walk", "watching", "window", "window_calls",
+            "exceptions", "extraction", "instants", "lineage", "metrics", "outlets", "output", "packing", "page_order",
+            "patience", "placement", "polling", "privacy", "progress", "proof", "reading", "result", "run_window",
+            "spill", "statuses", "stores", "stretches", "templates", "ticks", "walk", "watching", "window",
+            "window_calls",
         }  # fmt: skip
 
         assert core <= {room_of(path) for path in MODULES}

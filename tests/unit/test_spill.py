@@ -169,3 +169,69 @@ def test_writes_what_is_beyond_its_memory_and_reads_it_while_more_comes(spill):
     assert first == b"2999" * 500
     assert [record[:4] for record in records] == [b"%04d" % number for number in range(2_998, -1, -1)]
     assert next(spill.records()) == b"more"
+
+
+class TestLeading:
+    """A follower gets each record as it comes, as long as that is the order of the records."""
+
+    @pytest.fixture
+    def got(self, spill):
+        got = []
+        spill.lead(got.append)
+        return got
+
+    def test_hands_on_what_comes_in_order(self, spill, got):
+        for key, order in [("b", -1), ("c", 1), ("a", 2), ("d", 2)]:
+            spill.put(key, order, key.encode())
+            assert got[-1] == key.encode()
+
+        assert spill.in_step()
+        assert got == list(spill.records())
+
+    def test_without_records_is_in_step(self, spill, got):
+        assert spill.in_step()
+        assert got == []
+
+    @pytest.mark.parametrize("late", [("a", 0), ("a", 2), ("b", 2)])
+    def test_ends_at_a_record_that_belongs_before_another(self, spill, got, late):
+        spill.put("b", 2, b"1")
+        spill.put(*late, b"2")
+        spill.put("c", 3, b"3")
+
+        assert not spill.in_step()
+        assert got == [b"1"]
+
+    @pytest.mark.usefixtures("got")
+    @pytest.mark.parametrize("change", [("put", "a", 9, b"new"), ("discard", "a")])
+    def test_of_a_record_that_is_changed_or_discarded_later_is_not_in_step(self, spill, change):
+        spill.put("a", 1, b"1")
+        spill.put("b", 2, b"2")
+        name, *arguments = change
+        getattr(spill, name)(*arguments)
+
+        assert not spill.in_step()
+
+    @pytest.mark.usefixtures("got")
+    def test_does_not_mind_that_unknown_keys_are_discarded(self, spill):
+        spill.discard("x")
+        spill.put("a", 1, b"1")
+        spill.discard("y")
+        spill.put("b", 2, b"2")
+
+        assert spill.in_step()
+
+    def test_that_nobody_follows_is_not_in_step(self, spill):
+        assert not spill.in_step()
+
+    @given(st.lists(st.tuples(st.sampled_from("abcde"), st.integers(0, 4) | st.none()), max_size=12))
+    def test_in_step_means_that_the_follower_has_the_records(self, steps):
+        got = []
+        with Spill() as spill:
+            spill.lead(got.append)
+            for number, (key, order) in enumerate(steps):
+                if order is None:
+                    spill.discard(key)
+                else:
+                    spill.put(key, order, b"%d" % number)
+
+            assert not spill.in_step() or got == list(spill.records())

@@ -122,13 +122,74 @@ class TestWhatIsAskedFor:
         assert walk.asks() == []
 
 
+class TestReadingFromTheEnd:
+    def test_goes_on_from_the_first_page_with_the_last_and_back(self):
+        went = drive(Walk(limit=10, from_the_end=lambda _: True), Listing.of(50))
+
+        assert went.offsets == [0, 45, 36, 27, 18, 9]
+
+    @pytest.mark.parametrize("look_ahead", [1, 3, 8])
+    @pytest.mark.parametrize("count", [0, 1, 9, 10, 11, 19, 20, 46, 47, 100])
+    def test_asks_for_the_same_pages(self, count, look_ahead):
+        walk, forward = Walk(limit=10, look_ahead=look_ahead, from_the_end=lambda _: True), Walk(limit=10)
+
+        went = drive(walk, Listing.of(count))
+
+        assert sorted(went.offsets) == drive(forward, Listing.of(count)).offsets
+        assert (walk.ids, walk.pages, walk.walks) == (forward.ids, forward.pages, 1)
+
+    def test_is_decided_by_the_first_page_that_can_be_used(self):
+        asked = []
+        walk = Walk(limit=10, from_the_end=lambda page: bool(asked.append(ids_of(page))) or True)
+
+        went = drive(
+            walk,
+            Listing.of(40),
+            spoil=lambda number, _, page: replace(page, offset=7) if number == 1 else page,
+        )
+
+        assert went.offsets == [0, 0, 36, 27, 18, 9]
+        assert asked == [[f"c{number:05}" for number in range(10)]]
+
+    def test_is_not_done_where_no_total_says_where_the_end_is(self):
+        walk = Walk(limit=10, from_the_end=lambda _: True)
+
+        assert drive(walk, Listing.of(25, declares=False)).offsets[:3] == [0, 9, 18]
+        assert not walk.tail_first
+
+    def test_ends_where_a_page_cannot_be_used(self):
+        """A list that is not to be read to its declared end is read from its begin, as far as it goes."""
+        listing = Listing.of(500)
+        walk = Walk(max_walks=1, from_the_end=lambda _: True)
+        went = Drive()
+
+        with pytest.raises(SynthflowIncompleteError):
+            drive(walk, listing, spoil=lambda _, ask, page: page if ask.offset < 200 else page_of([], 500), log=went)
+
+        assert went.offsets == [0, 495, 495, 99, 198, 297, 297]
+
+    def test_is_for_the_first_round(self):
+        listing = Listing.of(300)
+        went = Drive()
+
+        drive(
+            Walk(from_the_end=lambda _: True),
+            listing,
+            before=lambda number: listing.ids.insert(0, "new") if number == 3 else None,
+            log=went,
+        )
+
+        assert went.offsets == [0, 297, 198, 99, 0, 99, 198, 297]
+
+
 class TestPagesThatAreShorterThanAsked:
+    @pytest.mark.parametrize("from_the_end", [False, True])
     @pytest.mark.parametrize("look_ahead", [1, 2, 5, 8])
     @pytest.mark.parametrize("cap", [1, 2, 3, 7, 50, 99])
     @pytest.mark.parametrize("count", [0, 1, 2, 3, 98, 99, 100, 101, 150])
-    def test_are_gone_on_from_where_they_ended(self, count, cap, look_ahead):
+    def test_are_gone_on_from_where_they_ended(self, count, cap, look_ahead, from_the_end):
         listing = Listing.of(count, cap=cap)
-        walk = Walk(look_ahead=look_ahead)
+        walk = Walk(look_ahead=look_ahead, from_the_end=lambda _: from_the_end)
         chance = random.Random(count * cap)  # noqa: S311 - guards nothing
 
         went = drive(walk, listing, pick=chance.randrange)
@@ -191,6 +252,7 @@ def moving_lists(draw):
         "declares": declares,
         "behind": draw(st.sampled_from(["empty", "last page"])),
         "look_ahead": draw(st.integers(1, 8)),
+        "from_the_end": draw(st.booleans()),
         "changes": draw(
             st.lists(st.tuples(st.integers(1, 40), st.sampled_from(["in", "out"]), st.floats(0, 1)), max_size=8)
         ),
@@ -215,7 +277,7 @@ def read_moving(plan):
             elif listing.ids:
                 stayed.discard(listing.ids.pop(min(place, len(listing.ids) - 1)))
 
-    walk = Walk(limit=8, look_ahead=plan["look_ahead"])
+    walk = Walk(limit=8, look_ahead=plan["look_ahead"], from_the_end=lambda _: plan["from_the_end"])
     picks = plan["picks"]
     went = drive(walk, listing, before=change, pick=lambda flying: picks[answers[0] % 8] % flying)
     assert sorted(walk.gone()) == sorted(set(went.used) - walk.ids)

@@ -10,11 +10,10 @@ from peer import KEY, Job, run
 from airflow_provider_synthflow.client.query import CallsQuery
 from airflow_provider_synthflow.client.sender import Sender
 from airflow_provider_synthflow.client.settings import Settings
-from airflow_provider_synthflow.extraction import WindowPlan, extract_window
+from airflow_provider_synthflow.delivery import Delivery
+from airflow_provider_synthflow.extraction import WindowPlan
 from airflow_provider_synthflow.output.formats import FORMATS
 from airflow_provider_synthflow.output.publication import Publication
-from airflow_provider_synthflow.result import result_of
-from airflow_provider_synthflow.spill import Spill
 from airflow_provider_synthflow.stores import open_store
 from airflow_provider_synthflow.window import Window
 
@@ -26,9 +25,8 @@ def read(job: Job) -> dict[str, Any]:
     query = CallsQuery.of(job.model_id)
     plan = WindowPlan(Window(job.from_ms, job.to_ms), query, settle_ms=0, concurrency=job.concurrency)
     publication = Publication(open_store(job.out), job.model_id, plan.window, job.format, query.filters())
-    with Sender(Settings(job.url, KEY)) as sender, Spill() as spill:
-        extraction = extract_window(sender, plan, spill)
-        result = publication.publish(spill.records(), result_of(plan, extraction))
+    with Sender(Settings(job.url, KEY)) as sender:
+        result = Delivery(plan, publication).carry_out(sender, look=lambda _: None).result
     return {name: result[name] for name in ("count", "requests", "walks", "bytes", "sha256")}
 
 

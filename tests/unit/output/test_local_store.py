@@ -26,14 +26,29 @@ def umask():
     os.umask(before)
 
 
+@pytest.fixture(params=["nameless", "named"])
+def kind(request, monkeypatch):
+    """Let a file that is not yet published be without a name, and with one as where the system knows no others."""
+    if request.param == "named":
+        monkeypatch.delattr(os, "O_TMPFILE")
+    return request.param
+
+
+@pytest.fixture
+def named(monkeypatch):
+    """Be a system without files that have no name."""
+    monkeypatch.delattr(os, "O_TMPFILE")
+
+
 def publish(store: LocalStore, data: bytes, directory: str = "a/b", name: str = "file") -> None:
     with store.stage(directory) as staged:
         staged.write(data)
         staged.publish(name)
 
 
+@pytest.mark.usefixtures("kind")
 class TestStaging:
-    def test_shows_nothing_under_the_name_before_publishing(self, tmp_path):
+    def test_shows_nothing_under_the_name_before_publishing(self, tmp_path, kind):
         store = LocalStore(str(tmp_path))
         publish(store, b"old")
 
@@ -44,8 +59,7 @@ class TestStaging:
             hidden = [path.name for path in (tmp_path / "a/b").iterdir() if path.name != "file"]
             staged.publish("file")
 
-        assert len(hidden) == 1
-        assert hidden[0].startswith(".")
+        assert [name[0] for name in hidden] == ([] if kind == "nameless" else ["."])
         assert tree_of(tmp_path) == {"a": None, "a/b": None, "a/b/file": b"new"}
 
     def test_publishes_all_that_was_written(self, tmp_path):
@@ -82,9 +96,21 @@ class TestStaging:
         store = LocalStore(str(tmp_path / "out"))
 
         with store.stage("a/b"):
+            (tmp_path / "out/a").mkdir(exist_ok=True)
             (tmp_path / "out/a/other").write_bytes(b"1")
 
         assert tree_of(tmp_path) == {"out": None, "out/a": None, "out/a/other": b"1"}
+
+    def test_leaves_no_new_directory_where_the_file_cannot_get_its_name(self, tmp_path, monkeypatch):
+        def refuse(*_):
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr(Path, "replace", refuse)
+
+        with pytest.raises(OSError, match="No space left"):
+            publish(LocalStore(str(tmp_path)), b"half")
+
+        assert not tree_of(tmp_path)
 
     def test_replaces_a_file_that_a_reader_has_open_without_the_reader_s_notice(self, tmp_path):
         store = LocalStore(str(tmp_path))
@@ -116,6 +142,50 @@ class TestStaging:
         assert (tmp_path / "a/b/file").read_bytes() == b"x"
 
 
+def killed(root: Path, how: str, before: str = "") -> dict[str, bytes | None]:
+    """Write half of a file in a process of its own, kill it, and return what it left."""
+    code = (
+        "import os, sys, time\n"
+        "sys.modules['airflow'] = None  # the core needs none, and starts at once without it\n"
+        "from airflow_provider_synthflow.output.local_store import LocalStore\n"
+        f"{before}\n"
+        f"with LocalStore({str(root)!r}).{how}('a') as staged:\n"
+        "    staged.write(b'half'); staged.flush(); print('ready', flush=True); time.sleep(60)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - our own program
+        assert process.stdout.readline() == "ready\n"
+        process.kill()
+    return tree_of(root)
+
+
+class TestDrafting:
+    def test_leaves_no_trace_of_a_killed_process(self, tmp_path):
+        assert killed(tmp_path, "draft") == {}
+
+    def test_publishes_as_staging_does(self, tmp_path):
+        with LocalStore(str(tmp_path)).draft("a/b") as draft:
+            draft.write(b"new")
+            assert tree_of(tmp_path) == {}
+            draft.publish("file")
+
+        assert tree_of(tmp_path) == {"a": None, "a/b": None, "a/b/file": b"new"}
+
+    @pytest.mark.parametrize("why", ["no such files", "not here", "no /proc"])
+    def test_is_not_done_where_a_trace_could_stay(self, tmp_path, monkeypatch, why):
+        if why == "no such files":
+            monkeypatch.delattr(os, "O_TMPFILE")
+        elif why == "not here":
+            monkeypatch.setattr(os, "O_TMPFILE", os.O_DIRECTORY)  # all that an old kernel understands of it
+        else:
+            monkeypatch.setattr("airflow_provider_synthflow.output.local_store._OWN_FILES", tmp_path / "proc")
+
+        with LocalStore(str(tmp_path)).draft("a/b") as draft:
+            assert draft is None
+
+        assert tree_of(tmp_path) == {}
+
+
+@pytest.mark.usefixtures("kind")
 class TestComparing:
     @pytest.mark.parametrize("there", [None, b"", b"0123456789", os.urandom(3 * 1024 * 1024 + 17)])
     def test_tells_whether_the_same_bytes_are_there(self, tmp_path, there):
@@ -162,24 +232,9 @@ class TestSweeping:
     def age(self, path: Path, seconds: float = 120) -> None:
         os.utime(path, (time.time() - seconds,) * 2)
 
-    def killed(self, root: Path) -> Path:
-        """Stage a file in a process of its own, kill it, and return what it left."""
-        code = (
-            "import sys, time\n"
-            "sys.modules['airflow'] = None  # the core needs none, and starts at once without it\n"
-            "from airflow_provider_synthflow.output.local_store import LocalStore\n"
-            f"with LocalStore({str(root)!r}).stage('a') as staged:\n"
-            "    staged.write(b'half'); staged.flush(); print('ready', flush=True); time.sleep(60)\n"
-        )
-        with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - our own program
-            assert process.stdout.readline() == "ready\n"
-            process.kill()
-        (left,) = (root / "a").iterdir()
-        return left
-
     def test_takes_away_what_a_killed_process_left(self, tmp_path):
-        left = self.killed(tmp_path)
-        self.age(left)
+        (left,) = (name for name, data in killed(tmp_path, "stage", "del os.O_TMPFILE").items() if data == b"half")
+        self.age(tmp_path / left)
 
         LocalStore(str(tmp_path)).sweep("a")
 
@@ -195,6 +250,7 @@ class TestSweeping:
 
         assert young.exists()
 
+    @pytest.mark.usefixtures("named")
     def test_leaves_what_a_living_process_still_writes(self, tmp_path):
         store = LocalStore(str(tmp_path))
 

@@ -98,11 +98,13 @@ class TestPublishing:
         assert one.path == one.publish(RECORDS, result())["path"]
 
     def test_takes_records_as_they_come(self, tmp_path):
+        asked = []
+
         def records():
             for number in range(3):
-                hidden = list((tmp_path / PLACE).glob(".*"))
-                assert len(hidden) == 1
+                asked.append(number)
                 yield b"%d" % number
+                assert asked == list(range(number + 1))
 
         publication(tmp_path).publish(records(), result())
 
