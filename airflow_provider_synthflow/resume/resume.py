@@ -149,7 +149,7 @@ class Resume:
             for page in self._kept(self._record):
                 rows = [row_of(raw, stored=True) for raw in page.rows]
                 earlier.add(page.offset, [row.call_id for row in rows], page.total)
-                self._recalled += 1
+                self._recalled = len(earlier)
                 yield Page(rows, page.total, offset=page.offset)
         except BrokenPieceError as error:
             earlier.drop()

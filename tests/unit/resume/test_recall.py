@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from airflow_provider_synthflow.earlier import EarlierPages
@@ -17,12 +19,12 @@ def listing(count: int = 91) -> Listing:
     return Listing.of(count, cap=10)
 
 
-def recalling(rows: list[str], offsets: list[int]) -> tuple[Walk, EarlierPages]:
+def recalling(rows: list[str], offsets: list[int], **options: Any) -> tuple[Walk, EarlierPages]:
     """Return a walk that was given pages of ten rows of a list, and what holds them."""
     earlier = EarlierPages()
     for offset in offsets:
         earlier.add(offset, rows[offset : offset + 10], len(rows))
-    return Walk(limit=10, look_ahead=4, earlier=earlier), earlier
+    return Walk(limit=10, look_ahead=4, earlier=earlier, **options), earlier
 
 
 ALL = [number * STEP for number in range(PAGES)]
@@ -49,6 +51,17 @@ def test_only_what_is_missing_is_asked_for(lacking):
     assert sorted(log.offsets) == [0, *lacking]
     assert walk.ids == set(there.ids)
     assert walk.walks == 1
+
+
+def test_what_is_missing_is_asked_for_from_the_end_where_the_walk_goes_that_way():
+    there = listing()
+    lacking = (9, 36, 45, 72)
+    walk, _ = recalling(there.ids, [offset for offset in ALL if offset not in lacking], from_the_end=lambda _: True)
+
+    log = drive(walk, there)
+
+    assert log.offsets == [0, 72, 45, 36, 9]
+    assert walk.ids == set(there.ids)
 
 
 def test_the_first_page_is_read_anew_and_what_it_had_at_first_is_not_in_the_list():

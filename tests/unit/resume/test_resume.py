@@ -6,6 +6,7 @@ from __future__ import annotations
 import errno
 import logging
 import stat
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -73,8 +74,9 @@ class Task:
         resume = resume_for(plan, sender.settings, store=self.store, state=self.state, **options)
         privacy = options.get("privacy")
         with resume, Spill() as spill:
+            spill.lead(lambda _: None)
             found = extract_window(sender, plan, spill, privacy=privacy, resume=resume, sleep=sender.pass_time)
-            return SimpleNamespace(found=found, records=list(spill.records()))
+            return SimpleNamespace(found=found, records=list(spill.records()), in_step=spill.in_step())
 
     def killed(self, **options: Any) -> None:
         with pytest.raises(KilledError):
@@ -108,6 +110,17 @@ def test_a_retry_asks_only_for_what_the_killed_try_had_not_read(task, said):
     assert "7 pages that an earlier try has read are taken up." in said()
     assert task.pieces() == []
     assert not task.state
+
+
+@pytest.mark.parametrize(("concurrency", "after"), [(1, 6), (4, 9)])
+def test_a_retry_goes_on_in_the_order_of_the_file(task, concurrency, after):
+    plan = replace(PLAN, concurrency=concurrency)
+    task.killed(after=after, plan=plan)
+
+    retry = task.attempt(plan=plan)
+
+    assert retry.found.recalled > 0
+    assert retry.in_step
 
 
 def test_a_third_try_takes_up_the_pages_of_both_before_it(task):
