@@ -11,18 +11,16 @@ import sqlite3
 from pathlib import Path
 from types import SimpleNamespace
 
-import airflow
 import pytest
 
 from tests.airflow_deployment import COMPONENTS, AirflowDeployment
 from tests.synthflow_server import Behaviour, SynthflowApi, serve
 from tests.unit.making import many_calls
-
-VERSION = tuple(int(part) for part in airflow.__version__.split(".")[:2])
+from tests.versions import needs_airflow
 
 pytestmark = [
     pytest.mark.long,
-    pytest.mark.skipif(VERSION < (3, 3), reason="a task has a state of its own since Airflow 3.3"),
+    needs_airflow("3.3", "the state of a task, which `resume_path` needs"),
 ]
 
 DAGS = Path(__file__).parent / "resuming_dags"
