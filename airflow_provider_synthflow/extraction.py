@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 from airflow_provider_synthflow.earlier import EarlierPages
 from airflow_provider_synthflow.exceptions import SynthflowProtocolError
 from airflow_provider_synthflow.instants import format_instant
-from airflow_provider_synthflow.page_order import PageOrder, newest_first
-from airflow_provider_synthflow.placement import started_at
+from airflow_provider_synthflow.page_order import NOWHERE, PageOrder, newest_first, placed
 from airflow_provider_synthflow.privacy import Privacy
 from airflow_provider_synthflow.progress import Progress
 from airflow_provider_synthflow.reading import look_ahead, read_pages
@@ -21,11 +20,12 @@ from airflow_provider_synthflow.statuses import is_terminal
 from airflow_provider_synthflow.walk import Walk
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from airflow_provider_synthflow.client.query import CallsQuery
     from airflow_provider_synthflow.client.rows import CallRow
     from airflow_provider_synthflow.client.sender import Sender
+    from airflow_provider_synthflow.page_order import Placed
     from airflow_provider_synthflow.resume.resume import Resume
     from airflow_provider_synthflow.spill import Spill
     from airflow_provider_synthflow.window import Window
@@ -138,28 +138,25 @@ def extract_window(
         look_ahead=look_ahead(plan.concurrency), max_walks=plan.max_walks, from_the_end=newest_first, earlier=earlier
     )
     keeper = _Keeper(plan, spill, privacy or Privacy())
-    order = PageOrder(keeper.place)
+    order = PageOrder()
     progress = Progress()
     log.info("Reading %s of agent %s: asking %s for %s.", plan.window, asked.model_id, sender.settings.host, asked)
     if resume is not None:
         for page in resume.take_up(earlier):  # before the first answer, since of two readings the later counts
-            for row, start in order.take(page, backward=newest_first(page)):
-                keeper.take(row, start)
+            keeper.take(order.take(page, keeper.place(page.rows), backward=newest_first(page)))
     for page in read_pages(
         walk,
         lambda limit, offset: sender.page(asked, limit, offset),
         concurrency=plan.concurrency,
         sleep=sleep or sender.wait,
     ):
-        for row, start in order.take(page, backward=walk.tail_first):
-            keeper.take(row, start)
+        keeper.take(order.take(page, keeper.place(page.rows), backward=walk.tail_first))
         if resume is not None:
             resume.keep(page, walk)
         line = progress.line(walk.walks, len(page.rows), walk.total)
         if line is not None:
             log.info("%s", line)
-    for row, start in order.rest():
-        keeper.take(row, start)
+    keeper.take(order.rest())
     requests, retries, waits = before
     return keeper.finish(walk, sender.requests - requests, sender.retries - retries, sender.waits - waits)
 
@@ -185,41 +182,41 @@ class _Keeper:
         self._privacy = privacy
         self._marks: dict[str, _Mark] = {}  # most calls have none
 
-    def place(self, row: CallRow) -> int | None:
-        """Return when a call started, None where nothing tells; raise where that is far from what was asked for."""
-        start = started_at(row)
-        # One that never became final may be stuck since long ago, and match a filter on the end of calls.
-        if start is not None and not self._earliest <= start <= self._latest and is_terminal(row.status):
-            msg = (
-                f"The API ignored the window: asked for {self._window}, it sent a call that started at "
-                f"{format_instant(start)}. Nothing was written."
-            )
-            raise SynthflowProtocolError(msg, call_ids=[row.call_id])
-        return start
+    def place(self, rows: Sequence[CallRow]) -> list[Placed]:
+        """Find out when calls started; raise where one did far from what was asked for."""
+        calls = [placed(row) for row in rows]
+        if calls and not self._earliest <= min(calls)[0] <= max(calls)[0] <= self._latest:
+            for start, call_id, row in calls:
+                # One that never became final may be stuck since long ago, and match a filter on the end of calls.
+                near = start == NOWHERE or self._earliest <= start <= self._latest
+                if not near and is_terminal(row.status):
+                    msg = (
+                        f"The API ignored the window: asked for {self._window}, it sent a call that started at "
+                        f"{format_instant(start)}. Nothing was written."
+                    )
+                    raise SynthflowProtocolError(msg, call_ids=[call_id])
+        return calls
 
-    def take(self, row: CallRow, start: int | None) -> None:
-        """Take in a call with its start; of two readings of the same call the later one counts."""
-        key = row.call_id
-        final = is_terminal(row.status)
-        mark = None if final else _Mark.UNSETTLED
-        if start is None:
-            mark = _Mark.UNPLACED if final else _Mark.NOT_STARTED
-        elif start not in self._window:
-            mark = None
-        if mark is not None:
-            self._marks[key] = mark
-        elif self._marks:
-            self._marks.pop(key, None)
-        if mark is _Mark.UNPLACED and self._include_unplaced:
-            self._spill.put(self._privacy.key_of(key), self._window.to_ms, self._data(row))
-        elif start is not None and start in self._window:
-            self._spill.put(self._privacy.key_of(key), start, self._data(row))
-        else:
-            self._spill.discard(self._privacy.key_of(key))
-
-    def _data(self, row: CallRow) -> bytes:
-        """Return what is stored of a call."""
-        return row.raw if row.stored else self._privacy.apply(row.raw)
+    def take(self, calls: Sequence[Placed]) -> None:
+        """Take in calls; of two readings of the same call the later one counts."""
+        low, high = self._window.from_ms, self._window.to_ms
+        for start, call_id, row in calls:
+            final = is_terminal(row.status)
+            inside = low <= start < high
+            mark = None if final or not inside else _Mark.UNSETTLED
+            if start == NOWHERE:
+                mark = _Mark.UNPLACED if final else _Mark.NOT_STARTED
+                inside = final and self._include_unplaced
+                start = high  # noqa: PLW2901 - where it is included, it comes last
+            if mark is not None:
+                self._marks[call_id] = mark
+            elif self._marks:
+                self._marks.pop(call_id, None)
+            key = self._privacy.key_of(call_id)
+            if inside:
+                self._spill.put(key, start, row.raw if row.stored else self._privacy.apply(row.raw))
+            else:
+                self._spill.discard(key)
 
     def finish(self, walk: Walk, requests: int, retries: int, waits: int) -> Extraction:
         """Leave in the spill what the complete walk holds."""

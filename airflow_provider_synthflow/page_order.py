@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 from airflow_provider_synthflow.placement import started_at
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     from airflow_provider_synthflow.client.answer import Page
     from airflow_provider_synthflow.client.rows import CallRow
 
-    Calls = dict[str, tuple[CallRow, int | None]]
+    Placed = tuple[int, str, CallRow]
 
-__all__ = ["PageOrder", "newest_first"]
+__all__ = ["NOWHERE", "PageOrder", "newest_first", "placed"]
 
 _MOST_HELD = 8 * 1024 * 1024
-_NOWHERE = -1
+
+NOWHERE = -(1 << 62)
+"""The start of a call that has none that can be read."""
 
 
 def newest_first(page: Page) -> bool:
@@ -31,6 +31,16 @@ def newest_first(page: Page) -> bool:
     return bool(starts) and starts[0] > starts[-1]
 
 
+def placed(row: CallRow) -> Placed:
+    """
+    Return when a call started, or NOWHERE, its id, and the call.
+
+    :param row: the call
+    """
+    start = started_at(row)
+    return (NOWHERE if start is None else start, row.call_id, row)
+
+
 class PageOrder:
     """
     Hand on the calls of pages by (start, id), whichever page comes first, as long as little is to be held for that.
@@ -39,53 +49,56 @@ class PageOrder:
     before it, and calls that start in the same millisecond as a page's newest wait for the next page. Where more than
     8 MiB would wait, or the list is not sorted, calls come in another order, and none is lost: the order is a help, and
     nothing relies on it. Of several readings of a call, the latest comes last.
-
-    :param place: says when a call started, None where nothing tells; it may raise
     """
 
-    def __init__(self, place: Callable[[CallRow], int | None] = started_at) -> None:
-        self._place = place
+    def __init__(self) -> None:
         self._backward = False
         self._edge: int | None = None  # up to where, or from where on, all pages have been handed on
-        self._waiting: dict[int, tuple[int, Calls]] = {}  # by its offset: where a page ends, and its calls
-        self._newest: Calls = {}
-        self._held = 0  # bytes in both
+        self._waiting: dict[int, tuple[int, dict[str, Placed]]] = {}  # by its offset: where a page ends, and its calls
+        self._newest: dict[str, Placed] = {}
         self._gave_up = False
 
-    def take(self, page: Page, *, backward: bool) -> Iterator[tuple[CallRow, int | None]]:
+    def take(self, page: Page, calls: list[Placed], *, backward: bool) -> list[Placed]:
         """
-        Take in a page, and yield the calls that are due by now, each with its start.
+        Take in a page, and return the calls that are due by now.
 
         :param page: the page, with its offset
+        :param calls: its calls
         :param backward: whether pages are read from the list's end to its begin; the first page decides
         """
-        begin = page.offset or 0
-        calls = {row.call_id: (row, self._place(row)) for row in page.rows}
         if self._gave_up:
-            yield from calls.values()
-            return
+            return calls
+        begin = page.offset or 0
         if self._edge is None:
             self._backward = backward
             # No row is in common with the page that comes first.
             self._edge = (page.total or 0) - 1 if backward else begin + 1
-        for _, earlier in (*self._waiting.values(), (0, self._newest)):
-            for call_id in earlier.keys() & calls.keys():
-                self._held -= len(earlier.pop(call_id)[0].raw)
-        self._waiting[begin] = (begin + len(calls), calls)
-        self._held += sum(len(row.raw) for row in page.rows)
-        while (due := self._next_due()) is not None:
-            yield from self._hand_on(due)
-        if self._held > _MOST_HELD:
+        by_id = {call[1]: call for call in calls}
+        for _, earlier in self._waiting.values():
+            for call_id in earlier.keys() & by_id.keys():
+                del earlier[call_id]
+        self._waiting[begin] = (begin + len(by_id), by_id)
+        due: list[Placed] = []
+        while (next_begin := self._next_due()) is not None:
+            due += self._hand_on(next_begin)
+        if self._held() > _MOST_HELD:
             self._gave_up = True
-            yield from self.rest()
+            due += self.rest()
+        return due
 
-    def rest(self) -> Iterator[tuple[CallRow, int | None]]:
-        """Yield the calls that still wait."""
+    def rest(self) -> list[Placed]:
+        """Return the calls that still wait."""
+        rest: list[Placed] = []
         for begin in sorted(self._waiting, reverse=self._backward):
-            yield from self._hand_on(begin)
-        yield from self._newest.values()
+            rest += self._hand_on(begin)
+        rest += self._newest.values()
         self._newest = {}
-        self._held = 0
+        return rest
+
+    def _held(self) -> int:
+        """Return how many bytes wait."""
+        held = (self._newest, *(calls for _, calls in self._waiting.values()))
+        return sum([len(row.raw) for calls in held for _, _, row in calls.values()])
 
     def _next_due(self) -> int | None:
         """Return the offset of a page that has a row in common with what has been handed on."""
@@ -96,20 +109,13 @@ class PageOrder:
                 return begin
         return None
 
-    def _hand_on(self, begin: int) -> Iterator[tuple[CallRow, int | None]]:
-        """Yield a page's calls, but for those that start with its newest."""
-        calls = self._newest | self._waiting.pop(begin)[1]
-        ranked = sorted(calls.values(), key=_rank)
-        newest = ranked[-1][1] if ranked else None
-        self._newest = {}
-        for row, start in ranked:
-            if start == newest:
-                self._newest[row.call_id] = (row, start)
-            else:
-                self._held -= len(row.raw)
-                yield row, start
-
-
-def _rank(call: tuple[CallRow, int | None]) -> tuple[int, str]:
-    row, start = call
-    return (_NOWHERE if start is None else start, row.call_id)
+    def _hand_on(self, begin: int) -> list[Placed]:
+        """Return a page's calls in order, but for those that start with its newest."""
+        _, calls = self._waiting.pop(begin)
+        ranked = sorted((self._newest | calls if self._newest else calls).values())
+        count = len(ranked)
+        while count and ranked[count - 1][0] == ranked[-1][0]:
+            count -= 1
+        self._newest = {call[1]: call for call in ranked[count:]}
+        del ranked[count:]
+        return ranked

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
+from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from airflow_provider_synthflow.exceptions import SynthflowRequestError
@@ -12,6 +13,7 @@ from airflow_provider_synthflow.walk import Walk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from concurrent.futures import Future
 
     from airflow_provider_synthflow.client.answer import Page
     from airflow_provider_synthflow.client.query import CallsQuery
@@ -71,32 +73,35 @@ def _side_by_side(
     walk: Walk, fetch: Callable[[int, int], Page], concurrency: int, sleep: Callable[[float], None]
 ) -> Iterator[Page]:
     pending: dict[Future[Page], PageAsk] = {}
+    answered: SimpleQueue[Future[Page]] = SimpleQueue()  # to wait for any of the futures costs more than for a queue
     walks = walk.walks
     share_one_heap()
     pool = ThreadPoolExecutor(concurrency, thread_name_prefix="synthflow-page")
 
     def send() -> None:
         for ask in walk.asks():
-            pending[pool.submit(fetch, ask.limit, ask.offset)] = ask
+            future = pool.submit(fetch, ask.limit, ask.offset)
+            pending[future] = ask
+            future.add_done_callback(answered.put)
 
     try:
         send()
         while not walk.done:
-            for future in wait(pending, return_when=FIRST_COMPLETED).done:
-                ask = pending.pop(future)
-                usable = None
-                try:
-                    page = future.result()
-                except SynthflowRequestError as error:
-                    walk.refuse(ask, error)
-                else:
-                    usable = page.at(ask.offset) if walk.receive(ask, page) else None
-                if walk.walks != walks:
-                    walks = walk.walks
-                    sleep(walk.pause)
-                send()  # before the page's rows are used, so that the next one is on its way meanwhile
-                if usable is not None:
-                    yield usable
+            future = answered.get()
+            ask = pending.pop(future)
+            usable = None
+            try:
+                page = future.result()
+            except SynthflowRequestError as error:
+                walk.refuse(ask, error)
+            else:
+                usable = page.at(ask.offset) if walk.receive(ask, page) else None
+            if walk.walks != walks:
+                walks = walk.walks
+                sleep(walk.pause)
+            send()  # before the page's rows are used, so that the next one is on its way meanwhile
+            if usable is not None:
+                yield usable
     finally:
         # Requests in flight end by their own time-out; those not yet sent are not sent any more.
         pool.shutdown(wait=False, cancel_futures=True)

@@ -85,7 +85,12 @@ class Spill:
         """
         length = len(data)
         if self._follower is not None:
-            self._lead(key, order, data)
+            if (order, key) > self._last:
+                self._last = (order, key)
+                self._followed.append(len(self._lengths))
+                self._follower(data)
+            else:
+                self._follower = None  # it would get the record at the wrong place
         self._log(key, order, length)
         self._due.append(data)
         self._due_bytes += length
@@ -111,7 +116,7 @@ class Spill:
 
     def in_step(self) -> bool:
         """Tell whether the follower got just what :meth:`records` gives back."""
-        return self._follower is not None and self._followed == self._sorted()
+        return self._follower is not None and self._sorted() is self._followed
 
     def size(self) -> int:
         """Return the number of bytes of all records together."""
@@ -124,15 +129,6 @@ class Spill:
         places, lengths = self._places, self._lengths
         for slot in live:
             yield read(lengths[slot], places[slot])
-
-    def _lead(self, key: str, order: int, data: bytes) -> None:
-        """Hand a record on, or give up the follower, since it would be in the wrong place."""
-        if self._follower is None or (order, key) <= self._last:
-            self._follower = None
-            return
-        self._last = (order, key)
-        self._followed.append(len(self._lengths))
-        self._follower(data)
 
     def _log(self, key: str, order: int, length: int) -> None:
         if self._closed:
@@ -165,6 +161,10 @@ class Spill:
 
     def _sorted(self) -> array[int]:
         """Return the slots of the last record of each key, in the order of the records."""
+        if self._live is None and self._follower is not None:
+            # What was handed on is in order: it is all, if it is the same slots.
+            live = sorted(slot for slot in self._keys.last_slots() if self._lengths[slot] != _DISCARDED)
+            self._live = self._followed if array("q", live) == self._followed else None
         if self._live is None:
             orders, lengths = self._orders, self._lengths
             # One number for order and slot: a list of them takes half of what tuples would.

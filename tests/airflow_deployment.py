@@ -43,10 +43,19 @@ if not _AIRFLOW_2:
 
 _BEATING = frozenset({"dag-processor", "scheduler", "triggerer"})
 
-# Airflow reads these by their dotted names. Its processes share one SQLite file and wait for one another, but
-# not the API server: there a request that waits can hold up the one that it waits for, until it gives up.
-SQLITE_PATIENT = {"timeout": 60}
-SQLITE_IMPATIENT = {"timeout": 1}
+
+class HastyConnection(sqlite3.Connection):
+    """Be a connection that does not wait for the disk: after a power cut nobody needs the database of a test."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.execute("PRAGMA synchronous=OFF")
+
+
+# Airflow reads these by their dotted names. Its processes share one SQLite file and wait for one another, the API
+# server not so long: there a request that waits can hold up the one that it waits for, until it gives up.
+SQLITE_PATIENT = {"timeout": 60, "factory": HastyConnection}
+SQLITE_IMPATIENT = {"timeout": 3, "factory": HastyConnection}
 _IMPATIENT = {_CONNECT_ARGS: f"{__name__}.SQLITE_IMPATIENT"}
 
 _RUN_COMMANDS = """
@@ -111,6 +120,8 @@ class AirflowDeployment:
             "AIRFLOW__WEBSERVER__WEB_SERVER_HOST": "127.0.0.1",
             "AIRFLOW__WEBSERVER__WEB_SERVER_PORT": str(self.port),
             "AIRFLOW__WEBSERVER__WORKERS": "1",
+            # A task whose start is not answered in time is failed; five seconds are little for a busy machine.
+            "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "60",
             # how long a supervisor may take to notice that its task has ended
             "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
             **(env or {}),

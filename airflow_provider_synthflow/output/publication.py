@@ -37,14 +37,8 @@ class Draft:
     def __init__(self, staged: Staged, format_name: str) -> None:
         self._staged = staged
         self._writer = open_writer(format_name, staged)
-
-    def write(self, record: bytes) -> None:
-        """
-        Write one record.
-
-        :param record: its JSON
-        """
-        self._writer.write(record)
+        self.write = self._writer.write
+        """Writes one record, given as JSON."""
 
     def finish(self) -> Staged:
         """Write the file's end, and return what can be published."""

@@ -190,6 +190,14 @@ class TestIgnoredWindow:
 
         assert caught.value.call_ids == ("stray",)
 
+    def test_ends_the_reading_with_the_page_that_shows_it(self, extract):
+        calls = [make_call("stray", 40 * DAY), *many_calls(350)]
+
+        with pytest.raises(SynthflowProtocolError, match="ignored the window"):
+            extract(calls, behaviour=Behaviour(ignore_window=True), plan={"concurrency": 1})
+
+        assert len(extract.server.api.requests) == 1
+
     @pytest.mark.parametrize("start", [-REACH, DAY + REACH])
     def test_is_not_told_by_calls_that_lie_near(self, extract, start):
         _, records = extract([make_call("near", start), make_call("a")], behaviour=Behaviour(ignore_window=True))
