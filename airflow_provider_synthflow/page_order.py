@@ -77,7 +77,9 @@ class PageOrder:
         for _, earlier in self._waiting.values():
             for call_id in earlier.keys() & by_id.keys():
                 del earlier[call_id]
-        self._waiting[begin] = (begin + len(by_id), by_id)
+        # What a page had that comes again is not forgotten: another page may have had it first, and given it up.
+        _, before = self._waiting.get(begin, (0, {}))
+        self._waiting[begin] = (begin + len(by_id), before | by_id)
         due: list[Placed] = []
         while (next_begin := self._next_due()) is not None:
             due += self._hand_on(next_begin)
