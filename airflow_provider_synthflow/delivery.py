@@ -85,6 +85,8 @@ class Delivery:
         if result is None:
             return None
         log.info("An earlier try of this run has written %s: it is kept.", result["path"])
+        if self.resume is not None:
+            self.resume.remove()  # it was killed before it could
         return Delivered(result, None, 0.0)
 
     def carry_out(self, sender: Sender, *, look: Callable[[Extraction], None], used: int = 0) -> Delivered:

@@ -136,10 +136,7 @@ class Resume:
         """
         self._begun_ms = time.time_ns() // 1_000_000
         self._since = time.monotonic()
-        try:
-            self._record = RunRecord.of(self._state.get(self._key))
-        except Exception as error:  # noqa: BLE001 - whatever it is, the extraction goes on without
-            self._turn_off("cannot be remembered", error)
+        self._remember()
         if self._record is None:
             return
         if not (self._retry and self._record.serves(self._digest, self._begun_ms)):
@@ -154,6 +151,11 @@ class Resume:
         except BrokenPieceError as error:
             earlier.drop()
             self._start_over(f"piece {self._written + 1} {error}")
+
+    def remove(self) -> None:
+        """Remove what an earlier try has kept, where its window is published already."""
+        self._remember()
+        self._forget()
 
     def keep(self, page: Page, walk: Walk) -> None:
         """
@@ -171,6 +173,13 @@ class Resume:
         self._bytes += sum(len(row.raw) for row in page.rows)
         if self._bytes >= _PIECE or time.monotonic() - self._since >= _SECONDS:
             self._hand_over()
+
+    def _remember(self) -> None:
+        """Ask the task's state where the pages of earlier tries are."""
+        try:
+            self._record = RunRecord.of(self._state.get(self._key))
+        except Exception as error:  # noqa: BLE001 - whatever it is, the extraction goes on without
+            self._turn_off("cannot be remembered", error)
 
     def _hear(self, walk: Walk) -> None:
         """Hear what a walk has decided on the pages of an earlier try."""

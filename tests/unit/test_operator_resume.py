@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import logging
 from types import SimpleNamespace
 from typing import Any
@@ -92,6 +93,29 @@ def test_a_retry_asks_for_the_rest_and_writes_the_same_bytes(serve, run, tmp_pat
     assert not run.state
     plain = Run(tmp_path / "plain", resume_path=None).attempt(1)
     assert (plain["sha256"], plain.keys()) == (retry["sha256"], retry.keys())
+
+
+def test_a_try_that_is_killed_after_its_file_was_published_leaves_its_pages_to_be_removed(serve, run, monkeypatch):
+    class KilledError(BaseException):
+        pass
+
+    def die(_):
+        raise KilledError
+
+    monkeypatch.setattr("airflow_provider_synthflow.resume.resume._PIECE", 1)
+    serve()
+    begun = SimpleNamespace(start_date=dt.datetime(2024, 6, 1, tzinfo=dt.timezone.utc))
+    with monkeypatch.context() as patch:
+        patch.setattr("airflow_provider_synthflow.resume.resume.Resume._forget", die)
+        with pytest.raises(KilledError):
+            run.attempt(1, dag_run=begun)
+    assert run.state
+
+    retry = run.attempt(2, dag_run=begun)
+
+    assert retry["requests"] == PAGES  # of the first try: its file is kept
+    assert run.kept() == []
+    assert not run.state
 
 
 def test_after_the_last_try_nothing_is_left(serve, run):
