@@ -153,7 +153,7 @@ def extract_window(
         keeper.take(order.take(page, keeper.place(page.rows), backward=walk.tail_first))
         if resume is not None:
             resume.keep(page, walk)
-        line = progress.line(walk.walks, len(page.rows), walk.total)
+        line = progress.line(walk.walks, len(page.rows), walk.total, there=walk.recalled_rows)
         if line is not None:
             log.info("%s", line)
     keeper.take(order.rest())

@@ -59,7 +59,7 @@ class Walk:
         self.walks = 1
         self.pause = 0.0
         self.total: int | None = None
-        self.recalled = 0
+        self.recalled = self.recalled_rows = 0
         self.tail_first = False
         self._limit = limit
         self._offset = offset
@@ -243,7 +243,7 @@ class Walk:
         recalled = earlier.borne_out(self._readings, total=self.total, overlap=self._overlap)
         self._forgotten += earlier.forgotten
         if recalled:
-            self.recalled = len(recalled)
+            self.recalled, self.recalled_rows = len(recalled), sum(reading.count for reading in recalled)
             self._readings = sorted([*self._readings, *recalled])
             self._twins |= {hash(frozenset(reading.ids)): reading for reading in recalled}
             self._most_rows = max(reading.count for reading in self._readings)
@@ -325,6 +325,7 @@ class Walk:
 
     def _begin_round(self, bad: frozenset[int]) -> None:
         self.walks += 1
+        self.recalled_rows = 0  # some are read again
         self.tail_first = False
         self.pause = min(_FIRST_PAUSE * 2 ** (self.walks - 2), _LONGEST_PAUSE)
         forget = [reading for reading in self._readings if reading.serial in bad]
