@@ -6,9 +6,12 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 FLEET := .cache/fleet/venv
 FLEET_STAMP := $(FLEET)/.installed
+STORES := .cache/stores
+STORES_STAMP := $(STORES)/venv/.installed
+AZURITE := 3.35.0
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test integration e2e-events scale soak bench resume lint types check reference docs docs-serve docs-test pins serve build extras matrix e2e fleet fleet-costs fleet-pins clean
+.PHONY: help install demo test integration e2e-events scale soak bench resume lint types check reference docs docs-serve docs-test pins serve build extras stores matrix e2e fleet fleet-costs fleet-pins clean
 
 MINUTES ?= 10
 ONLY ?=
@@ -47,8 +50,8 @@ scale: $(STAMP) ## measure 1,000 deferred sensors in one triggerer, for MINUTES=
 soak: $(STAMP) ## search at random for a lost call, for MINUTES=10
 	@$(BIN)/python -m tests.completeness --minutes $(MINUTES)
 
-bench: $(STAMP) ## measure speed and memory beside the floor and peers (ten minutes; QUICK=1: two; WRITE=1: into docs/)
-	@$(BIN)/python -m tests.bench $(if $(QUICK),--quick) $(if $(WRITE),--write)
+bench: $(STAMP) ## measure speed and memory beside the floor and peers (ten minutes; QUICK=1: two; WRITE=1: into docs/; MEMORY=1: our memory alone)
+	@$(BIN)/python -m tests.bench $(if $(QUICK),--quick) $(if $(WRITE),--write) $(if $(MEMORY),--memory)
 
 resume: $(STAMP) ## measure what a retry of a killed try saves over a window of 100,000 calls (ten minutes)
 	@$(BIN)/python -m tests.bench.resuming
@@ -102,17 +105,35 @@ build: $(STAMP) ## build the sdist and the wheel into dist/, of what git knows, 
 extras: build ## install the wheel with each extra, alone, and check what came
 	@$(BIN)/python -m pytest tests/packaging/test_extras.py
 
-matrix: build ## run the tests against the wheel on every version of Airflow, or ONLY=2.11,3.3
-	@$(BIN)/python -m tests.matrix --only "$(ONLY)" $(if $(TESTS),--tests "$(TESTS)")
+stores: $(STORES_STAMP) ## write into Google Cloud Storage and Azure over HTTP, as their public emulators speak it
+	@$(STORES)/venv/bin/python -m pytest -p no:cacheprovider tests/stores
 
-e2e: $(STAMP) ## try the connection form in a real browser; SCREENSHOTS=1 takes the pictures of the documents anew
+$(STORES_STAMP): $(STAMP) requirements/stores.txt
+	@echo "Installing into $(STORES) (once; a minute or two)"
+	@command -v npm > /dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends nodejs npm; }
+	@npm install --silent --no-save --no-package-lock --no-audit --no-fund --prefix $(STORES) azurite@$(AZURITE)
+	@$(PYTHON) -m venv $(STORES)/venv
+	@$(BIN)/uv pip sync --quiet --python $(STORES)/venv/bin/python requirements/stores.txt
+	@$(BIN)/uv pip install --quiet --python $(STORES)/venv/bin/python --no-build-isolation --no-deps --editable .
+	@touch $(STORES_STAMP)
+
+matrix: build ## run the tests against the wheel on every version of Airflow, or ONLY=2.11,3.3; WRITE=1: into docs/
+	@$(BIN)/python -m tests.matrix --only "$(ONLY)" $(if $(TESTS),--tests "$(TESTS)") $(if $(WRITE),--write)
+
+e2e: $(STAMP) $(if $(ONLY),build) ## try the connection form in a real browser; ONLY=2.11,3.1: in older Airflows; SCREENSHOTS=1: take the pictures of docs/ anew
 	@command -v chromium > /dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium; }
+ifdef ONLY
+	@$(BIN)/python -m tests.matrix --only "$(ONLY)" --browser --tests tests/e2e/older_connection_form.py
+else
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --requirement requirements/e2e.txt
 	@$(BIN)/python -m pytest tests/e2e
+endif
 
 pins: $(STAMP) ## pin the newest versions of what the files in requirements/ name; UPGRADE= keeps what still fits
 	@$(PIN) --universal --python-version 3.10 requirements/dev.in --output-file requirements/dev.txt
 	@$(PIN) --universal --python-version 3.10 requirements/e2e.in --output-file requirements/e2e.txt
+	@$(PIN) --universal --python-version 3.10 --extra parquet --extra zstd pyproject.toml requirements/stores.in \
+		--output-file requirements/stores.txt
 	@for line in $$($(BIN)/python -m tests.matrix --list); do \
 		$(PIN) --python-version $${line#*:} --override requirements/matrix-$${line%:*}.in requirements/dev.in \
 			--output-file requirements/matrix-$${line%:*}.txt || exit 1; \

@@ -30,7 +30,7 @@ UI_FIELD_BEHAVIOUR: dict[str, Any] = {
 CONN_FIELDS: dict[str, dict[str, Any]] = {
     "region": {
         "label": "Region",
-        "description": "The workspace's region, which decides on the host where none is set.",
+        "description": "The workspace's region, global, us or eu: decides on the host where none is set.",
         "schema": {"type": ["string", "null"], "enum": ["global", "us", "eu"], "default": "global"},
     },
     "timeout": {
@@ -68,7 +68,7 @@ def form_widgets() -> dict[str, Any]:
         BS3TextFieldWidget,
     )
     from wtforms import BooleanField, IntegerField, PasswordField, StringField  # noqa: PLC0415 - likewise
-    from wtforms.validators import AnyOf, NumberRange, Optional  # noqa: PLC0415 - likewise
+    from wtforms.validators import NumberRange, Optional, any_of  # noqa: PLC0415 - likewise
 
     widgets: dict[str, Any] = {}
     for name, declared in CONN_FIELDS.items():
@@ -78,7 +78,7 @@ def form_widgets() -> dict[str, Any]:
         if "minimum" in schema:
             checks.append(NumberRange(min=schema["minimum"]))
         if "enum" in schema:
-            checks.append(AnyOf(schema["enum"]))
+            checks.append(any_of(schema["enum"]))  # by this name Airflow 3.0 and 3.1 know a drop-down
         if schema.get("format") == "password":
             widgets[name] = PasswordField(**about, validators=checks, widget=BS3PasswordFieldWidget())
         elif "boolean" in schema["type"]:

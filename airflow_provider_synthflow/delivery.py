@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import logging
 import time
-from contextlib import ExitStack, nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ from airflow_provider_synthflow.result import result_of, with_calls
 from airflow_provider_synthflow.spill import Spill
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from airflow_provider_synthflow.client.sender import Sender
     from airflow_provider_synthflow.extraction import WindowPlan
@@ -101,8 +101,7 @@ class Delivery:
         begun = time.monotonic()
         if self.publication is not None:
             self.publication.check()
-        with self.resume or nullcontext(), Spill() as spill, ExitStack() as drafting:
-            draft = self._draft(spill, drafting)
+        with self.resume or nullcontext(), Spill() as spill, self._draft(spill) as draft:
             extraction = extract_window(sender, self.plan, spill, privacy=self.privacy, resume=self.resume)
             look(extraction)
             result = {**result_of(self.plan, extraction), **self._described()}
@@ -113,22 +112,23 @@ class Delivery:
                 if self.publication is None:
                     result = with_calls(result, spill.records(), spill.size(), self.max_bytes, used=used)
                 else:
-                    if not spill.in_step():
-                        draft = None  # the calls came in another order
-                        drafting.close()
-                    result = self.publication.publish(spill.records(), result, draft=draft)
+                    # Where the calls came in another order, they are read back, in part from the draft.
+                    whole = draft if spill.in_step() else None
+                    result = self.publication.publish(spill.records(), result, draft=whole)
         delivered = Delivered(result, extraction, time.monotonic() - begun)
         log.info("%s", self._closing(delivered, extraction))
         return delivered
 
-    def _draft(self, spill: Spill, drafting: ExitStack) -> Draft | None:
+    @contextmanager
+    def _draft(self, spill: Spill) -> Iterator[Draft | None]:
         """Let the file be written while the calls come; in the end it is known whether it can be published."""
         if self.publication is None:
-            return None
-        draft = drafting.enter_context(self.publication.draft())
-        if draft is not None:
-            spill.lead(draft.write)
-        return draft
+            yield None
+            return
+        with self.publication.draft() as draft:
+            if draft is not None:
+                spill.lead(draft)
+            yield draft
 
     def _described(self) -> dict[str, Any]:
         """Return what the result says of fields that are not as they were received; nothing where all are."""

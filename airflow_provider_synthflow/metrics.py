@@ -3,15 +3,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from airflow_provider_synthflow.client.sender import Sender
 
-__all__ = ["COUNTERS", "DURATION", "FAILURES", "Sent", "emit", "emit_failure"]
+__all__ = ["COUNTERS", "DURATION", "FAILURES", "Failures", "emit", "emit_failure"]
 
 COUNTERS = {
     "calls": "synthflow.calls",
@@ -27,7 +28,7 @@ DURATION = "synthflow.duration"
 """The timer: how long reading, proving, ordering and publishing a window took."""
 
 FAILURES = "synthflow.failures"
-"""The counter of windows that failed, with the class of the error as the tag ``error``."""
+"""The counter of failures, with the class of the error as the tag ``error``."""
 
 
 def emit(counts: Mapping[str, int], seconds: float, tags: Mapping[str, str]) -> None:
@@ -44,29 +45,58 @@ def emit(counts: Mapping[str, int], seconds: float, tags: Mapping[str, str]) -> 
     Stats.timing(DURATION, dt.timedelta(seconds=seconds), tags=dict(tags))
 
 
-class Sent:
+class Failures:
     """
-    Count what a sender sends from now on.
+    Count what fails in a task, whatever the error, and each failure once.
 
-    :param sender: the sender
+    :param tags: what tells the task apart
+    :param passing: the exceptions that are no failures
     """
 
-    def __init__(self, sender: Sender) -> None:
-        self._sender = sender
-        self._before = self._now()
+    def __init__(self, tags: Mapping[str, str], passing: tuple[type[BaseException], ...]) -> None:
+        self._tags = tags
+        self._passing = passing
+        self._counted = False
 
-    @property
-    def counts(self) -> dict[str, int]:
-        """Return how much was sent since, by the names of :data:`COUNTERS`."""
-        return {name: count - self._before[name] for name, count in self._now().items()}
+    @contextlib.contextmanager
+    def of_task(self) -> Iterator[None]:
+        """Count what fails in the context, unless it failed of a window that is counted already."""
+        try:
+            yield
+        except self._passing:
+            raise
+        except BaseException as error:
+            if not self._counted:
+                emit_failure(error, {}, self._tags)
+            raise
 
-    def _now(self) -> dict[str, int]:
-        return {name: getattr(self._sender, name) for name in ("requests", "retries", "waits")}
+    @contextlib.contextmanager
+    def of_window(self, model_id: str, sender: Sender) -> Iterator[dict[str, str]]:
+        """
+        Give the tags of a window, and count it where it fails in the context, with what was sent for it.
+
+        :param model_id: its agent
+        :param sender: which sends for it
+        """
+        tags = {**self._tags, "model_id": model_id}
+        before = _sent_by(sender)
+        try:
+            yield tags
+        except self._passing:
+            raise
+        except BaseException as error:
+            self._counted = True
+            emit_failure(error, {name: count - before[name] for name, count in _sent_by(sender).items()}, tags)
+            raise
+
+
+def _sent_by(sender: Sender) -> dict[str, int]:
+    return {name: getattr(sender, name) for name in ("requests", "retries", "waits")}
 
 
 def emit_failure(error: BaseException, counts: Mapping[str, int], tags: Mapping[str, str]) -> None:
     """
-    Count a window that failed, and what was sent for it.
+    Count a failure, and what was sent for it.
 
     :param error: why
     :param counts: how much was sent, by the names of :data:`COUNTERS`

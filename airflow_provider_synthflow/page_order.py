@@ -54,7 +54,7 @@ class PageOrder:
     def __init__(self) -> None:
         self._backward = False
         self._edge: int | None = None  # up to where, or from where on, all pages have been handed on
-        self._waiting: dict[int, tuple[int, dict[str, Placed]]] = {}  # by its offset: where a page ends, and its calls
+        self._waiting: list[tuple[int, int, dict[str, Placed]]] = []  # where a page begins and ends, and its calls
         self._newest: dict[str, Placed] = {}
         self._gave_up = False
 
@@ -74,15 +74,13 @@ class PageOrder:
             # No row is in common with the page that comes first.
             self._edge = (page.total or 0) - 1 if backward else begin + 1
         by_id = {call[1]: call for call in calls}
-        for _, earlier in self._waiting.values():
+        for _, _, earlier in self._waiting:
             for call_id in earlier.keys() & by_id.keys():
                 del earlier[call_id]
-        # What a page had that comes again is not forgotten: another page may have had it first, and given it up.
-        _, before = self._waiting.get(begin, (0, {}))
-        self._waiting[begin] = (begin + len(by_id), before | by_id)
+        self._waiting.append((begin, begin + len(by_id), by_id))
         due: list[Placed] = []
-        while (next_begin := self._next_due()) is not None:
-            due += self._hand_on(next_begin)
+        while (place := self._next_due()) is not None:
+            due += self._hand_on(self._waiting.pop(place)[2])
         if self._held() > _MOST_HELD:
             self._gave_up = True
             due += self.rest()
@@ -91,29 +89,29 @@ class PageOrder:
     def rest(self) -> list[Placed]:
         """Return the calls that still wait."""
         rest: list[Placed] = []
-        for begin in sorted(self._waiting, reverse=self._backward):
-            rest += self._hand_on(begin)
+        for _, _, calls in sorted(self._waiting, key=lambda page: page[0], reverse=self._backward):
+            rest += self._hand_on(calls)
+        self._waiting.clear()
         rest += self._newest.values()
         self._newest = {}
         return rest
 
     def _held(self) -> int:
         """Return how many bytes wait."""
-        held = (self._newest, *(calls for _, calls in self._waiting.values()))
+        held = (self._newest, *(calls for _, _, calls in self._waiting))
         return sum([len(row.raw) for calls in held for _, _, row in calls.values()])
 
     def _next_due(self) -> int | None:
-        """Return the offset of a page that has a row in common with what has been handed on."""
+        """Return which of the waiting pages has a row in common with what has been handed on."""
         edge = self._edge or 0
-        for begin, (end, _) in self._waiting.items():
+        for place, (begin, end, _) in enumerate(self._waiting):
             if end > edge if self._backward else begin < edge:
                 self._edge = min(edge, begin) if self._backward else max(edge, end)
-                return begin
+                return place
         return None
 
-    def _hand_on(self, begin: int) -> list[Placed]:
+    def _hand_on(self, calls: dict[str, Placed]) -> list[Placed]:
         """Return a page's calls in order, but for those that start with its newest."""
-        _, calls = self._waiting.pop(begin)
         ranked = sorted((self._newest | calls if self._newest else calls).values())
         count = len(ranked)
         while count and ranked[count - 1][0] == ranked[-1][0]:

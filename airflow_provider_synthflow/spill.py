@@ -7,7 +7,7 @@ import os
 import tempfile
 from array import array
 from itertools import pairwise
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Protocol
 
 from airflow_provider_synthflow.packing import KeyLog
 
@@ -17,13 +17,31 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-__all__ = ["Spill"]
+__all__ = ["Follower", "Spill"]
 
 _IN_MEMORY = 4 * 1024 * 1024
 _PIECE = 512 * 1024
 _JOINED = 128
 _DISCARDED = -1
 _SLOT_BITS = 40
+
+
+class Follower(Protocol):
+    """Get the records of a spill as they come."""
+
+    @property
+    def place(self) -> int | None:
+        """Return at which of its bytes the next record will begin; None: it cannot be read back."""
+
+    def write(self, record: bytes) -> None:
+        """
+        Take the next record.
+
+        :param record: its bytes
+        """
+
+    def reader(self) -> Callable[[int, int], bytes]:
+        """Return what reads so many bytes at a place, of all that was written so far."""
 
 
 class Spill:
@@ -46,10 +64,11 @@ class Spill:
         self._end = 0
         self._keys = KeyLog()
         self._orders = array("q")
-        self._places = array("q")
+        self._places = array("q")  # in the file; of records that the follower has, the complement of that in its file
         self._lengths = array("q")  # or _DISCARDED
         self._live: array[int] | None = None  # the slots of the last records in order; None: not yet found out
-        self._follower: Callable[[bytes], object] | None = None
+        self._follower: Follower | None = None
+        self._lent: Follower | None = None  # the follower, also when it is one no more: it has records to be read back
         self._followed = array("q")  # the slots that it got
         self._last = (float("-inf"), "")  # the order and the key of the last one
 
@@ -88,10 +107,14 @@ class Spill:
             if (order, key) > self._last:
                 self._last = (order, key)
                 self._followed.append(len(self._lengths))
-                self._follower(data)
+                place = self._follower.place
+                self._follower.write(data)
+                if place is not None:
+                    self._log(key, order, length, ~place)
+                    return
             else:
                 self._follower = None  # it would get the record at the wrong place
-        self._log(key, order, length)
+        self._log(key, order, length, self._end)
         self._due.append(data)
         self._due_bytes += length
         self._end += length
@@ -104,15 +127,17 @@ class Spill:
 
         :param key: its key
         """
-        self._log(key, 0, _DISCARDED)
+        self._log(key, 0, _DISCARDED, 0)
 
-    def lead(self, follower: Callable[[bytes], object]) -> None:
+    def lead(self, follower: Follower) -> None:
         """
         Hand each record on as it comes, as long as they come in the order in which :meth:`records` gives them back.
 
-        :param follower: what takes a record
+        What the follower can give back is not kept a second time, so that it has to live as long as the spill.
+
+        :param follower: what takes records
         """
-        self._follower = follower
+        self._follower = self._lent = follower
 
     def in_step(self) -> bool:
         """Tell whether the follower got just what :meth:`records` gives back."""
@@ -130,13 +155,13 @@ class Spill:
         for slot in live:
             yield read(lengths[slot], places[slot])
 
-    def _log(self, key: str, order: int, length: int) -> None:
+    def _log(self, key: str, order: int, length: int, place: int) -> None:
         if self._closed:
             msg = "The spill is closed."
             raise ValueError(msg)
         self._keys.append(key)
         self._orders.append(order)
-        self._places.append(self._end)
+        self._places.append(place)
         self._lengths.append(length)
         self._live = None
 
@@ -152,6 +177,13 @@ class Spill:
 
     def _reader(self) -> Callable[[int, int], bytes]:
         """Return what reads so many bytes at a place, of all that is there now."""
+        own = self._own_reader()
+        if self._lent is None:
+            return own
+        lent = self._lent.reader()
+        return lambda length, place: own(length, place) if place >= 0 else lent(length, ~place)
+
+    def _own_reader(self) -> Callable[[int, int], bytes]:
         if self._file is None:
             held = b"".join(self._due)
             return lambda length, place: held[place : place + length]

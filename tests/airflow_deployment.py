@@ -35,6 +35,7 @@ _LOCKED = 30.0
 _CONNECT_ARGS = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONNECT_ARGS"
 
 _AIRFLOW_2 = version("apache-airflow").startswith("2.")
+_API = "/api/v1" if _AIRFLOW_2 else "/api/v2"
 
 COMPONENTS = ("webserver", "scheduler", "triggerer")
 """What :meth:`AirflowDeployment.start` starts, in this order; the first answers whether the others are well."""
@@ -271,7 +272,7 @@ class AirflowDeployment:
         Call Airflow's public API, as the administrator that everybody is, and return its answer.
 
         :param method: the HTTP method
-        :param path: below ``/api/v2``, such as ``"/dags"``
+        :param path: below ``/api/v2``, or ``/api/v1`` of Airflow 2, such as ``"/dags"``
         :param body: what to send as JSON
         :raises urllib.error.HTTPError: where Airflow refuses, with its answer in the message
         """
@@ -279,10 +280,10 @@ class AirflowDeployment:
         deadline = time.monotonic() + _LOCKED
         while True:
             try:
-                text = self._send(method, f"/api/v2{path}", data)
+                text = self._send(method, f"{_API}{path}", data)
             except urllib.error.HTTPError as error:  # noqa: PERF203 - a request costs far more
                 # SQLite was locked by another process, and the API server took back what it had begun.
-                if "Database error" not in error.msg or time.monotonic() > deadline:
+                if error.code != 500 or time.monotonic() > deadline:
                     raise
                 time.sleep(_POLL)
             else:
@@ -322,6 +323,8 @@ class AirflowDeployment:
 
     def _make_database(self) -> None:
         self.home.mkdir(parents=True, exist_ok=True)
+        if _AIRFLOW_2:  # what SIMPLE_AUTH_MANAGER_ALL_ADMINS is for Airflow 3
+            (self.home / "webserver_config.py").write_text('AUTH_ROLE_PUBLIC = "Admin"\n', encoding="ascii")
         if self.database is not None:
             with contextlib.closing(sqlite3.connect(self.database)) as database:
                 database.execute("PRAGMA journal_mode=WAL")  # it stays so: readers do not wait for the writer
@@ -330,7 +333,7 @@ class AirflowDeployment:
     def _send(self, method: str, path: str, data: bytes | None = None) -> bytes:
         """Send a request with the token of the one user there is, and return the answer's body."""
         headers = {"Content-Type": "application/json"}
-        if self._token is None and path != "/auth/token":
+        if self._token is None and path != "/auth/token" and not _AIRFLOW_2:  # there everybody needs no token
             self._token = json.loads(self._send("GET", "/auth/token"))["access_token"]
         if self._token is not None:
             headers["Authorization"] = f"Bearer {self._token}"

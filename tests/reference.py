@@ -86,7 +86,7 @@ def _metrics() -> str:
     numbers = {name: text for kind, name, text in _fields(Extraction)[1] if kind == "param"}
     rows = [(name, "counter", numbers["count" if key == "calls" else key]) for key, name in metrics.COUNTERS.items()]
     rows.append((metrics.DURATION, "timer", "seconds from the first request of a window to its published file"))
-    rows.append((metrics.FAILURES, "counter", "windows that failed; the tag `error` has the class"))
+    rows.append((metrics.FAILURES, "counter", "windows that failed, whatever the error; the tag `error` has its class"))
     return "\n".join(
         [
             "| name | kind | what |",

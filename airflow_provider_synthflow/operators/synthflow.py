@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowSkipException
 
-from airflow_provider_synthflow.exceptions import SynthflowConfigError, SynthflowError, SynthflowIncompleteError
-from airflow_provider_synthflow.hooks.masking import mask_number
+from airflow_provider_synthflow.exceptions import SynthflowConfigError, SynthflowIncompleteError
+from airflow_provider_synthflow.hooks.masking import HiddenNumber
 from airflow_provider_synthflow.links.synthflow import SynthflowCallsLink, SynthflowOutputLink
 from airflow_provider_synthflow.operators.resuming import resuming
 from airflow_provider_synthflow.operators.waiting import WaitingOperator, now_ms
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from airflow_provider_synthflow.extraction import Extraction, WindowPlan
     from airflow_provider_synthflow.hooks.synthflow import SynthflowHook
     from airflow_provider_synthflow.instants import InstantLike
+    from airflow_provider_synthflow.metrics import Failures
     from airflow_provider_synthflow.output.publication import Publication
     from airflow_provider_synthflow.privacy import Privacy
     from airflow_provider_synthflow.resume.resume import Resume
@@ -103,6 +104,7 @@ class SynthflowListCallsOperator(WaitingOperator):
         "synthflow_conn_id",
     )
     operator_extra_links = (SynthflowCallsLink(), SynthflowOutputLink())
+    lead_phone_number = HiddenNumber()
     ui_color = "#e3e8fd"
 
     def __init__(
@@ -158,7 +160,6 @@ class SynthflowListCallsOperator(WaitingOperator):
         self.synthflow_conn_id = synthflow_conn_id
         self._hook: SynthflowHook | None = None
         self._xcom_bytes = 0  # of the results so far, which go into one XCom
-        self._tags: dict[str, str] = {}
         self._finished: list[dict[str, Any]] = []  # for the lineage
         self._host = ""
 
@@ -169,13 +170,23 @@ class SynthflowListCallsOperator(WaitingOperator):
         :param context: the task's context; with explicit bounds nothing of it is needed
         :return: the result; a list of results for a list of agents, and for a run that asset events started
         """
+        from airflow.exceptions import AirflowRescheduleException  # noqa: PLC0415 - not in the compat layer
+        from airflow.providers.common.compat.sdk import TaskDeferred  # noqa: PLC0415 - only on a worker
+
+        from airflow_provider_synthflow.metrics import Failures  # noqa: PLC0415 - likewise
+
+        passing = (AirflowRescheduleException, AirflowSkipException, TaskDeferred, _StillOpenError)
+        failures = Failures(_tags(context), passing)
+        with failures.of_task():
+            return self._extract(context, failures)
+
+    def _extract(self, context: Context, failures: Failures) -> dict[str, Any] | list[dict[str, Any]]:
         from airflow_provider_synthflow.attempt import finished_since  # noqa: PLC0415 - only on a worker
         from airflow_provider_synthflow.batch import run_batch  # noqa: PLC0415 - likewise
 
         self._check_choices()
         parts, many = self._parts(context)
         since_ms = finished_since(context) if self.waited_since_ms is None else self.waited_since_ms
-        self._tags = _tags(context)
         self._xcom_bytes = 0
         with self._open_hook() as hook:
             self._host = hook.settings.host
@@ -187,7 +198,7 @@ class SynthflowListCallsOperator(WaitingOperator):
 
             def extract(part: AgentWindow) -> dict[str, Any]:
                 try:
-                    return self._deliver(hook, deliveries[part], since_ms)
+                    return self._deliver(hook, deliveries[part], since_ms, failures)
                 except _StillOpenError as error:
                     open_until.append(error.until_ms)
                     return {}
@@ -212,15 +223,6 @@ class SynthflowListCallsOperator(WaitingOperator):
         from airflow_provider_synthflow.lineage import lineage_of  # noqa: PLC0415 - only where there is OpenLineage
 
         return lineage_of(self._finished, self._host)
-
-    def render_template_fields(self, context: Context, *arguments: Any, **named: Any) -> None:
-        """
-        Render the templates, and have Airflow mask the telephone number wherever it shows a rendered field.
-
-        :param context: the task's context
-        """
-        super().render_template_fields(context, *arguments, **named)
-        mask_number(self.lead_phone_number)
 
     def on_kill(self) -> None:
         """Close the connections, so that nothing waits on; a file that is not published vanishes by itself."""
@@ -297,20 +299,17 @@ class SynthflowListCallsOperator(WaitingOperator):
                     delivery.publication.check()
         self.wait_until(settled_ms, "the window is settled" if len(deliveries) == 1 else "the last window is settled")
 
-    def _deliver(self, hook: SynthflowHook, delivery: Delivery, since_ms: int | None) -> dict[str, Any]:
+    def _deliver(
+        self, hook: SynthflowHook, delivery: Delivery, since_ms: int | None, failures: Failures
+    ) -> dict[str, Any]:
         """Bring one window to where it goes, and count it in the metrics."""
-        from airflow_provider_synthflow.metrics import Sent, emit, emit_failure  # noqa: PLC0415 - only on a worker
+        from airflow_provider_synthflow.metrics import emit  # noqa: PLC0415 - only on a worker
         from airflow_provider_synthflow.result import size_of  # noqa: PLC0415 - likewise
 
-        tags = {**self._tags, "model_id": delivery.plan.query.model_id}
-        sent = Sent(hook.sender)
-        try:
+        with failures.of_window(delivery.plan.query.model_id, hook.sender) as tags:
             delivered = delivery.finished(since_ms) or delivery.carry_out(
                 hook.sender, look=partial(self._check_unsettled, delivery.plan), used=self._xcom_bytes
             )
-        except SynthflowError as error:
-            emit_failure(error, sent.counts, tags)
-            raise
         if delivered.extraction is not None:
             emit(delivered.counts, delivered.seconds, tags)
         if "calls" in delivered.result:

@@ -6,16 +6,25 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import os
 import secrets
+import threading
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow_provider_synthflow.output.store import PIECE
 
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Iterable
+
 __all__ = ["AzureFiles", "Files", "GoogleFiles", "S3Files", "files_of"]
+
+_Answer = TypeVar("_Answer")
 
 _PART = 5 * 1024 * 1024
 _PARTS_AT_ONCE = 2
+_MOST_PARTS = 10_000
+_MOST_SECONDS_TO_END = 30.0
 _GOOGLE_PART = 8 * 1024 * 1024
 _SWEPT_AFTER = 24 * 3600.0
 _DIGEST_KEY = "sha256"
@@ -141,13 +150,31 @@ class Files:
         if not getattr(self.fs, "async_impl", False):
             self.fs.put_file(local, path, **options)
             return
+        self.wait_for(self.fs._put_file(local, path, **options))  # noqa: SLF001 - the coroutine of put_file
+
+    def wait_for(self, upload: Coroutine[Any, Any, None]) -> None:
+        """
+        Wait for an upload, and cancel it where the waiting is interrupted.
+
+        :param upload: what the file system's own thread is to do
+        """
         # fsspec's own waiting leaves an upload to its thread when a signal's exception ends it: a task that timed
         # out would go on to write.
-        future = asyncio.run_coroutine_threadsafe(self.fs._put_file(local, path, **options), self.fs.loop)  # noqa: SLF001 - the coroutine of put_file
+        ended = threading.Event()
+
+        async def run() -> None:
+            try:
+                await upload
+            finally:
+                ended.set()
+
+        future = asyncio.run_coroutine_threadsafe(run(), self.fs.loop)
         try:
             future.result()
         finally:
-            future.cancel()
+            if not future.done():
+                future.cancel()
+                ended.wait(_MOST_SECONDS_TO_END)
             self.fs.invalidate_cache()
 
 
@@ -212,14 +239,49 @@ class S3Files(_ObjectFiles):
         :param path: where it goes
         :param sha256: its SHA-256, which goes along as the object's metadata
         """
-        options = {"chunksize": _PART, "max_concurrency": _PARTS_AT_ONCE, "Metadata": {_DIGEST_KEY: sha256}}
+        bucket, key, _ = self.fs.split_path(path)
         try:
-            self.upload(local, path, options)
+            self.wait_for(self._upload(local, Bucket=bucket, Key=key, Metadata={_DIGEST_KEY: sha256}))
         except BaseException:
-            # s3fs aborts after an error, but not after an interruption, nor what came in while it aborted.
+            # The abort itself may have failed or been interrupted.
             with contextlib.suppress(Exception):  # the store may be out of reach; the next try sweeps
                 self.sweep(path)
             raise
+
+    async def _upload(self, local: str, **target: Any) -> None:
+        """
+        Upload a local file; its parts, where it has several, have all ended before the upload is aborted.
+
+        s3fs itself aborts while a part may still be under way: that one comes in later, is not seen, and costs money.
+        """
+        call = self.fs._call_s3  # noqa: SLF001 - the coroutine of call_s3
+        size = os.path.getsize(local)  # noqa: ASYNC240, PTH202 - a local file's, at once
+        with open(local, "rb") as file:  # noqa: ASYNC230, PTH123 - likewise
+            if size < 2 * _PART:
+                await call("put_object", Body=file.read(), **target)
+                return
+            part_size = max(_PART, -(-size // _MOST_PARTS))
+            upload = (await call("create_multipart_upload", **target))["UploadId"]
+            place = {"Bucket": target["Bucket"], "Key": target["Key"], "UploadId": upload}
+
+            async def put_part(number: int, data: bytes) -> dict[str, Any]:
+                answer = await call("upload_part", PartNumber=number, Body=data, **place)
+                return {"PartNumber": number, "ETag": answer["ETag"]}
+
+            try:
+                parts: list[dict[str, Any]] = []
+                while data := [piece for _ in range(_PARTS_AT_ONCE) if (piece := file.read(part_size))]:
+                    puts = (put_part(number, piece) for number, piece in enumerate(data, len(parts) + 1))
+                    parts += await _all_of(puts)
+                await call("complete_multipart_upload", MultipartUpload={"Parts": parts}, **place)
+            except BaseException as error:
+                try:
+                    await call("abort_multipart_upload", **place)
+                except FileNotFoundError:
+                    raise  # another try has cut it off: that is why, whatever the store said of the part
+                except Exception:  # noqa: BLE001 - why it came to that matters more
+                    raise error from None
+                raise
 
     def sha256(self, path: str, size: int) -> str | None:
         """
@@ -252,6 +314,16 @@ class S3Files(_ObjectFiles):
     def _abort(self, bucket: str, key: str, upload: str) -> None:
         with contextlib.suppress(FileNotFoundError):  # another try was quicker
             self.fs.call_s3("abort_multipart_upload", Bucket=bucket, Key=key, UploadId=upload)
+
+
+async def _all_of(doing: Iterable[Coroutine[Any, Any, _Answer]]) -> list[_Answer]:
+    """Return the answers of all, or raise the first error, once all have ended."""
+    answers: list[_Answer] = []
+    for answer in await asyncio.gather(*doing, return_exceptions=True):
+        if isinstance(answer, BaseException):
+            raise answer
+        answers.append(answer)
+    return answers
 
 
 class GoogleFiles(_ObjectFiles):

@@ -33,12 +33,19 @@ class Writable(Protocol):
 class RecordWriter(Protocol):
     """Write records into a binary file."""
 
+    @property
+    def place(self) -> int | None:
+        """Return at which byte of the file the next record will begin; None where it cannot be read back from there."""
+
     def write(self, record: bytes) -> None:
         """
         Write one record.
 
         :param record: its JSON, as received
         """
+
+    def flush(self) -> None:
+        """Write what is due by now; the records can be read at their places."""
 
     def close(self) -> None:
         """Write what is still due; the file below stays open."""

@@ -43,6 +43,12 @@ class JsonLines:
         self._compressor = compressor
         self._due: list[bytes] = []
         self._due_bytes = 0
+        self._handed_on = 0
+
+    @property
+    def place(self) -> int | None:
+        """Return at which byte of the file the next record will begin; None where the file is compressed."""
+        return None if self._compressor else self._handed_on + self._due_bytes + len(self._due)
 
     def write(self, record: bytes) -> None:
         """
@@ -58,8 +64,12 @@ class JsonLines:
         if self._due_bytes >= _PIECE:
             self._hand_on()
 
+    def flush(self) -> None:
+        """Write what is still due, and leave the end open."""
+        self._hand_on()
+
     def close(self) -> None:
-        """Write what is still due."""
+        """Write what is still due, and the end."""
         self._hand_on()
         if self._compressor is not None:
             self._file.write(self._compressor.flush())
@@ -68,6 +78,7 @@ class JsonLines:
         """Write whole lines in large pieces: each costs the compressor, the hash and the file some time."""
         if not self._due:
             return
+        self._handed_on += self._due_bytes + len(self._due)
         self._due.append(b"")
         data = b"\n".join(self._due)
         self._due.clear()

@@ -67,6 +67,13 @@ class ParquetRecords:
         if self._records_bytes >= _BATCH:
             self._take_batch()
 
+    @property
+    def place(self) -> None:
+        """Return that records cannot be read back."""
+
+    def flush(self) -> None:
+        """Leave what is due for a row group."""
+
     def close(self) -> None:
         """Write what is still due, and the file's end."""
         self._take_batch()

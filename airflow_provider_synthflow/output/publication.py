@@ -15,7 +15,7 @@ from airflow_provider_synthflow.output.formats import check_format, open_writer
 from airflow_provider_synthflow.output.layout import MANIFEST_NAME, directory_of, file_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from airflow_provider_synthflow.output.store import Staged, Store
     from airflow_provider_synthflow.window import Window
@@ -37,8 +37,25 @@ class Draft:
     def __init__(self, staged: Staged, format_name: str) -> None:
         self._staged = staged
         self._writer = open_writer(format_name, staged)
-        self.write = self._writer.write
-        """Writes one record, given as JSON."""
+
+    @property
+    def place(self) -> int | None:
+        """Return at which byte of the file the next record will begin; None where it cannot be read back."""
+        return self._writer.place
+
+    def write(self, record: bytes) -> None:
+        """
+        Write one record.
+
+        :param record: its JSON
+        """
+        self._writer.write(record)
+
+    def reader(self) -> Callable[[int, int], bytes]:
+        """Return what reads so many bytes at a place, of all that was written so far."""
+        self._writer.flush()
+        self._staged.flush()
+        return self._staged.read
 
     def finish(self) -> Staged:
         """Write the file's end, and return what can be published."""

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from typing import IO, TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -33,6 +34,14 @@ class Staged(Protocol):
 
     def flush(self) -> None:
         """Hand on what is buffered."""
+
+    def read(self, length: int, place: int) -> bytes:
+        """
+        Read what was written and flushed.
+
+        :param length: how many bytes
+        :param place: from which on
+        """
 
     def publish(self, name: str) -> None:
         """
@@ -158,3 +167,12 @@ class StagedFile:
     def flush(self) -> None:
         """Hand what is buffered to the system."""
         self._file.flush()
+
+    def read(self, length: int, place: int) -> bytes:
+        """
+        Read what was written and flushed.
+
+        :param length: how many bytes
+        :param place: from which on
+        """
+        return os.pread(self._file.fileno(), length, place)

@@ -24,7 +24,7 @@ from airflow_provider_synthflow.exceptions import (
     SynthflowTransientError,
     SynthflowWindowError,
 )
-from airflow_provider_synthflow.hooks.masking import mask_number
+from airflow_provider_synthflow.hooks.masking import HiddenNumber
 from airflow_provider_synthflow.templates import given
 
 if TYPE_CHECKING:
@@ -78,6 +78,7 @@ class SynthflowNewCallsSensor(BaseSensorOperator):
         "duration_max",
         "lead_phone_number",
     )
+    lead_phone_number = HiddenNumber()
     ui_color = "#e3e8fd"
 
     def __init__(
@@ -242,15 +243,6 @@ class SynthflowNewCallsSensor(BaseSensorOperator):
             "again; where that does not help, check that triggerer and workers have the same versions installed."
         )
         raise SynthflowProtocolError(msg)
-
-    def render_template_fields(self, context: Context, *arguments: Any, **named: Any) -> None:
-        """
-        Render the templates, and have Airflow mask the telephone number wherever it shows a rendered field.
-
-        :param context: the task's context
-        """
-        super().render_template_fields(context, *arguments, **named)
-        mask_number(self.lead_phone_number)
 
     def poke(self, context: Context) -> PokeReturnValue | bool:
         """

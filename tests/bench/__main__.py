@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Measure all, and print the table: `python -m tests.bench [--quick] [--write]`."""
+"""Measure all, or the memory alone, and print the table: `python -m tests.bench [--quick] [--write] [--memory]`."""
 
 from __future__ import annotations
 
 import argparse
+import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.bench.data import make_dataset
-from tests.bench.lines import Line, growth_lines, import_line, speed_lines
+from tests.bench.lines import Line, growth_lines, import_line, memory_lines, speed_lines
 from tests.bench.plan import Effort, growth_cases, run_rounds, speed_cases
 from tests.bench.report import machine, put_into, seconds_table, table
 from tests.bench.running import READERS, Bench
@@ -17,6 +19,7 @@ from tests.bench.server import run_server
 
 if TYPE_CHECKING:
     from tests.bench.plan import Runs
+    from tests.bench.running import Case, Run
 
 _ROOT = Path(__file__).resolve().parents[2]
 _DOCUMENT = _ROOT / "docs" / "performance.md"
@@ -49,6 +52,33 @@ def measure(effort: Effort, folder: Path) -> str:
     return f"{said}\n\n{table(lines)}\n{_incomplete(speeds, growth)}{seconds_table(speeds)}\n{seconds_table(growth)}"
 
 
+def measure_memory(effort: Effort, folder: Path) -> tuple[str, bool]:
+    """
+    Measure the memory of our own processes alone, and return the report, and whether all is as it must be.
+
+    :param effort: with how many calls
+    :param folder: for data and output
+    """
+    effort = replace(effort, growth=(min(effort.growth), max(effort.growth)))
+    last: dict[str, Run | None] = {}
+
+    def told_count() -> int:
+        return 0 if last["run"] is None else int(last["run"].told["count"])
+
+    with run_server(make_dataset(folder, max(effort.growth)), folder) as server:
+        bench = Bench(server, folder)
+
+        def run(case: Case) -> Run | None:
+            last["run"] = bench.run(case)
+            return last["run"]
+
+        runs = run_rounds(list(growth_cases(effort)), run, told_count)
+        described = machine(server.kind)
+    lines = [*memory_lines(runs, effort)]
+    wrong = _incomplete(runs)
+    return f"{described}\n\n{table(lines)}\n{wrong}{seconds_table(runs)}", not wrong and all(line.met for line in lines)
+
+
 def _incomplete(*all_runs: Runs) -> str:
     """Return a sentence on each reader that failed or whose output was not complete."""
     sentences = []
@@ -67,9 +97,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a short form of one or two minutes; less exact")
     parser.add_argument("--write", action="store_true", help="put the report into docs/performance.md")
+    parser.add_argument(
+        "--memory",
+        type=int,
+        nargs="*",
+        metavar="CALLS",
+        help="measure only the memory that the most of these numbers of calls cost over the fewest: 1,000 and 100,000",
+    )
     arguments = parser.parse_args()
     folder = _ROOT / ".cache" / "bench"
-    report = measure(Effort.quick() if arguments.quick else Effort(), folder)
+    effort = Effort.quick() if arguments.quick else Effort()
+    if arguments.memory is not None:
+        report, right = measure_memory(replace(effort, growth=tuple(arguments.memory) or effort.growth), folder)
+        print(f"\n{report}")
+        sys.exit(0 if right else 1)
+    report = measure(effort, folder)
     print(f"\n{report}")
     (folder / "report.md").write_text(report, encoding="utf-8")
     if arguments.write:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from tests.bench.plan import Effort, Runs
 
-__all__ = ["Line", "growth_lines", "import_line", "speed_lines"]
+__all__ = ["Line", "growth_lines", "import_line", "memory_lines", "speed_lines"]
 
 MOST_MEMORY_MIB = 32
 MOST_IMPORT_MS = 10
@@ -102,9 +102,9 @@ def _beside(runs: Runs, ours: Case, reader: str, its_form: str) -> str:
     return f" ({busy:.2f} by processor time)"
 
 
-def growth_lines(runs: Runs, effort: Effort) -> Iterator[Line]:
+def memory_lines(runs: Runs, effort: Effort) -> Iterator[Line]:
     """
-    Yield the lines about memory and processor time.
+    Yield the lines about memory.
 
     :param runs: what was run
     :param effort: with how many calls
@@ -119,6 +119,16 @@ def growth_lines(runs: Runs, effort: Effort) -> Iterator[Line]:
             None if more is None else f"{more:.1f} MiB",
             None if more is None else more <= MOST_MEMORY_MIB,
         )
+
+
+def growth_lines(runs: Runs, effort: Effort) -> Iterator[Line]:
+    """
+    Yield the lines about memory and processor time.
+
+    :param runs: what was run
+    :param effort: with how many calls
+    """
+    yield from memory_lines(runs, effort)
     middle = sorted(effort.growth)[1:]
     for form in FORMATS:
         costs = [_cost(runs, form, calls) for calls in middle]

@@ -14,6 +14,7 @@ from airflow_provider_synthflow.extraction import WindowPlan, extract_window
 from airflow_provider_synthflow.spill import Spill
 from airflow_provider_synthflow.window import Window
 from tests.completeness.scenario import AGENT, BASE_MS
+from tests.following import Following
 from tests.loopback import LoopbackSender
 from tests.synthflow_server import SimulatedClock, SynthflowApi
 
@@ -72,16 +73,16 @@ def try_scenario(scenario: Scenario, *, concurrency: int = 1, read: Callable[...
         clock.set(max(clock.now_ms(), window.to_ms + scenario.settle))
         sender = LoopbackSender(api)
         plan = WindowPlan(window, CallsQuery(AGENT), scenario.settle, concurrency=concurrency)
-        ahead: list[bytes] = []  # what a file that is written while the pages come would hold
+        ahead = Following(lends=concurrency > 1)
         with Spill() as spill:
-            spill.lead(ahead.append)
+            spill.lead(ahead)
             try:
                 read(sender, plan, spill, sleep=sender.pass_time)
             except SynthflowError as error:
                 outcome.refused.append(error)
                 refused.append(window)
             else:
-                records = ahead if spill.in_step() else list(spill.records())
+                records = ahead.records if spill.in_step() else list(spill.records())
                 ids = [decode_record(data)["call_id"] for data in records]
                 found.update(ids)
                 outcome.misplaced += [call_id for call_id in ids if starts[call_id] not in window]

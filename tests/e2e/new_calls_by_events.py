@@ -17,12 +17,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-import airflow
 import pytest
 
 from tests.airflow_deployment import AirflowDeployment
 from tests.synthflow_server import TEST_KEY, SynthflowApi, serve
 from tests.unit.making import FROM_MS, make_call, read_file
+from tests.versions import needs_airflow
 
 DAGS = Path(__file__).parent / "event_dags"
 AGENT = "watched"
@@ -32,7 +32,7 @@ BURSTS = 25
 KILLS = (35, 80)
 """Seconds after the start."""
 
-pytestmark = pytest.mark.skipif(airflow.__version__.startswith("2."), reason="watchers are new in Airflow 3.0")
+pytestmark = needs_airflow("3.0", "asset watchers")
 
 
 class Outcome:
@@ -137,9 +137,7 @@ def test_the_events_hold_bounds_and_counts_and_nothing_else(outcome):
         assert payload.keys() == {"model_id", "from_date", "to_date", "window", "count"}
 
 
-@pytest.mark.skipif(
-    tuple(int(part) for part in airflow.__version__.split(".")[:2]) < (3, 3), reason="asset state is new in Airflow 3.3"
-)
+@needs_airflow("3.3", "the state of assets")
 def test_the_cursor_is_kept_so_that_a_restart_repeats_little(outcome):
     assert len(outcome.cursor) == 1
     told = sum(json.loads(extra)["payload"]["count"] for (extra,) in outcome.events)

@@ -27,8 +27,12 @@ def airflow(tmp_path_factory, server):
     )
 
 
+def json_of(done):
+    return json.loads(done.stdout.splitlines()[-1])  # Airflow 3.0 logs before it
+
+
 def test_the_provider_is_listed(airflow):
-    listed = json.loads(airflow.airflow("providers", "list", "--output", "json").stdout)
+    listed = json_of(airflow.airflow("providers", "list", "--output", "json"))
 
     (ours,) = [each for each in listed if each["package_name"] == "airflow-provider-synthflow"]
     assert ours["version"] == __version__
@@ -41,7 +45,7 @@ def test_a_connection_is_added_got_and_tested(airflow, server):
         "--conn-host", server.url, "--conn-extra", extra,
     )  # fmt: skip
 
-    (got,) = json.loads(airflow.airflow("connections", "get", "synthflow_default", "--output", "json").stdout)
+    (got,) = json_of(airflow.airflow("connections", "get", "synthflow_default", "--output", "json"))
     tested = airflow.airflow("connections", "test", "synthflow_default")
 
     assert (got["conn_type"], got["host"]) == ("synthflow", server.url)

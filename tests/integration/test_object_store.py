@@ -205,6 +205,26 @@ class TestErrors:
         assert publication().publish(records, RESULT)["sha256"] == hashlib.sha256(s3.read(FILE)).hexdigest()
         assert s3.read(FILE) == lines(records)
 
+    def test_of_a_part_let_the_part_beside_it_end_before_the_upload_is_aborted(self, s3):
+        order = []
+
+        def fault(request):
+            if "partNumber=1" in request.url:
+                return failure(400, "InvalidRequest")
+            if "partNumber=2" in request.url:
+                time.sleep(0.5)
+                order.append("part")
+            if request.method == "DELETE" and "uploadId" in request.url:
+                order.append("abort")
+            return None
+
+        s3.fault = fault
+        with pytest.raises(SynthflowConfigError):
+            publication().publish(LARGE, RESULT)
+
+        assert order == ["part", "abort"]
+        assert s3.uploads() == []
+
     def test_while_records_come_touch_nothing(self, s3):
         publication().publish([b"old"], RESULT)
         s3.requests.clear()

@@ -8,23 +8,22 @@ import json
 from pathlib import Path
 from typing import Any
 
-import airflow
 import pytest
 
 from tests.airflow_deployment import AirflowDeployment
 from tests.synthflow_server import TEST_KEY, SynthflowApi, make_calls, serve
 from tests.synthflow_server.dataset import DAY_MS
+from tests.versions import AIRFLOW
 
 pytest.importorskip("duckdb")
-pytestmark = [
-    pytest.mark.long,
-    pytest.mark.skipif(airflow.__version__.startswith("2."), reason="assets are new in Airflow 3.0"),
-]
+pytestmark = pytest.mark.long
 
 FOLDER = Path(__file__).resolve().parents[2] / "example_dags"
 NAMES = ("synthflow_daily_to_files", "synthflow_report")
 FROM_MS = 1_767_571_200_000  # 2026-01-05T00:00:00Z
 AGENTS = ["agent-a", "agent-b"]
+ASSET = "asset" if AIRFLOW >= (3, 0) else "dataset"
+"""What Airflow calls it."""
 
 
 class Ran:
@@ -77,16 +76,16 @@ def ran(tmp_path_factory):
 
             deployment.wait_for(ended, "the extraction ended well", timeout=120)
             deployment.wait_for(lambda: list(output.glob("report/2026-01-05.html")), "the report is there", timeout=120)
-            events = deployment.rest("GET", f"/assets/events?source_dag_id={NAMES[0]}&source_run_id=by_test")
+            events = deployment.rest("GET", f"/{ASSET}s/events?source_dag_id={NAMES[0]}&source_run_id=by_test")
             place = f"/dags/{NAMES[0]}/dagRuns/by_test/taskInstances/calls/xcomEntries/return_value"
             returned = deployment.rest("GET", f"{place}?deserialize=false&stringify=false")["value"]
-    return Ran(output, server.api, events["asset_events"][0], returned)
+    return Ran(output, server.api, events[f"{ASSET}_events"][0], returned)
 
 
 def test_the_event_says_what_the_task_returned(ran):
     told = ran.event["extra"]["results"]
 
-    assert ran.event["name"] == "synthflow_calls"
+    assert ran.event["name" if AIRFLOW >= (3, 0) else "dataset_uri"] == "synthflow_calls"
     assert told == ran.returned
     assert [each["model_id"] for each in told] == AGENTS
     assert all(Path(each["path"]).exists() and "calls" not in each for each in told)

@@ -13,6 +13,7 @@ import pytest
 from tests.integration.airflow_home import AirflowHome
 from tests.synthflow_server import TEST_KEY, SynthflowApi, make_calls, serve
 from tests.synthflow_server.dataset import DAY_MS
+from tests.versions import AIRFLOW
 
 pytestmark = pytest.mark.long
 
@@ -31,7 +32,7 @@ import sys
 import pendulum
 sys.path.insert(0, sys.argv[1])
 from calls import dag
-print("state", dag.test(logical_date=pendulum.parse("2026-01-06T00:00:00Z")).state)
+print("state", dag.test(**{sys.argv[2]: pendulum.parse("2026-01-06T00:00:00Z")}).state)
 """
 
 
@@ -54,7 +55,8 @@ def test_the_connection_and_the_dag_write_into_s3(s3_server, tmp_path):
         env = {"AIRFLOW_CONN_SYNTHFLOW_DEFAULT": json.dumps(connection), "AIRFLOW__CORE__DAGS_FOLDER": str(dags)}
         airflow = AirflowHome(tmp_path, env)
         airflow.airflow(*words[1:])
-        done = airflow.run("-c", PROGRAM, str(dags))
+        date = "execution_date" if AIRFLOW < (3, 0) else "logical_date"
+        done = airflow.run("-c", PROGRAM, str(dags), date)
 
     assert "success" in done.stdout.splitlines()[-1]
     (manifest,) = [key for key in s3_server.objects() if key.endswith("_manifest.json")]

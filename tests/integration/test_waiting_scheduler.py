@@ -16,17 +16,17 @@ import time
 from pathlib import Path
 from typing import Any
 
-import airflow
 import pytest
 from cryptography.fernet import Fernet
 
 from tests.airflow_deployment import COMPONENTS, AirflowDeployment
 from tests.synthflow_server import TEST_KEY, SynthflowApi, make_calls, serve
 from tests.unit.making import FROM_MS, make_call, read_file
+from tests.versions import AIRFLOW as VERSION
+from tests.versions import needs_airflow
 
 pytestmark = pytest.mark.long
 
-VERSION = tuple(int(part) for part in airflow.__version__.split(".")[:2])
 DAGS = Path(__file__).parent / "waiting_dags"
 EXAMPLES = DAGS.parents[2] / "example_dags"
 AGENT = "waited-for"
@@ -36,7 +36,7 @@ HOUR_MS = 3_600_000
 TIMEOUT = 150 if VERSION >= (3, 0) else 400  # Airflow 2 runs one task at a time over SQLite
 ENDED = {"success", "failed", "skipped", "upstream_failed"}
 
-airflow_3 = pytest.mark.skipif(VERSION < (3, 0), reason="watchers are new in Airflow 3.0")
+watchers = needs_airflow("3.0", "asset watchers")
 
 
 class Waits:
@@ -198,7 +198,7 @@ def test_the_database_holds_of_a_deferred_task_neither_call_nor_key(waits):
     assert {secret for secret in secrets if secret in stored} == set()
 
 
-@airflow_3
+@watchers
 def test_the_example_that_new_calls_start_writes_each_call_once(waits):
     cell = 900_000
     files = [path for path in waits.output.rglob("calls.jsonl.gz") if "T000000Z" not in str(path)]

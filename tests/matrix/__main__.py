@@ -1,20 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Run the tests on each supported version of Airflow, against the wheel in dist/, and print a table."""
+"""Run the tests on each supported version of Airflow, against the wheel in dist/, and print what they came to."""
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import subprocess
 import sys
 import time
 from typing import TYPE_CHECKING
 
 from tests.matrix.environment import copy_tests, environment_of, install, the_wheel
-from tests.matrix.outcome import Outcome, table
+from tests.matrix.outcome import DOCUMENT, Outcome, put_into, tables
 from tests.matrix.versions import VERSIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
     from tests.matrix.versions import Version
@@ -24,15 +24,23 @@ import platform
 from importlib.metadata import version
 print(version("apache-airflow"), platform.python_version())
 """
-_OF_THE_SOURCE = ("tests/unit/test_architecture.py",)
-"""Tests that read the source tree; they are the same on every version, and there is no tree here."""
+_ALL = "tests/unit,tests/integration"
+_OF_THE_SOURCE = ("tests/unit/test_architecture.py", "tests/unit/test_site.py")
+"""Tests of the source tree and of the site; they are the same on every version, and there is no tree here."""
 
 
 def main() -> int:
     """Run what the command line names; return 1 where a test failed."""
     parser = argparse.ArgumentParser(prog="python -m tests.matrix", description=__doc__)
     parser.add_argument("--only", default="", help="minor versions with commas, such as 2.11,3.3; all where empty")
-    parser.add_argument("--tests", default="tests/unit,tests/integration", help="folders or files, with commas")
+    parser.add_argument("--tests", default=_ALL, help="folders or files, with commas")
+    parser.add_argument(
+        "--write",
+        action="store_true",
+        help="put the tables into docs/compatibility.md; versions that "
+        "do not run now keep what all tests came to when they last ran against the same wheel",
+    )
+    parser.add_argument("--browser", action="store_true", help="install what drives a browser, too")
     parser.add_argument("--list", action="store_true", help="only print each version with its Python")
     parser.add_argument("pytest", nargs="*", help="more arguments of pytest, after --")
     asked = parser.parse_args()
@@ -44,19 +52,38 @@ def main() -> int:
         parser.error(f"the versions are {', '.join(each.minor for each in VERSIONS)}, not {', '.join(sorted(unknown))}")
 
     wheel = the_wheel()
-    outcomes = [
-        _run(version, wheel, asked.tests.split(","), asked.pytest)
-        for version in VERSIONS
-        if not names or version.minor in names
-    ]
-    print(f"\n{table(outcomes)}\n")
-    return int(any(each.failed or not each.passed for each in outcomes))
+    outcomes = []
+    for version in VERSIONS:
+        if names and version.minor not in names:
+            continue
+        outcomes.append(_run(version, wheel, asked))
+        if asked.tests == _ALL and not asked.pytest:
+            outcomes[-1].save(version.outcome)
+    print(f"\n{tables(outcomes)}\n")
+    print(*(f"failed on {each.minor}: {name}" for each in outcomes for name in each.failed), sep="\n")
+    bad = any(each.failed or not each.passed for each in outcomes)
+    if asked.write and not bad:
+        _write(_digest(wheel))
+    return int(bad)
 
 
-def _run(version: Version, wheel: Path, tests: Sequence[str], more: Sequence[str]) -> Outcome:
+def _write(digest: str) -> None:
+    """Put the tables of all versions into the document."""
+    kept = [Outcome.load(version.outcome) for version in VERSIONS if version.outcome.exists()]
+    whole = {each.minor for each in kept if each.wheel == digest and not each.failed}
+    if missing := [version.minor for version in VERSIONS if version.minor not in whole]:
+        raise SystemExit(f"Not written: all tests must have passed against this wheel on {', '.join(missing)}, too.")
+    put_into(DOCUMENT, tables(kept))
+
+
+def _digest(wheel: Path) -> str:
+    return hashlib.sha256(wheel.read_bytes()).hexdigest()
+
+
+def _run(version: Version, wheel: Path, asked: argparse.Namespace) -> Outcome:
     """Run the tests on one version and say how it went."""
     begun = time.monotonic()
-    install(version, wheel)
+    install(version, wheel, browser=asked.browser)
     tree = copy_tests(version)
     environment = environment_of(version)
     told = subprocess.run(  # noqa: S603 - our own program
@@ -71,8 +98,10 @@ def _run(version: Version, wheel: Path, tests: Sequence[str], more: Sequence[str
     with log.open("wb") as output:
         done = subprocess.run(  # noqa: S603 - our own program
             [
-                version.interpreter, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "tests.matrix.installed",
-                f"--junitxml={report}", *(f"--ignore={path}" for path in _OF_THE_SOURCE), *more, *tests,
+                version.interpreter, "-m", "pytest", "-q", "-n", "auto", "--dist", "loadfile",
+                "-p", "no:cacheprovider", "-p", "tests.matrix.installed",
+                f"--junitxml={report}", *(f"--ignore={path}" for path in _OF_THE_SOURCE), *asked.pytest,
+                *asked.tests.split(","),
             ],
             cwd=tree,
             env=environment | {"PYTHONPATH": str(tree)},
@@ -80,7 +109,7 @@ def _run(version: Version, wheel: Path, tests: Sequence[str], more: Sequence[str
             stderr=subprocess.STDOUT,
             check=False,
         )  # fmt: skip
-    outcome = Outcome(version, airflow, python, time.monotonic() - begun)
+    outcome = Outcome(version.minor, airflow, python, _digest(wheel), time.monotonic() - begun)
     if report.exists():
         outcome.read(report)
     if done.returncode and not outcome.failed:

@@ -39,12 +39,13 @@ def environment_of(version: Version) -> dict[str, str]:
     return kept | {"PATH": commands, "AIRFLOW_HOME": str(home), "PYTHONDONTWRITEBYTECODE": "1"}
 
 
-def install(version: Version, wheel: Path) -> None:
+def install(version: Version, wheel: Path, *, browser: bool = False) -> None:
     """
     Make the environment where it is not as pinned, and put the wheel into it.
 
     :param version: the line of the matrix
     :param wheel: what `make build` has made
+    :param browser: whether tests drive a browser
     """
     stamp = version.folder / "installed"
     pins = hashlib.sha256(version.pins.read_bytes() + version.python.encode()).hexdigest()
@@ -54,6 +55,10 @@ def install(version: Version, wheel: Path) -> None:
         _uv("pip", "sync", "--python", str(version.interpreter), str(version.pins))
         stamp.write_text(pins, encoding="ascii")
     _uv("pip", "install", "--python", str(version.interpreter), "--no-deps", "--reinstall", str(wheel))
+    if browser:
+        pins = (ROOT / "requirements" / "e2e.txt").read_text(encoding="utf-8").splitlines()
+        (driver,) = [line for line in pins if line.startswith("playwright==")]
+        _uv("pip", "install", "--python", str(version.interpreter), "--constraint", str(version.pins), driver)
 
 
 def copy_tests(version: Version) -> Path:

@@ -1,20 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the tests of one version came to, and the table of all."""
+"""What the tests of one version came to, the tables of all, and the document that shows them."""
 
 from __future__ import annotations
 
+import json
+import re
 import xml.etree.ElementTree as ET
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from tests.matrix.versions import ROOT
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from tests.matrix.versions import Version
+__all__ = ["DOCUMENT", "Outcome", "put_into", "tables"]
 
-__all__ = ["Outcome", "table"]
+DOCUMENT = ROOT / "docs" / "compatibility.md"
+_BETWEEN = re.compile(r"(?<=<!-- matrix: begin -->\n).*(?=<!-- matrix: end -->)", re.DOTALL)
 
 
 @dataclass
@@ -22,19 +27,21 @@ class Outcome:
     """
     Hold what the tests of one version came to.
 
-    :param version: the line of the matrix
+    :param minor: the minor version of Airflow, such as ``"3.0"``
     :param airflow: the whole version of Airflow
     :param python: the whole version of Python
+    :param wheel: the SHA-256 of the wheel that was tested
     :param seconds: how long the tests ran
     :param passed: how many tests passed
     :param skipped: how many tests were skipped, by their reason
     :param failed: the tests that failed
     """
 
-    version: Version
+    minor: str
     airflow: str
     python: str
-    seconds: float
+    wheel: str
+    seconds: float = 0.0
     passed: int = 0
     skipped: Counter[str] = field(default_factory=Counter)
     failed: list[str] = field(default_factory=list)
@@ -50,20 +57,44 @@ class Outcome:
             else:
                 self.passed += 1
 
+    def save(self, file: Path) -> None:
+        """Keep what all tests of this version came to, for a table that is made when others have run."""
+        file.write_text(json.dumps(vars(self)), encoding="utf-8")
 
-def table(outcomes: Iterable[Outcome]) -> str:
-    """Return a table of the versions, then each reason for which tests were skipped, and the versions it holds for."""
+    @classmethod
+    def load(cls, file: Path) -> Outcome:
+        """Return what was kept."""
+        kept = json.loads(file.read_text(encoding="utf-8"))
+        return cls(**kept | {"skipped": Counter(kept["skipped"])})
+
+
+def tables(outcomes: Iterable[Outcome]) -> str:
+    """Return a table of the versions, and one of the reasons for which tests were skipped, as Markdown."""
     outcomes = list(outcomes)
-    rows = [("Airflow", "Python", "passed", "skipped", "failed", "seconds")]
-    rows += [
-        (each.airflow, each.python, str(each.passed), str(each.skipped.total()), str(len(each.failed)),
-         f"{each.seconds:.0f}")
+    lines = ["| Airflow | Python | passed | skipped | failed |", "| --- | --- | ---: | ---: | ---: |"]
+    lines += [
+        f"| {each.airflow} | {each.python} | {each.passed:,} | {each.skipped.total()} | {len(each.failed)} |"
         for each in outcomes
-    ]  # fmt: skip
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
-    for reason in sorted({reason for each in outcomes for reason in each.skipped}):
-        counts = ", ".join(f"{each.version.minor}: {each.skipped[reason]}" for each in outcomes if each.skipped[reason])
-        lines.append(f"skipped ({counts}): {reason}")
-    lines += [f"failed on {each.version.minor}: {name}" for each in outcomes for name in each.failed]
-    return "\n".join(lines)
+    ]
+    lines += ["", f"| reason of skipped tests | {' | '.join(each.minor for each in outcomes)} |"]
+    lines += [f"| --- |{' ---: |' * len(outcomes)}"]
+    lines += [
+        f"| {reason} | {' | '.join(str(each.skipped[reason] or '') for each in outcomes)} |"
+        for reason in sorted({reason for each in outcomes for reason in each.skipped}, key=_by_version)
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def put_into(document: Path, text: str) -> None:
+    """
+    Put the tables between a document's two marks.
+
+    :param document: the document
+    :param text: the tables
+    """
+    document.write_text(_BETWEEN.sub(lambda _: text, document.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+def _by_version(reason: str) -> tuple[bool, str]:
+    """Put what is new in a version first, in the order of these."""
+    return not reason.startswith("new in Airflow"), reason

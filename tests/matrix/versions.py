@@ -39,6 +39,11 @@ class Version:
         return ROOT / ".cache" / "matrix" / self.minor
 
     @property
+    def outcome(self) -> Path:
+        """Where it is kept what all its tests came to."""
+        return self.folder / "outcome.json"
+
+    @property
     def interpreter(self) -> Path:
         """The Python of its environment."""
         return self.folder / "venv" / "bin" / "python"

@@ -32,13 +32,18 @@ PROMISED = {
 
 PROGRAM = """
 import sys
+from pathlib import Path
 import {promised}
+from airflow.dag_processing.dagbag import DagBag
 from airflow.providers_manager import ProvidersManager
 from airflow_provider_synthflow.hooks.synthflow import SynthflowHook
 import airflow_provider_synthflow
 assert airflow_provider_synthflow.__file__.startswith(sys.prefix), airflow_provider_synthflow.__file__
 manager = ProvidersManager()
 print("found", manager.providers["airflow-provider-synthflow"].version, manager.hooks["synthflow"].hook_name)
+examples = DagBag(Path(airflow_provider_synthflow.__file__).parent / "example_dags")
+assert not examples.import_errors, examples.import_errors
+print("examples", len(examples.dags))
 """
 
 
@@ -68,3 +73,4 @@ def test_the_wheel_installs_into_a_clean_environment_and_airflow_finds_the_provi
         shutil.rmtree(tmp_path / "venv", ignore_errors=True)
 
     assert f"found {__version__} Synthflow" in told
+    assert f"examples {len(list((ROOT / 'example_dags').glob('*.py')))}" in told

@@ -111,6 +111,19 @@ def test_a_list_without_the_order_of_starts_is_sorted_afterwards(deliver):
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("format_name", ["jsonl", "jsonl.gz"])
+@pytest.mark.parametrize("place", [100, 150, 210])
+def test_a_list_that_leaves_the_order_in_its_midst_gives_the_same_file(deliver, place, format_name):
+    """Such a list is in part in the file that was begun, and in part kept apart."""
+    calls = sorted(CALLS, key=lambda call: call.start_ms)
+    moved = [make_call(calls[place].call_id, DAY // 2 + 7), *(call for call in calls if call is not calls[place])]
+    late = Change(at=(3,), update={calls[place].call_id: {"start_time": str(FROM_MS + DAY // 2 + 7)}})
+
+    made = deliver(calls, format_name=format_name, concurrency=1, changes=[late])
+
+    assert made.file == deliver(moved, format_name=format_name, behaviour=Behaviour(order="by_id")).file
+
+
 def test_a_call_that_changes_between_two_readings_is_in_the_file_as_last_read(deliver):
     changed = Change(at=(2,), update={"call-005": {"call_status": "no-answer"}})
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import copy
 import datetime as dt
 import hashlib
 import hmac
@@ -32,6 +33,7 @@ from airflow_provider_synthflow.exceptions import (
 from airflow_provider_synthflow.operators import synthflow as module
 from airflow_provider_synthflow.operators import waiting
 from airflow_provider_synthflow.operators.synthflow import SynthflowListCallsOperator
+from airflow_provider_synthflow.sensors.synthflow import SynthflowNewCallsSensor
 from tests.synthflow_server import Behaviour, Fault
 from tests.unit.making import AGENT, DAY, FROM, FROM_MS, HOUR, TO, TO_MS, make_call, many_calls, read_file, tree_of
 
@@ -296,6 +298,61 @@ class TestFilters:
         assert handle.api.requests_to("calls")[0].query.keys() == {
             "model_id", "limit", "offset", "from_date", "to_date", "duration_min",
         }  # fmt: skip
+
+
+class TestNumberToFilterBy:
+    """It is not among the rendered fields that Airflow stores."""
+
+    NUMBER = "+15550107731"
+
+    @pytest.fixture(params=[SynthflowListCallsOperator, SynthflowNewCallsSensor])
+    def kind(self, request):
+        return request.param
+
+    def check(self, kind, task):
+        assert task.lead_phone_number == self.NUMBER
+        assert "lead_phone_number" not in task.template_fields
+        assert "lead_phone_number" in kind.template_fields
+
+    def test_once_a_template_has_rendered_it(self, kind):
+        with DAG("filtered", schedule=None):
+            task = kind(task_id="calls", model_id=AGENT, lead_phone_number="{{ number }}")
+
+        assert task.lead_phone_number == "{{ number }}"
+        assert "lead_phone_number" in task.template_fields
+        task.render_template_fields({"number": self.NUMBER})
+        self.check(kind, task)
+
+    def test_as_it_stands_in_the_dag(self, kind):
+        with DAG("filtered", schedule=None):
+            self.check(kind, kind(task_id="calls", model_id=AGENT, lead_phone_number=self.NUMBER))
+
+    def test_in_a_copy_of_the_task(self, kind):
+        with DAG("filtered", schedule=None):
+            task = kind(task_id="calls", model_id=AGENT, lead_phone_number=self.NUMBER)
+
+        self.check(kind, copy.deepcopy(task))
+
+    def test_of_a_mapped_task(self, kind):
+        """What renders such a task's templates sets its fields, and calls nothing of it."""
+        with DAG("filtered", schedule=None):
+            mapped = kind.partial(task_id="calls", lead_phone_number="{{ number }}").expand(model_id=["a", "b"])
+        task = mapped.unmap({"model_id": "a"})
+
+        mapped._do_render_template_fields(
+            task, mapped.template_fields, {"number": self.NUMBER}, mapped.get_template_env(), set()
+        )
+
+        self.check(kind, task)
+
+    def test_is_masked_in_logs(self, kind, monkeypatch):
+        masked = []
+        monkeypatch.setattr("airflow_provider_synthflow.hooks.masking.mask_secret", masked.append)
+
+        kind(task_id="calls", model_id=AGENT, lead_phone_number=f" {self.NUMBER} ")
+        kind(task_id="others", model_id=AGENT, lead_phone_number="{{ number }}")
+
+        assert masked == [self.NUMBER]
 
 
 class TestTemplates:

@@ -83,11 +83,20 @@ def test_where_too_much_would_wait_none_is_lost_and_the_latest_reading_comes_las
     assert {call.call_id: call.raw for _, _, call in out} == latest(pages)
 
 
-@given(st.lists(st.lists(st.tuples(st.integers(0, 30), st.none() | st.integers(0, 20)), max_size=6), max_size=12))
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 30),
+            st.dictionaries(st.integers(0, 30), st.none() | st.integers(0, 20), max_size=6),
+        ),
+        max_size=12,
+    )
+)
 def test_of_any_pages_at_all_none_is_lost_and_the_latest_reading_comes_last(drawn):
+    """A page may be read twice, and what is on it another time may be something else."""
     pages = [
-        Page([row(number, start, reading) for number, start in dict(page).items()], 30, None, reading * 3)
-        for reading, page in enumerate(drawn)
+        Page([row(number, start, reading) for number, start in page.items()], 30, None, offset)
+        for reading, (offset, page) in enumerate(drawn)
     ]
 
     for backward in (True, False):

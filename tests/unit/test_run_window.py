@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import importlib
 import itertools
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pendulum
 import pytest
+from airflow.providers.common.compat.sdk import Asset
 from airflow.timetables import interval as core_interval
 from airflow.timetables import trigger as core_trigger
 from airflow.timetables.base import DataInterval, TimeRestriction, Timetable
@@ -25,7 +27,7 @@ from airflow_provider_synthflow.exceptions import SynthflowConfigError, Synthflo
 from airflow_provider_synthflow.run_window import RunWindows, windows_of_run
 from airflow_provider_synthflow.ticks import CronSchedule, utc
 from airflow_provider_synthflow.window import Window
-from tests.versions import needs_airflow
+from tests.versions import AIRFLOW, needs_airflow
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -199,10 +201,9 @@ class TestCronSchedule:
         assert result.rule == "schedule"
         assert only(result) == ("2026-03-28T23:00:00Z", "2026-03-29T22:00:00Z")  # 23 hours
 
+    @needs_airflow("3.0", "run_immediately of cron timetables")
     @pytest.mark.parametrize("trigger", TRIGGERS)
     def test_presets_and_options_of_the_timetable_change_nothing(self, trigger):
-        if not hasattr(core_trigger, "MultipleCronTriggerTimetable"):
-            pytest.skip("run_immediately is new in Airflow 3.0")
         timetable = trigger.CronTriggerTimetable("@daily", timezone="UTC", run_immediately=True)
 
         assert only(windows_of_run(context(timetable, "2026-01-02T00:00:00+00:00")))[0] == "2026-01-01T00:00:00Z"
@@ -617,16 +618,13 @@ class TestAssetEvents:
 
 class TestAssetOrTimeSchedule:
     def test_a_run_by_time_follows_the_timetable_inside(self):
-        if sdk_assets is None:
-            module = pytest.importorskip("airflow.timetables.assets")
-            asset = pytest.importorskip("airflow.sdk").Asset("a")
-            inner = core_trigger.CronTriggerTimetable("@daily", timezone="UTC")
-            timetable = module.AssetOrTimeSchedule(timetable=inner, assets=[asset])
+        inner = (sdk_trigger or core_trigger).CronTriggerTimetable("@daily", timezone="UTC")
+        if AIRFLOW < (3, 0):
+            module = importlib.import_module("airflow.timetables.datasets")
+            timetable = module.DatasetOrTimeSchedule(timetable=inner, datasets=[Asset("a")])
         else:
-            from airflow.sdk import Asset  # noqa: PLC0415
-
-            inner = sdk_trigger.CronTriggerTimetable("@daily", timezone="UTC")
-            timetable = sdk_assets.AssetOrTimeSchedule(timetable=inner, assets=[Asset("a")])
+            module = sdk_assets or importlib.import_module("airflow.timetables.assets")
+            timetable = module.AssetOrTimeSchedule(timetable=inner, assets=[Asset("a")])
 
         assert windows_of_run(context(timetable, "2026-01-02T00:00:00+00:00")).rule == "schedule"
 

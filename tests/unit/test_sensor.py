@@ -9,7 +9,6 @@ import time
 from types import SimpleNamespace
 from typing import Any
 
-import airflow
 import pendulum
 import pytest
 from airflow.exceptions import AirflowRescheduleException
@@ -31,15 +30,14 @@ from airflow_provider_synthflow.exceptions import (
 from airflow_provider_synthflow.sensors.synthflow import SynthflowNewCallsSensor
 from tests.synthflow_server import Behaviour, Fault
 from tests.unit.making import AGENT, DAY, FROM, FROM_MS, TO, make_call, many_calls
+from tests.versions import needs_airflow
 
 
 def sensor(**arguments: Any) -> SynthflowNewCallsSensor:
     return SynthflowNewCallsSensor(**{"task_id": "new", "model_id": AGENT, "from_date": FROM, **arguments})
 
 
-needs_no_database = pytest.mark.skipif(
-    airflow.__version__.startswith("2."), reason="Airflow 2 reads the reschedules of a task from its database"
-)
+needs_no_database = needs_airflow("3.0", "sensors that look for no reschedules in the database")
 
 
 @pytest.fixture

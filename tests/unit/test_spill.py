@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_synthflow.spill import Spill
+from tests.following import Following
 
 LARGE = 5 * 1024 * 1024  # beyond what stays in memory
 
@@ -174,34 +175,34 @@ def test_writes_what_is_beyond_its_memory_and_reads_it_while_more_comes(spill):
 class TestLeading:
     """A follower gets each record as it comes, as long as that is the order of the records."""
 
-    @pytest.fixture
-    def got(self, spill):
-        got = []
-        spill.lead(got.append)
-        return got
+    @pytest.fixture(params=[True, False], ids=["lends", "lends not"])
+    def following(self, spill, request):
+        following = Following(lends=request.param)
+        spill.lead(following)
+        return following
 
-    def test_hands_on_what_comes_in_order(self, spill, got):
+    def test_hands_on_what_comes_in_order(self, spill, following):
         for key, order in [("b", -1), ("c", 1), ("a", 2), ("d", 2)]:
             spill.put(key, order, key.encode())
-            assert got[-1] == key.encode()
+            assert following.records[-1] == key.encode()
 
         assert spill.in_step()
-        assert got == list(spill.records())
+        assert following.records == list(spill.records()) == [b"b", b"c", b"a", b"d"]
 
-    def test_without_records_is_in_step(self, spill, got):
+    def test_without_records_is_in_step(self, spill, following):
         assert spill.in_step()
-        assert got == []
+        assert following.records == []
 
     @pytest.mark.parametrize("late", [("a", 0), ("a", 2), ("b", 2)])
-    def test_ends_at_a_record_that_belongs_before_another(self, spill, got, late):
+    def test_ends_at_a_record_that_belongs_before_another(self, spill, following, late):
         spill.put("b", 2, b"1")
         spill.put(*late, b"2")
         spill.put("c", 3, b"3")
 
         assert not spill.in_step()
-        assert got == [b"1"]
+        assert following.records == [b"1"]
 
-    @pytest.mark.usefixtures("got")
+    @pytest.mark.usefixtures("following")
     @pytest.mark.parametrize("change", [("put", "a", 9, b"new"), ("discard", "a")])
     def test_of_a_record_that_is_changed_or_discarded_later_is_not_in_step(self, spill, change):
         spill.put("a", 1, b"1")
@@ -211,7 +212,7 @@ class TestLeading:
 
         assert not spill.in_step()
 
-    @pytest.mark.usefixtures("got")
+    @pytest.mark.usefixtures("following")
     def test_does_not_mind_that_unknown_keys_are_discarded(self, spill):
         spill.discard("x")
         spill.put("a", 1, b"1")
@@ -223,15 +224,29 @@ class TestLeading:
     def test_that_nobody_follows_is_not_in_step(self, spill):
         assert not spill.in_step()
 
-    @given(st.lists(st.tuples(st.sampled_from("abcde"), st.integers(0, 4) | st.none()), max_size=12))
-    def test_in_step_means_that_the_follower_has_the_records(self, steps):
-        got = []
-        with Spill() as spill:
-            spill.lead(got.append)
-            for number, (key, order) in enumerate(steps):
-                if order is None:
-                    spill.discard(key)
-                else:
-                    spill.put(key, order, b"%d" % number)
+    def test_keeps_no_second_copy_of_what_the_follower_lends(self, spill, monkeypatch):
+        spill.lead(Following(lends=True))
+        monkeypatch.setattr(tempfile, "TemporaryFile", None)  # none is made
 
-            assert not spill.in_step() or got == list(spill.records())
+        for number in range(3):
+            spill.put(f"{number}", number, b"x" * LARGE)
+
+        assert [len(record) for record in spill.records()] == [LARGE] * 3
+
+    @pytest.mark.parametrize("in_memory", [0, 3, 1000])
+    @pytest.mark.parametrize("lends", [True, False])
+    @given(st.lists(st.tuples(st.sampled_from("abcde"), st.integers(0, 4) | st.none()), max_size=12))
+    def test_gives_back_what_it_would_without_a_follower(self, in_memory, lends, steps):
+        following = Following(lends=lends)
+        with Spill() as spill, Spill() as alone, pytest.MonkeyPatch.context() as patch:
+            patch.setattr("airflow_provider_synthflow.spill._IN_MEMORY", in_memory)
+            spill.lead(following)
+            for number, (key, order) in enumerate(steps):
+                for one in (spill, alone):
+                    if order is None:
+                        one.discard(key)
+                    else:
+                        one.put(key, order, b"%d" % number)
+
+            assert list(spill.records()) == list(alone.records())
+            assert not spill.in_step() or following.records == list(alone.records())

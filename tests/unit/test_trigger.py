@@ -11,7 +11,6 @@ import time
 from itertools import pairwise
 from typing import Any
 
-import airflow
 import pytest
 
 from airflow_provider_synthflow.client import async_client
@@ -26,6 +25,7 @@ from airflow_provider_synthflow.triggers import synthflow as module
 from airflow_provider_synthflow.triggers.synthflow import SynthflowNewCallsTrigger
 from tests.synthflow_server import TEST_KEY, Behaviour, Fault
 from tests.unit.making import AGENT, FROM, FROM_MS, make_call, many_calls
+from tests.versions import needs_airflow
 
 CLASS = "airflow_provider_synthflow.triggers.synthflow.SynthflowNewCallsTrigger"
 NUMBER = "+15550100001"
@@ -47,8 +47,7 @@ FAULTS = {
     "empty": Fault(status=200, error_body="empty"),
 }
 
-before_3_3 = tuple(int(part) for part in airflow.__version__.split(".")[:2]) < (3, 3)
-needs_sharing = pytest.mark.skipif(before_3_3, reason="shared looks are new in Airflow 3.3")
+needs_sharing = needs_airflow("3.3", "one look for several triggers")
 
 
 def for_sensor(**arguments: Any) -> SynthflowNewCallsTrigger:

@@ -137,7 +137,15 @@ if CronPartitionTimetable is not None:
             berlin(2026, 10, 26),
         )
 
-# Runs by hand and by backfill: no catchup, so that the schedule itself makes one run at most.
+# Runs by hand and by backfill: no catchup, so that the schedule itself makes one run at most. A DAG of partitions that
+# is backfilled goes on from there, where Airflow reads its file again before the schedule's first run.
+if CronPartitionTimetable is not None:
+    record(
+        "partition_backfilled",
+        CronPartitionTimetable("0 0 * * *", timezone="Europe/Berlin", key_format="%Y-%m-%dT%H:%M:%S"),
+        berlin(2026, 3, 1),
+        catchup=False,
+    )
 record("by_hand", "0 0 * * *", berlin(2026, 3, 1), catchup=False)
 record("by_hand_interval", CronDataIntervalTimetable("0 0 * * *", timezone="UTC"), utc(2026, 3, 1), catchup=False)
 record("by_hand_delta", HOUR, utc(2026, 3, 1), catchup=False)
