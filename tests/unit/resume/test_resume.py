@@ -74,7 +74,7 @@ class Task:
         resume = resume_for(plan, sender.settings, store=self.store, state=self.state, **options)
         privacy = options.get("privacy")
         with resume, Spill() as spill:
-            spill.lead(lambda _: None)
+            spill.lead(SimpleNamespace(place=None, write=lambda _: None, reader=lambda: None))
             found = extract_window(sender, plan, spill, privacy=privacy, resume=resume, sleep=sender.pass_time)
             return SimpleNamespace(found=found, records=list(spill.records()), in_step=spill.in_step())
 
