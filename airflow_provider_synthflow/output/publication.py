@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from airflow_provider_synthflow.exceptions import SynthflowOutputConflictError, SynthflowTransientError
 from airflow_provider_synthflow.instants import to_milliseconds
-from airflow_provider_synthflow.output.formats import check_format, open_writer
+from airflow_provider_synthflow.output.formats import FORMATS, check_format, open_writer
 from airflow_provider_synthflow.output.layout import MANIFEST_NAME, directory_of, file_name
 
 if TYPE_CHECKING:
@@ -130,9 +130,13 @@ class Publication:
         """
         Open the window's file while its calls still come; nobody sees it, and unpublished it is gone at the end.
 
-        :return: None where the store cannot promise that nothing of it outlives the process
+        :return: None where the format is written afterwards, or the store cannot promise that nothing of the file
+            outlives the process
         :raises SynthflowConfigError: where the store cannot be written
         """
+        if not FORMATS[self._format].ahead:
+            yield None
+            return
         with self._store.draft(self._directory) as staged:
             yield None if staged is None else Draft(staged, self._format)
 
