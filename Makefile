@@ -11,7 +11,7 @@ STORES_STAMP := $(STORES)/venv/.installed
 AZURITE := 3.35.0
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test integration e2e-events scale soak bench lint types check reference docs docs-serve docs-test pins serve build extras stores matrix e2e fleet fleet-costs fleet-pins clean
+.PHONY: help install demo test integration e2e-events scale soak bench resume lint types check reference docs docs-serve docs-test pins serve build extras stores matrix e2e fleet fleet-costs fleet-pins clean
 
 MINUTES ?= 10
 ONLY ?=
@@ -52,6 +52,9 @@ soak: $(STAMP) ## search at random for a lost call, for MINUTES=10
 
 bench: $(STAMP) ## measure speed and memory beside the floor and peers (ten minutes; QUICK=1: two; WRITE=1: into docs/; MEMORY=1: our memory alone)
 	@$(BIN)/python -m tests.bench $(if $(QUICK),--quick) $(if $(WRITE),--write) $(if $(MEMORY),--memory)
+
+resume: $(STAMP) ## measure what a retry of a killed try saves over a window of 100,000 calls (ten minutes)
+	@$(BIN)/python -m tests.bench.resuming
 
 fleet: $(FLEET_STAMP) ## kill parts of an Airflow over Celery while it extracts, and check; QUICK=1: the short form
 	@$(FLEET)/bin/python -m tests.fleet $(if $(QUICK),--quick)

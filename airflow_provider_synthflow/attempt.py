@@ -11,7 +11,9 @@ from airflow_provider_synthflow.instants import to_milliseconds
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["finished_since"]
+__all__ = ["finished_since", "is_last", "is_retry"]
+
+_SECOND = 2
 
 
 def finished_since(context: Mapping[str, Any] | None) -> int | None:
@@ -26,19 +28,43 @@ def finished_since(context: Mapping[str, Any] | None) -> int | None:
     :return: UTC milliseconds since 1970, the start of the run
     """
     context = context or {}
-    instance = context.get("ti") or context.get("task_instance")
-    task = context.get("task") or getattr(instance, "task", None)
-    number, limit, retries = (
-        value if isinstance(value, int) else None
-        for value in (
-            getattr(instance, "try_number", None),
-            getattr(instance, "max_tries", None),
-            getattr(task, "retries", None),
-        )
-    )
     begun = getattr(context.get("dag_run"), "start_date", None)
-    if number is None or number < 2 or limit is None or limit != retries:
+    if not is_retry(context):
         return None
     if not isinstance(begun, dt.datetime) or begun.utcoffset() is None:
         return None
     return to_milliseconds(begun)
+
+
+def is_retry(context: Mapping[str, Any] | None) -> bool:
+    """
+    Tell whether this is a further try of a task that nobody cleared.
+
+    :param context: the task's context; any key may be missing
+    """
+    number, limit, retries = _numbers(context)
+    return number is not None and number >= _SECOND and limit is not None and limit == retries
+
+
+def is_last(context: Mapping[str, Any] | None) -> bool:
+    """
+    Tell whether Airflow tries no more after this try.
+
+    :param context: the task's context; any key may be missing
+    """
+    number, limit, _ = _numbers(context)
+    return number is not None and limit is not None and number > limit
+
+
+def _numbers(context: Mapping[str, Any] | None) -> tuple[int | None, int | None, int | None]:
+    """Return the number of the try, how many may follow the first, and how many the DAG's author wants to follow."""
+    context = context or {}
+    instance = context.get("ti") or context.get("task_instance")
+    task = context.get("task") or getattr(instance, "task", None)
+    found = (
+        getattr(instance, "try_number", None),
+        getattr(instance, "max_tries", None),
+        getattr(task, "retries", None),
+    )
+    number, limit, retries = (value if isinstance(value, int) else None for value in found)
+    return number, limit, retries

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import logging
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from airflow_provider_synthflow.client.sender import Sender
     from airflow_provider_synthflow.extraction import WindowPlan
     from airflow_provider_synthflow.output.publication import Draft, Publication
+    from airflow_provider_synthflow.resume.resume import Resume
 
 __all__ = ["Delivered", "Delivery"]
 
@@ -61,6 +62,7 @@ class Delivery:
     :param privacy: what to take out of the calls before they are kept
     :param on_empty: what to do without calls: ``write``, ``skip`` (nothing is published) or ``fail``
     :param max_bytes: the encoded size above which a result for XCom is refused
+    :param resume: what keeps pages for a further try; None: nothing is kept
     """
 
     plan: WindowPlan
@@ -68,6 +70,7 @@ class Delivery:
     privacy: Privacy = field(default_factory=Privacy)
     on_empty: str = "write"
     max_bytes: int = 1024 * 1024
+    resume: Resume | None = None
 
     def finished(self, since_ms: int | None) -> Delivered | None:
         """
@@ -82,6 +85,8 @@ class Delivery:
         if result is None:
             return None
         log.info("An earlier try of this run has written %s: it is kept.", result["path"])
+        if self.resume is not None:
+            self.resume.remove()  # it was killed before it could
         return Delivered(result, None, 0.0)
 
     def carry_out(self, sender: Sender, *, look: Callable[[Extraction], None], used: int = 0) -> Delivered:
@@ -96,8 +101,8 @@ class Delivery:
         begun = time.monotonic()
         if self.publication is not None:
             self.publication.check()
-        with Spill() as spill, self._draft(spill) as draft:
-            extraction = extract_window(sender, self.plan, spill, privacy=self.privacy)
+        with self.resume or nullcontext(), Spill() as spill, self._draft(spill) as draft:
+            extraction = extract_window(sender, self.plan, spill, privacy=self.privacy, resume=self.resume)
             look(extraction)
             result = {**result_of(self.plan, extraction), **self._described()}
             if not extraction.count and self.on_empty == "fail":

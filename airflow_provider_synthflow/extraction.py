@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from airflow_provider_synthflow.earlier import EarlierPages
 from airflow_provider_synthflow.exceptions import SynthflowProtocolError
 from airflow_provider_synthflow.instants import format_instant
 from airflow_provider_synthflow.page_order import NOWHERE, PageOrder, newest_first, placed
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from airflow_provider_synthflow.client.rows import CallRow
     from airflow_provider_synthflow.client.sender import Sender
     from airflow_provider_synthflow.page_order import Placed
+    from airflow_provider_synthflow.resume.resume import Resume
     from airflow_provider_synthflow.spill import Spill
     from airflow_provider_synthflow.window import Window
 
@@ -92,6 +94,7 @@ class Extraction:
     :param walks: walks needed
     :param retries: of the requests, those sent again
     :param waits: how often a request waited, for the pace or before a further try
+    :param recalled: of the pages, those that an earlier try of the task had read at first
     """
 
     count: int
@@ -104,6 +107,7 @@ class Extraction:
     walks: int
     retries: int = 0
     waits: int = 0
+    recalled: int = 0
 
 
 def extract_window(
@@ -113,6 +117,7 @@ def extract_window(
     *,
     privacy: Privacy | None = None,
     sleep: Callable[[float], None] | None = None,
+    resume: Resume | None = None,
 ) -> Extraction:
     """
     Bring the calls of one window into a spill, each exactly once, proven complete.
@@ -122,16 +127,23 @@ def extract_window(
     :param spill: where to keep the calls; empty at first
     :param privacy: what to take out of them before they are kept
     :param sleep: how to wait between two walks, in seconds; default: as the sender waits, which its closing ends
+    :param resume: what keeps pages for a further try, and has those of an earlier one; default: none is kept
     :raises SynthflowError: typed; then the spill holds nothing of use
     """
     before = (sender.requests, sender.retries, sender.waits)
     asked = plan.asked
+    earlier = EarlierPages()
     # Read from the oldest call on, the calls come in the order of the file, which can be written meanwhile.
-    walk = Walk(look_ahead=look_ahead(plan.concurrency), max_walks=plan.max_walks, from_the_end=newest_first)
+    walk = Walk(
+        look_ahead=look_ahead(plan.concurrency), max_walks=plan.max_walks, from_the_end=newest_first, earlier=earlier
+    )
     keeper = _Keeper(plan, spill, privacy or Privacy())
     order = PageOrder()
     progress = Progress()
     log.info("Reading %s of agent %s: asking %s for %s.", plan.window, asked.model_id, sender.settings.host, asked)
+    if resume is not None:
+        for page in resume.take_up(earlier):  # before the first answer, since of two readings the later counts
+            keeper.take(order.take(page, keeper.place(page.rows), backward=newest_first(page)))
     for page in read_pages(
         walk,
         lambda limit, offset: sender.page(asked, limit, offset),
@@ -139,7 +151,9 @@ def extract_window(
         sleep=sleep or sender.wait,
     ):
         keeper.take(order.take(page, keeper.place(page.rows), backward=walk.tail_first))
-        line = progress.line(walk.walks, len(page.rows), walk.total)
+        if resume is not None:
+            resume.keep(page, walk)
+        line = progress.line(walk.walks, len(page.rows), walk.total, there=walk.recalled_rows)
         if line is not None:
             log.info("%s", line)
     keeper.take(order.rest())
@@ -200,7 +214,7 @@ class _Keeper:
                 self._marks.pop(call_id, None)
             key = self._privacy.key_of(call_id)
             if inside:
-                self._spill.put(key, start, self._privacy.apply(row.raw))
+                self._spill.put(key, start, row.raw if row.stored else self._privacy.apply(row.raw))
             else:
                 self._spill.discard(key)
 
@@ -229,4 +243,5 @@ class _Keeper:
             walks=walk.walks,
             retries=retries,
             waits=waits,
+            recalled=walk.recalled,
         )

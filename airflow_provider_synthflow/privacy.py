@@ -15,7 +15,7 @@ from airflow_provider_synthflow.client.splitting import members_of
 from airflow_provider_synthflow.exceptions import SynthflowConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 __all__ = ["Privacy"]
 
@@ -47,11 +47,19 @@ class Privacy:
             raise SynthflowConfigError(msg)
         self._key = (key or "").encode()
         self._changes = bool(self.drop_fields or self.hash_fields)
-        self._hides_ids = "call_id" in {*self.drop_fields, *self.hash_fields}
+        self._hides_ids = bool(self.hides(["call_id"]))
 
     def __bool__(self) -> bool:
         """Tell whether there is anything to change."""
         return self._changes
+
+    def hides(self, names: Iterable[str]) -> list[str]:
+        """
+        Return those of some fields that are not stored as they are received.
+
+        :param names: the fields
+        """
+        return sorted({*self.drop_fields, *self.hash_fields} & set(names))
 
     def key_of(self, call_id: str) -> str:
         """

@@ -30,13 +30,14 @@ class Progress:
         self._pages = 0
         self._rows = 0
 
-    def line(self, walk: int, rows: int, total: int | None) -> str | None:
+    def line(self, walk: int, rows: int, total: int | None, *, there: int = 0) -> str | None:
         """
         Take in a page, and return a line where one is due.
 
         :param walk: the number of the walk, from 1
         :param rows: how many rows the page has
         :param total: how many the API declares in all; None where it does not
+        :param there: how many of these an earlier try has read
         """
         now = self._clock()
         if walk != self._walk:
@@ -50,8 +51,8 @@ class Progress:
         walked = f"Walk {walk}, page" if walk > 1 else "Page"
         if total is None:
             return f"{walked} {self._pages}: {self._rows:,} calls read, {rate:,.0f} a second."
-        left = max(0, total - self._rows) / rate if rate else 0.0
+        left = max(0, total - there - self._rows) / rate if rate else 0.0
         return (
-            f"{walked} {self._pages}: {self._rows:,} of about {total:,} calls read, {rate:,.0f} a second, "
+            f"{walked} {self._pages}: {there + self._rows:,} of about {total:,} calls read, {rate:,.0f} a second, "
             f"about {left:,.0f} s left."
         )

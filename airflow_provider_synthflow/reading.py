@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from airflow_provider_synthflow.client.query import CallsQuery
     from airflow_provider_synthflow.client.rows import CallRow
     from airflow_provider_synthflow.client.sender import Sender
-    from airflow_provider_synthflow.walk import PageAsk
+    from airflow_provider_synthflow.stretches import PageAsk
 
 __all__ = ["look_ahead", "read_pages", "read_rows"]
 

@@ -12,7 +12,7 @@ from airflow_provider_synthflow.output.local_store import LocalStore
 if TYPE_CHECKING:
     from airflow_provider_synthflow.output.store import Store
 
-__all__ = ["open_store"]
+__all__ = ["is_local", "open_store"]
 
 _EXTRAS = {
     **dict.fromkeys(("s3", "s3a", "s3n"), "s3"),
@@ -21,7 +21,17 @@ _EXTRAS = {
 }
 
 
-def open_store(output_path: str, output_conn_id: str | None = None) -> Store:
+def is_local(path: str) -> bool:
+    """
+    Tell whether a path names a place on a local disk.
+
+    :param path: a path or a URL
+    """
+    scheme, _, rest = path.partition("://")
+    return not rest or scheme == "file"
+
+
+def open_store(output_path: str, output_conn_id: str | None = None, *, name: str = "output_path") -> Store:
     """
     Return the store of an output path.
 
@@ -29,39 +39,37 @@ def open_store(output_path: str, output_conn_id: str | None = None) -> Store:
         may stand in it, as in ``s3://conn_id@bucket/directory``
     :param output_conn_id: the Airflow connection of the store; a local disk needs none; default: what the store's
         own library finds in the environment
+    :param name: what the parameter is called that holds the path, for the errors
     :raises SynthflowConfigError: for a store or a connection that is not known
     """
-    scheme, _, rest = output_path.partition("://")
-    if not rest or scheme == "file":
+    if is_local(output_path):
         if output_conn_id:
-            msg = "output_conn_id is set, but output_path is on a local disk, which needs none. Remove one of the two."
+            msg = f"output_conn_id is set, but {name} is on a local disk, which needs none. Remove one of the two."
             raise SynthflowConfigError(msg)
         return LocalStore(output_path)
     from airflow_provider_synthflow.output.object_store import ObjectStore  # noqa: PLC0415 - only where it is one
 
-    conn_id, url = _split(output_path, output_conn_id)
+    conn_id, url = _split(output_path, output_conn_id, name)
     if conn_id:
-        _check_connection(conn_id, url)
-    fs, root = _attach(scheme, url, conn_id)
+        _check_connection(conn_id, url, name)
+    fs, root = _attach(url, conn_id, name)
     return ObjectStore(fs, root, url)
 
 
-def _split(output_path: str, output_conn_id: str | None) -> tuple[str | None, str]:
+def _split(output_path: str, output_conn_id: str | None, name: str) -> tuple[str | None, str]:
     """Return the connection, wherever it stands, and the URL without it."""
     parts = urlsplit(output_path)
     within, _, host = parts.netloc.rpartition("@")
     if within and output_conn_id and within != output_conn_id:
-        msg = (
-            f"output_path names the connection '{within}' and output_conn_id '{output_conn_id}'. Remove one of the two."
-        )
+        msg = f"{name} names the connection '{within}' and output_conn_id '{output_conn_id}'. Remove one of the two."
         raise SynthflowConfigError(msg)
     if not host:
-        msg = f"output_path {output_path} names no bucket. Write {parts.scheme}://bucket/directory."
+        msg = f"{name} {output_path} names no bucket. Write {parts.scheme}://bucket/directory."
         raise SynthflowConfigError(msg)
     return within or output_conn_id, parts._replace(netloc=host).geturl()
 
 
-def _check_connection(conn_id: str, url: str) -> None:
+def _check_connection(conn_id: str, url: str, name: str) -> None:
     """Raise where a connection is not there: the stores' libraries would go on without credentials."""
     from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook  # noqa: PLC0415 - on a worker
 
@@ -69,16 +77,17 @@ def _check_connection(conn_id: str, url: str) -> None:
         BaseHook.get_connection(conn_id)
     except AirflowNotFoundException:
         msg = (
-            f"The connection '{conn_id}' of output_path {url} is not there. Create it, or correct output_conn_id. "
-            "(What stands before an @ in output_path is read as a connection.)"
+            f"The connection '{conn_id}' of {name} {url} is not there. Create it, or correct output_conn_id. "
+            f"(What stands before an @ in {name} is read as a connection.)"
         )
         raise SynthflowConfigError(msg) from None
 
 
-def _attach(scheme: str, url: str, conn_id: str | None) -> tuple[Any, str]:
+def _attach(url: str, conn_id: str | None, name: str) -> tuple[Any, str]:
     """Return the file system that Airflow makes for a URL, and the URL's path in its own way."""
     from airflow.providers.common.compat.sdk import ObjectStoragePath  # noqa: PLC0415 - only on a worker
 
+    scheme = url.partition("://")[0]
     extra = _EXTRAS.get(scheme)
     cure = (
         f"pip install 'airflow-provider-synthflow[{extra}]'"
@@ -89,15 +98,15 @@ def _attach(scheme: str, url: str, conn_id: str | None) -> tuple[Any, str]:
         path = ObjectStoragePath(url, conn_id=conn_id)
         found = path.fs, path.path
     except ImportError:
-        msg = f"output_path begins with {scheme}://, and its file system is not installed. Install it: {cure}."
+        msg = f"{name} begins with {scheme}://, and its file system is not installed. Install it: {cure}."
     except ValueError as error:
         if "filesystem" not in str(error) and "protocol" not in str(error).lower():
-            msg = f"The connection of output_path {url} cannot be used ({type(error).__name__}). Correct its fields."
+            msg = f"The connection of {name} {url} cannot be used ({type(error).__name__}). Correct its fields."
         else:
-            msg = f"output_path begins with {scheme}://, which this Airflow does not know. Install it: {cure}."
+            msg = f"{name} begins with {scheme}://, which this Airflow does not know. Install it: {cure}."
     except Exception as error:  # noqa: BLE001 - each store's library has its own
         msg = (
-            f"The connection of output_path {url} cannot be used ({type(error).__name__}). "
+            f"The connection of {name} {url} cannot be used ({type(error).__name__}). "
             "Correct output_conn_id and its credentials."
         )
     else:

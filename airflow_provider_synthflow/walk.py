@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from bisect import insort
 from collections import deque
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from airflow_provider_synthflow.exceptions import (
@@ -21,37 +20,19 @@ from airflow_provider_synthflow.exceptions import (
 )
 from airflow_provider_synthflow.packing import fingerprint, ids_gone
 from airflow_provider_synthflow.proof import Reading, Trouble, judge
-from airflow_provider_synthflow.stretches import Grid, Stretch
+from airflow_provider_synthflow.stretches import Grid, PageAsk, Stretch, flaw_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from airflow_provider_synthflow.client.answer import Page
+    from airflow_provider_synthflow.earlier import EarlierPages
 
-__all__ = ["PageAsk", "Walk"]
+__all__ = ["Walk"]
 
 _FIRST_PAUSE = 0.5
 _LONGEST_PAUSE = 10.0
 _SAME_TROUBLE = 3
-
-
-@dataclass(frozen=True)
-class PageAsk:
-    """
-    Ask for one page.
-
-    :param offset: the index of the first row
-    :param limit: how many rows
-    :param serial: the number of the request within the walk
-    :param stop: up to which index rows are missing that no other page is asked for; None: to the end
-    :param behind: whether it is to show that nothing follows the rows that are there
-    """
-
-    offset: int
-    limit: int
-    serial: int
-    stop: int | None
-    behind: bool = False
 
 
 class Walk:
@@ -67,21 +48,24 @@ class Walk:
     :param max_walks: how often the list is walked before it is given up
     :param from_the_end: says of the first page whether the first round goes on with the last one, and back from there,
         while a total is declared and all pages can be used; default: never
+    :param earlier: pages that were read before, to be taken up if the first page bears them out; default: none
     """
 
     def __init__(
         self, *, limit: int = 100, offset: int = 0, look_ahead: int = 1, max_walks: int = 5,
-        from_the_end: Callable[[Page], bool] | None = None,
+        from_the_end: Callable[[Page], bool] | None = None, earlier: EarlierPages | None = None,
     ) -> None:  # fmt: skip
         self.done = False
         self.walks = 1
         self.pause = 0.0
         self.total: int | None = None
+        self.recalled = self.recalled_rows = 0
         self.tail_first = False
         self._limit = limit
         self._offset = offset
         self._look_ahead = max(1, look_ahead)
         self._max_walks = max(1, max_walks)
+        self._earlier = earlier
         self._from_the_end = from_the_end
         self._serial = 0
         self._total_serial = -1
@@ -147,6 +131,8 @@ class Walk:
         :raises SynthflowIncompleteError: where no walk was complete
         """
         usable = self._take(ask, page)
+        if self._earlier is not None:
+            self._recall(self._earlier)
         self._land(ask)
         return usable
 
@@ -212,7 +198,7 @@ class Walk:
 
     def _take(self, ask: PageAsk, page: Page) -> bool:
         ids = tuple(row.call_id for row in page.rows)
-        flaw = _flaw(ask, page, ids)
+        flaw = flaw_of(ask, page, ids)
         if flaw is not None:
             return self._reject(ask, flaw)
         self._trouble.pop(ask.offset, None)
@@ -250,6 +236,19 @@ class Walk:
     def _after(self, reading: Reading, stop: int | None) -> Stretch:
         """Return what follows a page; a page of one row is no seam, since its row was asked for already."""
         return Stretch(reading.end, stop, behind=self._overlap > 0 and reading.count == 1)
+
+    def _recall(self, earlier: EarlierPages) -> None:
+        """Go on as if the pages that were read before had been read in this walk, if its first page bears them out."""
+        self._earlier = None
+        recalled = earlier.borne_out(self._readings, total=self.total, overlap=self._overlap)
+        self._forgotten += earlier.forgotten
+        if recalled:
+            self.recalled, self.recalled_rows = len(recalled), sum(reading.count for reading in recalled)
+            self._readings = sorted([*self._readings, *recalled])
+            self._twins |= {hash(frozenset(reading.ids)): reading for reading in recalled}
+            self._most_rows = max(reading.count for reading in self._readings)
+            missing = self._missing()
+            self._to_read = deque(reversed(missing)) if self.tail_first else missing
 
     def _take_undeclared(self, ask: PageAsk, ids: tuple[str, ...]) -> bool | None:
         """Take in a page without a declared total, if it brings nothing new; None where it does."""
@@ -326,6 +325,7 @@ class Walk:
 
     def _begin_round(self, bad: frozenset[int]) -> None:
         self.walks += 1
+        self.recalled_rows = 0  # some are read again
         self.tail_first = False
         self.pause = min(_FIRST_PAUSE * 2 ** (self.walks - 2), _LONGEST_PAUSE)
         forget = [reading for reading in self._readings if reading.serial in bad]
@@ -384,14 +384,3 @@ class Walk:
             "if it stays so, the API's list contradicts itself for this query."
         )
         return SynthflowIncompleteError(msg, expected=self.total, received=received, walks=self.walks)
-
-
-def _flaw(ask: PageAsk, page: Page, ids: tuple[str, ...]) -> Trouble | None:
-    """Return how a page is, in itself, not what was asked for."""
-    if page.offset is not None and page.offset != ask.offset:
-        return Trouble.OTHER_OFFSET
-    if len(ids) > (ask.limit if page.limit is None else page.limit):
-        return Trouble.TOO_MANY
-    if len(set(ids)) != len(ids):
-        return Trouble.TWICE
-    return None

@@ -32,10 +32,11 @@ class CallRow(msgspec.Struct, frozen=True, gc=False):  # a dataclass takes four 
     Hold one call of a page.
 
     :param call_id: the API's opaque id; for a record without one, the hash of its bytes
-    :param raw: the record's JSON exactly as received
+    :param raw: the record's JSON exactly as received, or as it may be stored
     :param status: ``call_status`` as received
     :param start_time: ``start_time`` as received
     :param telephony_start: ``telephony_start`` as received
+    :param stored: whether fields are dropped and hashed already, since the record was stored in between
     """
 
     call_id: str
@@ -43,17 +44,19 @@ class CallRow(msgspec.Struct, frozen=True, gc=False):  # a dataclass takes four 
     status: Any
     start_time: Any
     telephony_start: Any
+    stored: bool = False
 
     def record(self) -> dict[str, Any]:
         """Return the record as the API sent it, decoded."""
         return decode_record(self.raw)
 
 
-def row_of(raw: bytes) -> CallRow:
+def row_of(raw: bytes, *, stored: bool = False) -> CallRow:
     """
     Read a call's own bytes.
 
     :param raw: one JSON object
+    :param stored: whether fields are dropped and hashed already
     :raises ValueError: where it is not a JSON object
     """
     try:
@@ -71,6 +74,7 @@ def row_of(raw: bytes) -> CallRow:
         status=seen.call_status,
         start_time=seen.start_time,
         telephony_start=seen.telephony_start,
+        stored=stored,
     )
 
 

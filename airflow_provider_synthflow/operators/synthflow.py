@@ -13,12 +13,13 @@ from airflow.providers.common.compat.sdk import AirflowSkipException
 from airflow_provider_synthflow.exceptions import SynthflowConfigError, SynthflowIncompleteError
 from airflow_provider_synthflow.hooks.masking import HiddenNumber
 from airflow_provider_synthflow.links.synthflow import SynthflowCallsLink, SynthflowOutputLink
+from airflow_provider_synthflow.operators.resuming import resuming
 from airflow_provider_synthflow.operators.waiting import WaitingOperator, now_ms
 from airflow_provider_synthflow.outlets import tell_outlets
 from airflow_provider_synthflow.templates import given
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from airflow.providers.common.compat.sdk import Context
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from airflow_provider_synthflow.metrics import Failures
     from airflow_provider_synthflow.output.publication import Publication
     from airflow_provider_synthflow.privacy import Privacy
+    from airflow_provider_synthflow.resume.resume import Resume
     from airflow_provider_synthflow.window import Window
 
 __all__ = ["SynthflowListCallsOperator"]
@@ -60,6 +62,8 @@ class SynthflowListCallsOperator(WaitingOperator):
         disk needs none (templated)
     :param output_format: ``jsonl``, ``jsonl.gz`` (default), ``jsonl.zst`` (with the extra ``zstd``) or ``parquet``
         (with the extra ``parquet``) (templated)
+    :param resume_path: a directory in any such store, where finished pages are kept until the window is published, so
+        that a retry after a killed try takes them up (Airflow 3.3 and later); default: none is kept (templated)
     :param call_status: the API's filter: one status (templated)
     :param duration_min: the API's filter: seconds, inclusive (templated)
     :param duration_max: the API's filter: seconds, inclusive (templated)
@@ -90,6 +94,7 @@ class SynthflowListCallsOperator(WaitingOperator):
         "output_path",
         "output_conn_id",
         "output_format",
+        "resume_path",
         "call_status",
         "duration_min",
         "duration_max",
@@ -111,6 +116,7 @@ class SynthflowListCallsOperator(WaitingOperator):
         output_path: str | os.PathLike[str] | None = None,
         output_conn_id: str | None = None,
         output_format: str = "jsonl.gz",
+        resume_path: str | os.PathLike[str] | None = None,
         call_status: str | None = None,
         duration_min: int | None = None,
         duration_max: int | None = None,
@@ -136,6 +142,7 @@ class SynthflowListCallsOperator(WaitingOperator):
         self.output_path = output_path
         self.output_conn_id = output_conn_id
         self.output_format = output_format
+        self.resume_path = resume_path
         self.call_status = call_status
         self.duration_min = duration_min
         self.duration_max = duration_max
@@ -183,7 +190,9 @@ class SynthflowListCallsOperator(WaitingOperator):
         self._xcom_bytes = 0
         with self._open_hook() as hook:
             self._host = hook.settings.host
-            deliveries = {part: self._delivery(hook, part) for part in parts}
+            privacy = self._privacy(hook)
+            resume = resuming(context, self.resume_path, given(self.output_conn_id), hook.settings, privacy)
+            deliveries = {part: self._delivery(part, privacy, resume) for part in parts}
             self._wait_to_settle(list(deliveries.values()))
             open_until: list[int] = []
 
@@ -267,7 +276,7 @@ class SynthflowListCallsOperator(WaitingOperator):
             self.log.info("%d windows to read, from %s to %s.", len(parts), parts[0], parts[-1])
         return parts, many
 
-    def _delivery(self, hook: SynthflowHook, part: AgentWindow) -> Delivery:
+    def _delivery(self, part: AgentWindow, privacy: Privacy, resume: Callable[[WindowPlan], Resume | None]) -> Delivery:
         """Return what one window of one agent is to be brought to."""
         from airflow_provider_synthflow.delivery import Delivery  # noqa: PLC0415 - only on a worker
 
@@ -275,9 +284,10 @@ class SynthflowListCallsOperator(WaitingOperator):
         return Delivery(
             plan=plan,
             publication=self._publication(plan),
-            privacy=self._privacy(hook),
+            privacy=privacy,
             on_empty=self.on_empty,
             max_bytes=self.max_xcom_bytes,
+            resume=resume(plan),
         )
 
     def _wait_to_settle(self, deliveries: list[Delivery]) -> None:

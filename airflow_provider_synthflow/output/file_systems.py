@@ -71,6 +71,17 @@ class Files:
             self.fs.rm_file(path)
         self.fs.invalidate_cache()
 
+    def remove_all(self, directory: str) -> None:
+        """
+        Remove a directory with all that is in it, if there is one.
+
+        :param directory: the directory
+        """
+        self.fs.invalidate_cache()
+        with contextlib.suppress(FileNotFoundError):
+            self.fs.rm(directory, recursive=True)
+        self.fs.invalidate_cache()
+
     def put(self, local: str, path: str, sha256: str) -> None:  # noqa: ARG002 - for stores with metadata
         """
         Upload a local file, which others then see whole, in place of an earlier one.

@@ -9,6 +9,7 @@ import fcntl
 import hashlib
 import os
 import secrets
+import shutil
 import time
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -113,6 +114,39 @@ class LocalStore:
         except OSError as error:
             raise self._typed(error) from None
         _sync(path.parent)
+
+    def put_private(self, relative: str, data: bytes) -> None:
+        """
+        Write a small file that only this user can read (mode 0600, its directory 0700); it appears whole or not at all.
+
+        :param relative: its path below the output path
+        :param data: its bytes
+        """
+        path = self._root / relative
+        temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
+        try:
+            path.parent.parent.mkdir(parents=True, exist_ok=True)
+            path.parent.mkdir(mode=0o700, exist_ok=True)
+            with os.fdopen(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
+                file.write(data)
+            temporary.replace(path)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+            raise self._typed(error) from None
+
+    def remove_all(self, directory: str) -> None:
+        """
+        Remove a directory with all that is in it, if there is one.
+
+        :param directory: the directory, below the output path
+        """
+        try:
+            shutil.rmtree(self._root / directory)
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        except OSError as error:
+            raise self._typed(error) from None
 
     def sweep(self, directory: str) -> None:
         """

@@ -90,6 +90,26 @@ class ObjectStore:
         """
         _ask(self._url, lambda: self._files.remove(f"{self._root}/{relative}"))
 
+    def put_private(self, relative: str, data: bytes) -> None:
+        """
+        Write a small file that is for this package alone; who may read it is the store's own rule.
+
+        :param relative: its path below the output path
+        :param data: its bytes
+        """
+        directory, _, name = relative.rpartition("/")
+        with self.stage(directory) as staged:
+            staged.write(data)
+            staged.publish(name)
+
+    def remove_all(self, directory: str) -> None:
+        """
+        Remove a directory with all that is in it, if there is one.
+
+        :param directory: the directory, below the output path
+        """
+        _ask(self._url, lambda: self._files.remove_all(f"{self._root}/{directory}"))
+
     def sweep(self, directory: str) -> None:
         """
         Remove what killed processes left unfinished in a directory; a store that refuses is left to its own rules.

@@ -98,6 +98,21 @@ class Store(Protocol):
         :param relative: its path below the output path
         """
 
+    def put_private(self, relative: str, data: bytes) -> None:
+        """
+        Write a small file that is for this package alone; it appears whole or not at all.
+
+        :param relative: its path below the output path
+        :param data: its bytes
+        """
+
+    def remove_all(self, directory: str) -> None:
+        """
+        Remove a directory with all that is in it, if there is one.
+
+        :param directory: the directory, below the output path
+        """
+
     def sweep(self, directory: str) -> None:
         """
         Remove what killed processes left unfinished in a directory.

@@ -19,6 +19,8 @@ from tests.loopback import LoopbackSender
 from tests.synthflow_server import SimulatedClock, SynthflowApi
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.completeness.scenario import Scenario
     from tests.synthflow_server import Call
 
@@ -51,12 +53,13 @@ class Outcome:
         return not (self.lost or self.doubled or self.misplaced)
 
 
-def try_scenario(scenario: Scenario, *, concurrency: int = 1) -> Outcome:
+def try_scenario(scenario: Scenario, *, concurrency: int = 1, read: Callable[..., None] = extract_window) -> Outcome:
     """
     Carry out a scenario.
 
     :param scenario: what is there and what happens
     :param concurrency: pages in flight
+    :param read: reads a window, and takes what :func:`~airflow_provider_synthflow.extraction.extract_window` takes
     """
     calls, changes = scenario.build()
     clock = SimulatedClock(BASE_MS)
@@ -74,7 +77,7 @@ def try_scenario(scenario: Scenario, *, concurrency: int = 1) -> Outcome:
         with Spill() as spill:
             spill.lead(ahead)
             try:
-                extract_window(sender, plan, spill, sleep=sender.pass_time)
+                read(sender, plan, spill, sleep=sender.pass_time)
             except SynthflowError as error:
                 outcome.refused.append(error)
                 refused.append(window)

@@ -271,3 +271,18 @@ class TestTwoTries:
         assert manifest_is_true(found)
         assert {*found} == {"calls.jsonl", "_manifest.json"}
         assert open_uploads(cloud, url) == []
+
+
+def test_private_files_are_there_whole_and_go_with_their_directory(cloud, url):
+    store = open_store(url, "cloud")
+    for number in (1, 2):
+        store.put_private(f"run/{number}.pages", b"%d" % number)
+    store.put_private("other/1.pages", b"theirs")
+    assert store.read("run/2.pages") == b"2"
+
+    store.remove_all("run")
+    store.remove_all("run")  # nothing is there any more
+
+    folder = url.removeprefix(f"{cloud.url}/")
+    assert [name for name in cloud.objects() if name.startswith(f"{folder}/")] == [f"{folder}/other/1.pages"]
+    assert store.read("run/1.pages") is None

@@ -116,7 +116,7 @@ class TestRooms:
 
         assert outside <= {"client.rows", "client.splitting", "exceptions", "instants", "placement", "window"}
 
-    @pytest.mark.parametrize("name", ["walk", "proof", "stretches", "page_order"])
+    @pytest.mark.parametrize("name", ["walk", "proof", "stretches", "page_order", "earlier"])
     def test_walk_and_proof_neither_send_nor_wait(self, name):
         path = PACKAGE / f"{name}.py"
 
@@ -145,10 +145,10 @@ class TestRooms:
     def test_are_all_known(self):
         core = {
             "__init__", "announcing", "attempt", "batch", "client", "connection_form", "delivery", "durations",
-            "exceptions", "extraction", "instants", "lineage", "metrics", "outlets", "output", "packing", "page_order",
-            "patience", "placement", "polling", "privacy", "progress", "proof", "reading", "result", "run_window",
-            "spill", "statuses", "stores", "stretches", "templates", "ticks", "walk", "watching", "window",
-            "window_calls",
+            "earlier", "exceptions", "extraction", "instants", "lineage", "metrics", "outlets", "output", "packing",
+            "page_order", "patience", "placement", "polling", "privacy", "progress", "proof", "reading", "result",
+            "resume", "run_window", "spill", "statuses", "stores", "stretches", "templates", "ticks", "walk",
+            "watching", "window", "window_calls",
         }  # fmt: skip
 
         assert core <= {room_of(path) for path in MODULES}

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from airflow_provider_synthflow.attempt import finished_since
+from airflow_provider_synthflow.attempt import finished_since, is_last, is_retry
 
 BEGUN = dt.datetime(2024, 3, 2, 1, tzinfo=dt.timezone.utc)
 BEGUN_MS = int(BEGUN.timestamp() * 1000)
@@ -46,3 +46,24 @@ def test_anything_else_finds_nothing(changed):
 @pytest.mark.parametrize("empty", [None, {}, {"ti": None}, {"ti": object(), "dag_run": None}])
 def test_a_context_without_a_task_finds_nothing(empty):
     assert finished_since(empty) is None
+
+
+@pytest.mark.parametrize(
+    ("changed", "retry", "last"),
+    [
+        ({"number": 1}, False, False),
+        ({"number": 2}, True, False),
+        ({"number": 4}, True, True),
+        ({"number": 2, "limit": 4}, False, False),  # cleared
+        ({"number": 1, "limit": 0, "retries": 0}, False, True),
+        ({"begun": None}, True, False),
+        ({"number": None}, False, False),
+    ],
+)
+def test_which_try_it_is_and_whether_another_follows(changed, retry, last):
+    assert (is_retry(context(**changed)), is_last(context(**changed))) == (retry, last)
+
+
+@pytest.mark.parametrize("empty", [None, {}, {"ti": None}, {"ti": object()}])
+def test_a_context_without_a_task_is_neither_a_retry_nor_the_last_try(empty):
+    assert (is_retry(empty), is_last(empty)) == (False, False)

@@ -141,3 +141,17 @@ def test_calls_that_all_start_together_do_not_wait_without_end(monkeypatch):
 )
 def test_which_end_of_a_list_is_the_newest_is_told_by_the_first_page(starts, told):
     assert newest_first(Page([row(number, start) for number, start in enumerate(starts)])) is told
+
+
+@given(st.booleans(), st.lists(st.tuples(st.integers(0, 4), st.sets(st.integers(0, 9), min_size=1)), min_size=1))
+def test_no_call_is_lost_where_pages_are_read_again_while_others_wait(backward, pages):
+    """A page that comes again may lack a call that it had, and that another page has as well."""
+    order = PageOrder()
+    read = [
+        Page([row(number, number, reading) for number in numbers], 50, None, 10 * at)
+        for reading, (at, numbers) in enumerate(pages)
+    ]
+
+    out = through(order, backward, read)
+
+    assert {call.call_id: call.raw for _, _, call in out} == latest(read)

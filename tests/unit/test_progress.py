@@ -51,6 +51,15 @@ def test_a_further_walk_is_named_and_counted_from_its_own_begin(clock):
     assert progress.line(2, 50, 200) == ("Walk 2, page 2: 150 of about 200 calls read, 150 a second, about 0 s left.")
 
 
+def test_calls_that_an_earlier_try_has_read_are_there_and_say_nothing_of_the_rate(clock):
+    progress = Progress(clock)
+    clock.now += 5.0
+
+    assert progress.line(1, 100, 10_000, there=9_000) == (
+        "Page 1: 9,100 of about 10,000 calls read, 20 a second, about 45 s left."
+    )
+
+
 @given(st.lists(st.tuples(st.floats(0, 30), st.integers(0, 100)), max_size=60))
 def test_lines_lie_five_seconds_apart_whatever_comes_when(pages):
     clock = Clock()

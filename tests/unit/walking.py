@@ -13,7 +13,8 @@ from airflow_provider_synthflow.exceptions import SynthflowRequestError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from airflow_provider_synthflow.walk import PageAsk, Walk
+    from airflow_provider_synthflow.stretches import PageAsk
+    from airflow_provider_synthflow.walk import Walk
 
 __all__ = ["Drive", "Listing", "drive", "ids_of", "page_of"]
 

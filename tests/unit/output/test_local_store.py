@@ -360,3 +360,35 @@ class TestUnwritable:
 
         with pytest.raises(OSError, match="No space left"):
             full()
+
+
+class TestPrivateFiles:
+    def test_can_be_read_by_their_user_only_whatever_the_umask(self, tmp_path):
+        before = os.umask(0)
+        try:
+            LocalStore(str(tmp_path / "below")).put_private("run/1.pages", b"one")
+        finally:
+            os.umask(before)
+
+        assert stat.S_IMODE((tmp_path / "below" / "run").stat().st_mode) == 0o700
+        assert stat.S_IMODE((tmp_path / "below" / "run" / "1.pages").stat().st_mode) == 0o600
+        assert (tmp_path / "below" / "run" / "1.pages").read_bytes() == b"one"
+
+    def test_that_cannot_be_written_leave_nothing_half_done(self, tmp_path):
+        (tmp_path / "run" / "1.pages").mkdir(parents=True)
+
+        with pytest.raises(SynthflowConfigError):
+            LocalStore(str(tmp_path)).put_private("run/1.pages", b"one")
+
+        assert [path.name for path in (tmp_path / "run").iterdir()] == ["1.pages"]
+
+    def test_go_with_their_directory_and_no_other_does(self, tmp_path):
+        store = LocalStore(str(tmp_path))
+        store.put_private("run/1.pages", b"one")
+        store.put_private("other/1.pages", b"theirs")
+
+        store.remove_all("run")
+        store.remove_all("run")
+
+        assert [path.name for path in tmp_path.iterdir()] == ["other"]
+        assert store.read("other/1.pages") == b"theirs"

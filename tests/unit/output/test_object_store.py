@@ -130,3 +130,19 @@ def test_an_error_of_this_machine_or_program_stays_what_it_is(error):
         raise error
 
     assert caught.value is error
+
+
+def test_private_files_are_there_whole_and_go_with_their_directory(place):
+    fs, root = place
+    store = ObjectStore(fs, root, "any://lake/out")
+    for number in (1, 2):
+        store.put_private(f"run/{number}.pages", b"%d" % number)
+    store.put_private("other/1.pages", b"theirs")
+
+    assert store.read("run/2.pages") == b"2"
+    store.remove_all("run")
+    store.remove_all("run")  # nothing is there any more
+
+    assert names(place) == {"1.pages"}
+    assert store.read("run/1.pages") is None
+    assert store.read("other/1.pages") == b"theirs"
