@@ -63,13 +63,13 @@ class SynthflowListCallsOperator(WaitingOperator):
     :param output_format: ``jsonl``, ``jsonl.gz`` (default), ``jsonl.zst`` (with the extra ``zstd``) or ``parquet``
         (with the extra ``parquet``) (templated)
     :param resume_path: a directory in any such store, where finished pages are kept until the window is published, so
-        that a retry after a killed try takes them up (Airflow 3.3 and later); default: none is kept (templated)
+        that a retry after a killed try takes them up (Airflow 3.3 and later); default: none is kept
     :param call_status: the API's filter: one status (templated)
     :param duration_min: the API's filter: seconds, inclusive (templated)
     :param duration_max: the API's filter: seconds, inclusive (templated)
     :param lead_phone_number: the API's filter: caller or callee, E.164 (templated)
     :param settle: how long after the window's end a call that began in it may still run or get its late fields; the
-        task is rescheduled until then; default one hour
+        task waits until then without a worker; default one hour
     :param on_unsettled: what to do with calls that are not in a final status after ``settle``: ``include`` them
         (default), ``wait`` for up to ``max_unsettled_wait`` and then include them, or ``fail``
     :param max_unsettled_wait: how long after ``settle`` to wait at the most; default six hours
@@ -94,7 +94,6 @@ class SynthflowListCallsOperator(WaitingOperator):
         "output_path",
         "output_conn_id",
         "output_format",
-        "resume_path",
         "call_status",
         "duration_min",
         "duration_max",

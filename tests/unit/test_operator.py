@@ -356,8 +356,8 @@ class TestNumberToFilterBy:
 
 
 class TestTemplates:
-    def test_are_the_parameters_that_the_contract_names_and_resume_path(self):
-        assert set(SynthflowListCallsOperator.template_fields) - {"resume_path"} == {
+    def test_are_the_parameters_that_the_contract_names(self):
+        assert set(SynthflowListCallsOperator.template_fields) == {
             "model_id", "from_date", "to_date", "output_path", "output_conn_id", "output_format", "call_status",
             "duration_min", "duration_max", "lead_phone_number", "drop_fields", "hash_fields", "synthflow_conn_id",
         }  # fmt: skip
