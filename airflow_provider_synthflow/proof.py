@@ -21,7 +21,10 @@ from airflow_provider_synthflow.packing import distinct_count, pack, unpack
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Reading", "Trouble", "Verdict", "judge"]
+    from airflow_provider_synthflow.client.answer import Page
+    from airflow_provider_synthflow.stretches import PageAsk
+
+__all__ = ["Reading", "Trouble", "Verdict", "flaw_of", "judge"]
 
 
 class Trouble(Enum):
@@ -78,6 +81,23 @@ class Reading:
     def end(self) -> int:
         """Return the index after its last row."""
         return self.start + self.count
+
+
+def flaw_of(ask: PageAsk, page: Page, ids: Sequence[str]) -> Trouble | None:
+    """
+    Return how a page is, in itself, not what was asked for; None where it may be that.
+
+    :param ask: what was asked for
+    :param page: what came
+    :param ids: its call ids in order
+    """
+    if page.offset is not None and page.offset != ask.offset:
+        return Trouble.OTHER_OFFSET
+    if len(ids) > (ask.limit if page.limit is None else page.limit):
+        return Trouble.TOO_MANY
+    if len(set(ids)) != len(ids):
+        return Trouble.TWICE
+    return None
 
 
 @dataclass(frozen=True)

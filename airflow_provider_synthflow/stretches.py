@@ -4,16 +4,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from airflow_provider_synthflow.proof import Trouble
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from airflow_provider_synthflow.client.answer import Page
-
-__all__ = ["Grid", "PageAsk", "Stretch", "flaw_of"]
+__all__ = ["Grid", "PageAsk", "Stretch"]
 
 
 @dataclass(frozen=True)
@@ -99,20 +91,3 @@ class Grid:
         """Return where a stretch's first page begins: with the row before it, unless there is none to share."""
         alone = stretch.behind or stretch.reach == self.offset
         return stretch.reach if alone else stretch.reach - self.overlap
-
-
-def flaw_of(ask: PageAsk, page: Page, ids: Sequence[str]) -> Trouble | None:
-    """
-    Return how a page is, in itself, not what was asked for; None where it may be that.
-
-    :param ask: what was asked for
-    :param page: what came
-    :param ids: its call ids in order
-    """
-    if page.offset is not None and page.offset != ask.offset:
-        return Trouble.OTHER_OFFSET
-    if len(ids) > (ask.limit if page.limit is None else page.limit):
-        return Trouble.TOO_MANY
-    if len(set(ids)) != len(ids):
-        return Trouble.TWICE
-    return None

@@ -19,8 +19,8 @@ from airflow_provider_synthflow.exceptions import (
     SynthflowRequestError,
 )
 from airflow_provider_synthflow.packing import fingerprint, ids_gone
-from airflow_provider_synthflow.proof import Reading, Trouble, judge
-from airflow_provider_synthflow.stretches import Grid, PageAsk, Stretch, flaw_of
+from airflow_provider_synthflow.proof import Reading, Trouble, flaw_of, judge
+from airflow_provider_synthflow.stretches import Grid, PageAsk, Stretch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

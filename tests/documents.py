@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What stands in the documents: their fenced blocks, in order."""
+"""What stands in the documents: their fenced blocks, in order, and the tables that are written into them."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ __all__ = [
     "Block",
     "blocks_of",
     "dag_id_of",
+    "put_between",
 ]
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -86,3 +87,15 @@ PROGRAMS = [
     if block not in DAGS and "--8<--" not in block.text and block.document in {each.document for each in DAGS}
 ]
 """What reads the files of the DAG before it in the same document."""
+
+
+def put_between(document: Path, name: str, text: str) -> None:
+    """
+    Put a text between the marks ``<!-- name: begin -->`` and ``<!-- name: end -->``, in place of what is there.
+
+    :param document: the document
+    :param name: the marks' name
+    :param text: the text, which ends with its line
+    """
+    between = re.compile(rf"(?<=<!-- {name}: begin -->\n).*(?=<!-- {name}: end -->)", re.DOTALL)
+    document.write_text(between.sub(lambda _: text, document.read_text(encoding="utf-8")), encoding="utf-8")

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 from tests.bench.data import make_dataset
 from tests.bench.lines import Line, growth_lines, import_line, memory_lines, speed_lines
 from tests.bench.plan import Effort, growth_cases, run_rounds, speed_cases
-from tests.bench.report import machine, put_into, seconds_table, table
+from tests.bench.report import machine, seconds_table, table
 from tests.bench.running import READERS, Bench
 from tests.bench.server import run_server
+from tests.documents import put_between
 
 if TYPE_CHECKING:
     from tests.bench.plan import Runs
@@ -115,7 +116,7 @@ def main() -> None:
     print(f"\n{report}")
     (folder / "report.md").write_text(report, encoding="utf-8")
     if arguments.write:
-        put_into(_DOCUMENT, report)
+        put_between(_DOCUMENT, "bench", report)
 
 
 if __name__ == "__main__":

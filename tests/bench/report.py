@@ -18,9 +18,7 @@ if TYPE_CHECKING:
     from tests.bench.lines import Line
     from tests.bench.plan import Runs
 
-__all__ = ["machine", "put_into", "seconds_table", "table"]
-
-_BETWEEN = re.compile(r"(?<=<!-- bench: begin -->\n).*(?=<!-- bench: end -->)", re.DOTALL)
+__all__ = ["machine", "seconds_table", "table"]
 
 
 def machine(server: str) -> str:
@@ -81,13 +79,3 @@ def seconds_table(runs: Runs) -> str:
         ]
         rows.append(f"| {' | '.join(cells)} |")
     return "\n".join(rows) + "\n"
-
-
-def put_into(document: Path, text: str) -> None:
-    """
-    Put the report between a document's two marks.
-
-    :param document: the document
-    :param text: the report
-    """
-    document.write_text(_BETWEEN.sub(lambda _: text, document.read_text(encoding="utf-8")), encoding="utf-8")

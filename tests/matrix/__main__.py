@@ -10,8 +10,9 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+from tests.documents import put_between
 from tests.matrix.environment import copy_tests, environment_of, install, the_wheel
-from tests.matrix.outcome import DOCUMENT, Outcome, put_into, tables
+from tests.matrix.outcome import DOCUMENT, Outcome, tables
 from tests.matrix.versions import VERSIONS
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def _write(digest: str) -> None:
     whole = {each.minor for each in kept if each.wheel == digest and not each.failed}
     if missing := [version.minor for version in VERSIONS if version.minor not in whole]:
         raise SystemExit(f"Not written: all tests must have passed against this wheel on {', '.join(missing)}, too.")
-    put_into(DOCUMENT, tables(kept))
+    put_between(DOCUMENT, "matrix", tables(kept))
 
 
 def _digest(wheel: Path) -> str:

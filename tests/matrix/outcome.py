@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import re
 import xml.etree.ElementTree as ET
 from collections import Counter
 from dataclasses import dataclass, field
@@ -16,10 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-__all__ = ["DOCUMENT", "Outcome", "put_into", "tables"]
+__all__ = ["DOCUMENT", "Outcome", "tables"]
 
 DOCUMENT = ROOT / "docs" / "compatibility.md"
-_BETWEEN = re.compile(r"(?<=<!-- matrix: begin -->\n).*(?=<!-- matrix: end -->)", re.DOTALL)
 
 
 @dataclass
@@ -83,16 +81,6 @@ def tables(outcomes: Iterable[Outcome]) -> str:
         for reason in sorted({reason for each in outcomes for reason in each.skipped}, key=_by_version)
     ]
     return "\n".join(lines) + "\n"
-
-
-def put_into(document: Path, text: str) -> None:
-    """
-    Put the tables between a document's two marks.
-
-    :param document: the document
-    :param text: the tables
-    """
-    document.write_text(_BETWEEN.sub(lambda _: text, document.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 def _by_version(reason: str) -> tuple[bool, str]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_synthflow.client.answer import Page
@@ -22,6 +22,7 @@ from airflow_provider_synthflow.window import Window
 from tests.completeness.chance import ChancePicker
 from tests.completeness.regressions import load_regressions
 from tests.completeness.scenario import AGENT, BASE_MS, Movement, Scenario, Sketch, make_scenario
+from tests.completeness.searching import search
 from tests.completeness.trial import try_scenario
 from tests.loopback import LoopbackSender
 from tests.synthflow_server import Behaviour, Fault, SynthflowApi
@@ -53,13 +54,7 @@ def scenarios(draw: Any) -> Scenario:
     return make_scenario(_HypothesisPicker(draw))
 
 
-@settings(
-    max_examples=_EXAMPLES,
-    deadline=None,
-    derandomize=True,
-    database=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.large_base_example, HealthCheck.data_too_large],
-)
+@search(_EXAMPLES)
 @given(scenarios())
 def test_each_call_comes_in_exactly_the_window_of_its_start_for_any_server_and_any_tiling(scenario):
     outcome = try_scenario(scenario)

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from tests.matrix.outcome import Outcome, put_into, tables
+from tests.documents import put_between
+from tests.matrix.outcome import Outcome, tables
 
 REPORT = """<testsuites><testsuite>
 <testcase classname="a" name="one"/>
@@ -50,7 +51,7 @@ def test_the_tables_replace_those_between_the_marks(tmp_path):
     document = tmp_path / "document.md"
     document.write_text("before\n<!-- matrix: begin -->\nold\n<!-- matrix: end -->\nafter\n", encoding="utf-8")
 
-    put_into(document, TABLES)
+    put_between(document, "matrix", TABLES)
 
     assert document.read_text(encoding="utf-8") == (
         f"before\n<!-- matrix: begin -->\n{TABLES}<!-- matrix: end -->\nafter\n"

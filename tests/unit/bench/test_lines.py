@@ -9,8 +9,9 @@ import pytest
 
 from tests.bench.lines import growth_lines, import_line, speed_lines
 from tests.bench.plan import FORMATS, Effort, Runs, growth_cases, run_rounds, speed_cases
-from tests.bench.report import put_into, seconds_table, table
+from tests.bench.report import seconds_table, table
 from tests.bench.running import READERS, Case, Run
+from tests.documents import put_between
 
 CALLS = 1000
 OURS = Case("ours", "jsonl", 0, CALLS)
@@ -145,7 +146,7 @@ def test_a_report_goes_between_the_marks_of_a_document(tmp_path):
     document = tmp_path / "page.md"
     document.write_text("before\n<!-- bench: begin -->\nold\n<!-- bench: end -->\nafter\n")
 
-    put_into(document, f"{table([import_line([1.0])])}\n\\1")
+    put_between(document, "bench", f"{table([import_line([1.0])])}\n\\1")
 
     text = document.read_text()
     assert text.startswith("before\n<!-- bench: begin -->\n| work |")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_synthflow.extraction import extract_window
@@ -15,6 +15,7 @@ from airflow_provider_synthflow.resume import resume as resuming
 from airflow_provider_synthflow.spill import Spill
 from tests.completeness.chance import ChancePicker
 from tests.completeness.scenario import make_scenario
+from tests.completeness.searching import search
 from tests.completeness.trial import try_scenario
 from tests.unit.resume.keeping import KilledError, MemoryState, MemoryStore, PatientWriter, resume_for
 from tests.unit.test_every_call_once import scenarios
@@ -99,13 +100,7 @@ def tamed(scenario: Scenario) -> Scenario:
     return replace(scenario, cuts=cuts, calls=calls, behaviour=behaviour)
 
 
-@settings(
-    max_examples=_EXAMPLES,
-    deadline=None,
-    derandomize=True,
-    database=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.large_base_example, HealthCheck.data_too_large],
-)
+@search(_EXAMPLES)
 @given(scenarios(), st.lists(st.integers(1, 12), min_size=1, max_size=2), st.sampled_from([0, 60, 3600]))
 def test_each_call_comes_in_exactly_the_window_of_its_start_after_kills_at_any_page(scenario, kills, pause):
     for each in (scenario, tamed(scenario)):
