@@ -113,6 +113,11 @@ class Watch:
         if not self._members:
             self._joined.clear()
 
+    def hold_off(self) -> None:
+        """Have the next one who starts the looks wait: an interval, or twice as long as the last time."""
+        self._ended_at = time.monotonic()
+        self._penalty = min(max(2 * self._penalty, self._interval), _LONGEST_PENALTY)
+
     async def looks(self) -> AsyncGenerator[Look, None]:
         """
         Yield one look after the other, for ever.
@@ -126,8 +131,7 @@ class Watch:
                 async for look in looks:
                     yield look
         except SynthflowError as error:
-            self._ended_at = time.monotonic()
-            self._penalty = min(max(2 * self._penalty, self._interval), _LONGEST_PENALTY)
+            self.hold_off()
             log.error("The watch of agent %s ends: %s", self.query.model_id, error)  # noqa: TRY400 - typed, says all
             raise
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
-from airflow.triggers.shared_stream import AdvanceItem, SharedStreamProducer
+from airflow.triggers.shared_stream import AdvanceItem, AdvanceOutcome, SharedStreamProducer
 
 from airflow_provider_synthflow.exceptions import SynthflowTransientError
 
@@ -45,9 +45,18 @@ class SharedLooks(SharedStreamProducer):
         :param batch: looks, in their order, whose events are all stored, or were given up
         :raises SynthflowTransientError: where an event was given up, so that all begin again from their cursors
         """
-        for look, outcome in batch:
-            if outcome.failed:
-                msg = "Airflow did not store an event of new calls. The watchers begin again from their cursors."
-                raise SynthflowTransientError(msg)
-            for note in look.notes:
-                await note()
+        try:
+            for look, outcome in batch:
+                await _move_past(look, outcome)
+        except Exception:
+            # Airflow starts the watchers again at once, and they announce again what their cursors are not past.
+            self._watch.hold_off()
+            raise
+
+
+async def _move_past(look: Look, outcome: AdvanceOutcome) -> None:
+    if outcome.failed:
+        msg = "Airflow did not store an event of new calls. The watchers begin again from their cursors."
+        raise SynthflowTransientError(msg)
+    for note in look.notes:
+        await note()

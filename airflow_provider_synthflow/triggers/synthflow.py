@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from airflow_provider_synthflow.client.settings import Settings
     from airflow_provider_synthflow.instants import InstantLike
     from airflow_provider_synthflow.polling import Poll
+    from airflow_provider_synthflow.triggers.cursor import Cursor
     from airflow_provider_synthflow.watching import Look, Watch
 
 __all__ = ["SynthflowNewCallsTrigger"]
@@ -150,7 +151,7 @@ class SynthflowNewCallsTrigger(BaseEventTrigger):
             return
         try:
             watch = self._watch()
-            announcer = self._announcer(watch, None)
+            announcer = await self._announcer(watch, self._cursor())
             self._join(watch, announcer)
             looks = await self._open.enter_async_context(aclosing(watch.looks()))
             async for look in looks:
@@ -191,20 +192,17 @@ class SynthflowNewCallsTrigger(BaseEventTrigger):
         :raises SynthflowConfigError: where what was given is wrong
         """
         try:
-            watch = self._watch()
-            store = getattr(self, "asset_state_store", None)
-            cursor = None if store is None else await store.aget(self._cursor_key())
-            announcer = self._announcer(watch, cursor)
-            noted = None
+            watch, cursor, noted = self._watch(), self._cursor(), None
+            announcer = await self._announcer(watch, cursor)
             self._join(watch, announcer)
             async for look in shared_stream:
                 payload = _take(announcer, look, watch.clock())
                 if payload is not None:
                     yield _event(payload)
                     announcer.announced(payload["count"])
-                if store is not None and announcer.cursor != noted:
+                if announcer.cursor != noted:
                     noted = announcer.cursor
-                    look.notes.append(_note(store, self._cursor_key(), noted))
+                    look.notes.append(partial(cursor.write, noted))
         finally:
             await self._open.aclose()
 
@@ -319,38 +317,35 @@ class SynthflowNewCallsTrigger(BaseEventTrigger):
         watch.join(self, announcer, interval=interval, most_failures=self._whole("max_failures", 10))
         self._open.callback(watch.leave, self)
 
-    def _announcer(self, watch: Watch, cursor: Any) -> Announcer:
+    async def _announcer(self, watch: Watch, cursor: Cursor) -> Announcer:
         """Make what announces the cells, from the cursor on, or from where it begins without one."""
         from airflow_provider_synthflow.announcing import Announcer  # noqa: PLC0415 - only in the triggerer
-        from airflow_provider_synthflow.instants import to_milliseconds  # noqa: PLC0415 - likewise
 
         width_ms, settle_ms = self._milliseconds("window", 900, least=1000), self._milliseconds("settle", 3600)
         if width_ms % 1000:
             msg = "window must be a whole number of seconds."
             raise SynthflowConfigError(msg)
         settled_ms = max(0, watch.clock() - settle_ms)
-        start_ms = max(0, settled_ms - self._milliseconds("lookback", 86_400))
-        if cursor is not None:
-            try:
-                start_ms = min(to_milliseconds(cursor), settled_ms)
-            except ValueError:
-                self.log.warning("The asset's state holds a cursor that is no instant; beginning without one.")
+        start_ms = await cursor.read(max(0, settled_ms - self._milliseconds("lookback", 86_400)))
         return Announcer(
             str(self._given["model_id"]).strip(),
             width_ms=width_ms,
             settle_ms=settle_ms,
-            start_ms=start_ms,
+            start_ms=min(start_ms, settled_ms),
             min_calls=self._whole("min_calls", 1),
             gather_ms=self._milliseconds("max_gather", 86_400),
         )
 
-    def _cursor_key(self) -> str:
-        """Return the name of the cursor in the asset's state: one for each agent, connection, filter and grid."""
+    def _cursor(self) -> Cursor:
+        """Return the cursor in the asset's state: one for each agent, connection, filter and grid."""
         import hashlib  # noqa: PLC0415 - only in the triggerer
+
+        from airflow_provider_synthflow.triggers.cursor import Cursor  # noqa: PLC0415 - likewise
 
         # A filter may be a telephone number, which must not stand in a name.
         named = repr((self.shared_stream_key(), self._milliseconds("window", 900))).encode()
-        return f"synthflow_announced_to_{hashlib.sha256(named).hexdigest()[:16]}"
+        key = f"synthflow_announced_to_{hashlib.sha256(named).hexdigest()[:16]}"
+        return Cursor(getattr(self, "asset_state_store", None), key)
 
 
 def _plain(value: Any) -> Any:
@@ -383,12 +378,6 @@ async def _settings_of(conn_id: str) -> Settings:
 
 def _event(payload: dict[str, Any]) -> TriggerEvent:
     return TriggerEvent(payload)  # type: ignore[no-untyped-call]  # Airflow's own
-
-
-def _note(store: Any, key: str, cursor_ms: int) -> Any:
-    from airflow_provider_synthflow.instants import format_instant  # noqa: PLC0415 - only in the triggerer
-
-    return lambda: store.aset(key, format_instant(cursor_ms))
 
 
 def _now_ms() -> int:

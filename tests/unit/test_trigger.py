@@ -372,17 +372,39 @@ def counted(events: list[tuple[int, Any]]) -> int:
 
 
 class Store:
-    """Hold an asset's state, as Airflow does for a watcher."""
+    """
+    Hold an asset's state, as Airflow does for a watcher.
 
-    def __init__(self, **values: Any) -> None:
-        self.values = values
+    :param several: whether it is of several assets, so that it is not known which is meant
+    :param refusing: whether it takes nothing
+    """
+
+    def __init__(self, *, several: bool = False, refusing: bool = False) -> None:
+        self.values: dict[str, Any] = {}
+        self._several = several
+        self._refusing = refusing
 
     async def aget(self, key: str) -> Any:
+        if self._several:
+            raise ValueError("Task has 2 concrete inlets and outlets")
         return self.values.get(key)
 
     async def aset(self, key: str, value: Any) -> None:
         assert value is not None
+        if self._refusing:
+            raise ConnectionError("Airflow is not there")
         self.values[key] = value
+
+
+def stores_of_assets(*stores: Store) -> Any:
+    """Return them as Airflow holds the states of several assets."""
+    from airflow.sdk import Asset  # noqa: PLC0415 - only there
+    from airflow.sdk.execution_time.context import AssetStateStoreAccessors  # noqa: PLC0415 - only there
+
+    accessors = AssetStateStoreAccessors(inlets=[Asset(f"asset-{number}") for number in range(len(stores))])
+    assert len(accessors._by_name) == len(stores)
+    accessors._by_name = dict(zip(accessors._by_name, stores, strict=True))
+    return accessors
 
 
 class SharedRun:
@@ -493,13 +515,61 @@ class TestSharedLooks:
 
     def test_begin_anew_where_the_cursor_is_nonsense(self, serve):
         serve(recent_calls(10))
-        trigger = for_watcher()
-        trigger.asset_state_store = Store(**{trigger._cursor_key(): "yesterday"})
+        store = Store()
+        self.watchers(self.with_store(store), seconds=9, until=lambda _: store.values)
+        store.values = dict.fromkeys(store.values, "yesterday")
 
-        events, errors = self.watchers(trigger, until=bool)
+        events, errors = self.watchers(self.with_store(store), until=bool)
 
         assert errors == []
         assert events
+
+    def test_keep_a_cursor_for_each_asset_and_begin_at_the_one_that_is_behind(self, serve):
+        serve(recent_calls(10))
+        ahead, behind = Store(), Store()
+        first, errors = self.watchers(
+            self.with_store(stores_of_assets(ahead, behind)), seconds=9, until=lambda _: behind.values
+        )
+        assert errors == []
+        assert ahead.values == behind.values != {}
+
+        again, _ = self.watchers(self.with_store(stores_of_assets(ahead, behind)), seconds=1.5)
+        assert again == []
+
+        behind.values = {}  # as of an asset that has only now got the watcher
+        again, errors = self.watchers(self.with_store(stores_of_assets(ahead, behind)), until=bool)
+        assert errors == []
+        assert again[0][1]["from_date"] == first[0][1]["from_date"]
+
+    def test_go_on_without_a_cursor_where_airflow_hides_which_assets_there_are(self, serve):
+        serve(recent_calls(10))
+
+        events, errors = self.watchers(self.with_store(Store(several=True)), until=bool)
+
+        assert errors == []
+        assert events
+
+    def test_pause_after_a_cursor_that_airflow_did_not_take(self, serve):
+        handle = serve(recent_calls(10))
+
+        async def again_and_again():
+            shared, errors = SharedRun(), []
+            for _ in range(3):
+                watching = asyncio.create_task(shared.watch(1, self.with_store(Store(refusing=True), poll_interval=60)))
+                end = time.monotonic() + 3
+                while not watching.done() and time.monotonic() < end:
+                    await asyncio.sleep(0.1)
+                    shared.store_events()
+                errors.append(type(watching.exception()) if watching.done() else None)
+                watching.cancel()
+                await asyncio.gather(watching, return_exceptions=True)
+            await shared.manager.stop_all()
+            return shared.events, errors
+
+        events, errors = asyncio.run(again_and_again())
+        assert len(events) == 1
+        assert errors == [ConnectionError, None, None]
+        assert len(handle.api.requests) == 1
 
     def test_that_fail_end_every_watcher_typed(self, serve):
         handle = serve(fields={"password": "wrong-key-987654"})
