@@ -20,7 +20,7 @@ from airflow_provider_synthflow.ticks import CronSchedule, schedule_of, utc
 from airflow_provider_synthflow.window import Window
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from airflow_provider_synthflow.instants import InstantLike
 
@@ -43,7 +43,7 @@ class RunWindows:
     """
     Hold what a run reads.
 
-    :param windows: exactly one window, except where asset events name several cells
+    :param windows: exactly one window, except where asset events name several cells, or none of this agent
     :param many: whether the result is a list with one item a window, as it is for asset events
     :param rule: the short name of the rule that gave the windows
     """
@@ -59,6 +59,7 @@ def windows_of_run(
     from_date: InstantLike | None = None,
     to_date: InstantLike | None = None,
     model_id: str | None = None,
+    agents: Collection[str] = (),
 ) -> RunWindows:
     """
     Return the windows that a run reads.
@@ -67,6 +68,8 @@ def windows_of_run(
     :param from_date: the explicit start, inclusive; what a template renders of None, or of nothing, is none
     :param to_date: the explicit end, exclusive, likewise
     :param model_id: the agent whose asset events count; None for those of every agent
+    :param agents: the agents that the task reads: where the events name cells of some of them, the others have no
+        window
     :raises SynthflowWindowError: where no rule gives a window, or one gives an impossible one
     """
     explicit = _explicit(_given(from_date), _given(to_date))
@@ -84,7 +87,7 @@ def windows_of_run(
             return _one(_window(date, schedule.next_after(date)), "partition")
     if schedule is not None and run.moment is not None and run.partition_date is None:
         return _one(_window(*schedule.period_before(run.moment, automatic=run.automatic)), "schedule")
-    cells = _cells(run.events, model_id)
+    cells = _cells(run.events, model_id, agents)
     if cells is not None:
         return RunWindows(cells, many=True, rule="asset events")
     raise SynthflowWindowError(f"This run has no window: {run.why_none()}. {_CURES}")
@@ -198,13 +201,13 @@ def _text(run_type: Any) -> str:
     return str(getattr(run_type, "value", run_type))
 
 
-def _cells(events: Any, model_id: str | None) -> tuple[Window, ...] | None:
-    """Return the grid cells that the trigger's events name, or None where there is no such event."""
+def _cells(events: Any, model_id: str | None, agents: Collection[str]) -> tuple[Window, ...] | None:
+    """Return the grid cells of an agent that the trigger's events name, or None where there is no such event."""
     payloads = list(_payloads(events))
     if not payloads:
         return None
     counting = [payload for payload in payloads if model_id is None or payload["model_id"] == model_id]
-    if not counting:
+    if not counting and not any(payload["model_id"] in agents for payload in payloads):
         raise SynthflowWindowError(
             f"The asset events that started this run name no window of the agent {model_id!r}, only of "
             "others. Give the task the model_id that the asset's watcher has, or from_date and to_date."

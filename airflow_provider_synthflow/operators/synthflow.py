@@ -267,8 +267,8 @@ class SynthflowListCallsOperator(WaitingOperator):
 
         parts: list[AgentWindow] = []
         many = not isinstance(self.model_id, str)
-        for agent in self._agents():
-            run = windows_of_run(context, from_date=self.from_date, to_date=self.to_date, model_id=agent)
+        for agent in (agents := self._agents()):
+            run = windows_of_run(context, from_date=self.from_date, to_date=self.to_date, model_id=agent, agents=agents)
             many = many or run.many
             parts += [AgentWindow(agent, window) for window in run.windows]
         if len(parts) > 1:

@@ -26,6 +26,10 @@ from tests.versions import needs_airflow
 
 DAGS = Path(__file__).parent / "event_dags"
 AGENT = "watched"
+BESIDE = "beside"
+"""Another agent, which one of the DAGs reads in the same task; it has a call in each burst."""
+
+DAG_IDS = ("events", "events_of_two")
 CALLS = 500
 SECONDS = 120
 BURSTS = 25
@@ -41,18 +45,25 @@ class Outcome:
 
     :param api: the server, which knows every call
     :param output: where the files are
-    :param events: what Airflow stored of the watcher's events
-    :param cursor: what is in the asset's state
     """
 
-    def __init__(self, api: SynthflowApi, output: Path, events: list[Any], cursor: list[Any]) -> None:
+    def __init__(self, api: SynthflowApi, output: Path) -> None:
         self.api = api
         self.output = output
-        self.events = events
-        self.cursor = cursor
+        self.events: list[tuple[str, dict[str, Any]]] = []
+        """The asset's name and the payload of each event that Airflow stored."""
+        self.cursors: list[tuple[str, str]] = []
+        """The asset's name and the value of each cursor in the assets' states."""
 
-    def written(self) -> list[str]:
-        return [call["call_id"] for path in self.output.rglob("calls.jsonl") for call in read_file(path)]
+    def written(self, dag_id: str) -> list[str]:
+        return [call["call_id"] for path in (self.output / dag_id).rglob("calls.jsonl") for call in read_file(path)]
+
+    def expected(self, dag_id: str) -> set[str]:
+        agents = {"events": [AGENT], "events_of_two": [AGENT, BESIDE]}[dag_id]
+        return {call.call_id for agent in agents for call in self.api.all_calls(agent)}
+
+    def told(self, asset: str) -> int:
+        return sum(payload["count"] for name, payload in self.events if name == asset)
 
 
 @pytest.fixture(scope="module")
@@ -70,18 +81,27 @@ def outcome(tmp_path_factory):
             },
         )
         with deployment:
-            deployment.wait_for(lambda: "events" in deployment.dag_ids(), "the DAG is known")
+            deployment.wait_for(lambda: set(DAG_IDS) <= deployment.dag_ids(), "the DAGs are known")
             let_calls_come(server.api, deployment)
-            outcome = Outcome(server.api, folder / "output", [], [])
+            outcome = Outcome(server.api, folder / "output")
             deployment.wait_for(
-                lambda: set(outcome.written()) >= {call.call_id for call in server.api.all_calls(AGENT)},
+                lambda: all(set(outcome.written(dag_id)) >= outcome.expected(dag_id) for dag_id in DAG_IDS),
                 "every call is in a file",
                 timeout=120,
             )
             time.sleep(8)  # what might come twice would come now
-            outcome.events = query(deployment, "SELECT extra FROM asset_event")
+            outcome.events = [
+                (name, json.loads(extra)["payload"])
+                for name, extra in query(
+                    deployment,
+                    "SELECT name, asset_event.extra FROM asset_event JOIN asset ON asset.id = asset_event.asset_id",
+                )
+            ]
             with contextlib.suppress(sqlite3.OperationalError):  # before Airflow 3.3
-                outcome.cursor = query(deployment, "SELECT key, value FROM asset_state_store")
+                outcome.cursors = query(
+                    deployment,
+                    "SELECT name, value FROM asset_state_store JOIN asset ON asset.id = asset_state_store.asset_id",
+                )
         yield outcome
 
 
@@ -100,7 +120,8 @@ def let_calls_come(api: SynthflowApi, deployment: AirflowDeployment) -> None:
                 make_call(f"call-{made + number:03}", now_ms - drawn.randint(0, 1500) - FROM_MS, agent=AGENT, lasts=500)
                 for number in range(CALLS // BURSTS)
             ]
-            api.add(*burst)
+            beside = make_call(f"beside-{made:03}", now_ms - FROM_MS, agent=BESIDE, lasts=500)
+            api.add(*burst, beside)
             made += len(burst)
         time.sleep(0.2)
 
@@ -117,11 +138,12 @@ def query(deployment: AirflowDeployment, sql: str) -> list[Any]:
         return database.execute(sql).fetchall()
 
 
-def test_the_files_hold_all_calls_each_once(outcome):
-    written = outcome.written()
+@pytest.mark.parametrize("dag_id", DAG_IDS)
+def test_the_files_hold_all_calls_each_once(outcome, dag_id):
+    written = outcome.written(dag_id)
 
-    assert len(written) == len(set(written)) == CALLS
-    assert set(written) == {call.call_id for call in outcome.api.all_calls(AGENT)}
+    assert len(written) == len(set(written)) == CALLS + (BURSTS if dag_id == "events_of_two" else 0)
+    assert set(written) == outcome.expected(dag_id)
 
 
 def test_each_file_holds_what_its_cell_holds(outcome):
@@ -132,13 +154,14 @@ def test_each_file_holds_what_its_cell_holds(outcome):
 
 def test_the_events_hold_bounds_and_counts_and_nothing_else(outcome):
     assert len(outcome.events) > 3
-    for (extra,) in outcome.events:
-        payload = json.loads(extra)["payload"]
+    for _, payload in outcome.events:
         assert payload.keys() == {"model_id", "from_date", "to_date", "window", "count"}
 
 
 @needs_airflow("3.3", "the state of assets")
-def test_the_cursor_is_kept_so_that_a_restart_repeats_little(outcome):
-    assert len(outcome.cursor) == 1
-    told = sum(json.loads(extra)["payload"]["count"] for (extra,) in outcome.events)
-    assert CALLS <= told < 1.5 * CALLS
+def test_the_cursors_are_kept_so_that_a_restart_repeats_little(outcome):
+    """Two assets with equal watchers have one trigger, and each a cursor of its own."""
+    assert sorted(name for name, _ in outcome.cursors) == ["also_new_calls", "calls_beside", "new_calls"]
+    for asset in ("new_calls", "also_new_calls"):
+        assert CALLS <= outcome.told(asset) < 1.5 * CALLS
+    assert BURSTS <= outcome.told("calls_beside") < 2 * BURSTS

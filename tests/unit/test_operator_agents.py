@@ -58,6 +58,22 @@ def agents_asked(handle) -> list[str]:
     return [request.query["model_id"] for request in handle.api.requests_to("calls")]
 
 
+def test_a_run_by_events_reads_the_agents_that_they_name(serve, tmp_path):
+    handle = serve()
+    payload = {"model_id": "agent-2", "from_date": FROM, "to_date": TO, "window": 86_400, "count": 3}
+    event = SimpleNamespace(extra={"from_trigger": True, "payload": payload})
+
+    results = operator(from_date=None, to_date=None, output_path=str(tmp_path)).execute(
+        {
+            "dag_run": SimpleNamespace(run_type="asset_triggered"),
+            "triggering_asset_events": {"asset": [event, event]},
+        }
+    )
+
+    assert [(result["model_id"], result["count"]) for result in results] == [("agent-2", 3)]
+    assert set(agents_asked(handle)) == {"agent-2"}
+
+
 class TestOneThatFails:
     def test_leaves_the_files_of_the_others_and_is_named(self, serve, tmp_path):
         serve(faults=[Fault(status=503, at=(2,))])

@@ -570,6 +570,14 @@ class TestAssetEvents:
     def test_events_of_other_agents_alone_are_an_error_that_says_so(self):
         with pytest.raises(SynthflowWindowError, match="no window of the agent 'm1', only of others"):
             windows_of_run(event_run(event("m2")), model_id="m1")
+        with pytest.raises(SynthflowWindowError, match="no window of the agent 'm1', only of others"):
+            windows_of_run(event_run(event("m2")), model_id="m1", agents=["m1", "m3"])
+
+    def test_an_agent_without_events_has_no_window_where_the_task_reads_others_that_have(self):
+        run = event_run(event("m2"))
+
+        assert windows_of_run(run, model_id="m1", agents=["m1", "m2"]) == RunWindows((), many=True, rule="asset events")
+        assert len(windows_of_run(run, model_id="m2", agents=["m1", "m2"]).windows) == 1
 
     @pytest.mark.parametrize(
         "extra",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The watcher-driven extraction, with cells short enough to wait for."""
+"""The watcher-driven extraction, with cells short enough to wait for: of an agent, and of two in one task."""
 
 from __future__ import annotations
 
@@ -11,26 +11,30 @@ from airflow.sdk import DAG, Asset, AssetWatcher
 from airflow_provider_synthflow.operators.synthflow import SynthflowListCallsOperator
 from airflow_provider_synthflow.triggers.synthflow import SynthflowNewCallsTrigger
 
-MODEL_ID = "watched"
 SETTLE = 3
 
-new_calls = Asset(
-    "new_calls",
-    watchers=[
-        AssetWatcher(
-            name="watched",
-            trigger=SynthflowNewCallsTrigger(MODEL_ID, window=5, settle=SETTLE, poll_interval=2, lookback=600),
-        )
-    ],
-)
 
-with DAG("events", schedule=[new_calls], start_date=pendulum.datetime(2026, 1, 1), catchup=False, max_active_runs=1):
-    SynthflowListCallsOperator(
-        task_id="calls",
-        model_id=MODEL_ID,
-        output_path=os.environ["SYNTHFLOW_OUTPUT_PATH"],
-        output_format="jsonl",
-        settle=SETTLE,
-        retries=5,
-        retry_delay=1,
-    )
+def calls_of(agent: str, name: str) -> Asset:
+    """Return the asset of an agent's calls. The watchers of the same agent are equal, so that they are one trigger."""
+    trigger = SynthflowNewCallsTrigger(agent, window=5, settle=SETTLE, poll_interval=2, lookback=600)
+    return Asset(name, watchers=[AssetWatcher(name=agent, trigger=trigger)])
+
+
+for dag_id, model_id, schedule in (
+    ("events", "watched", [calls_of("watched", "new_calls")]),
+    (
+        "events_of_two",
+        ["watched", "beside"],
+        calls_of("watched", "also_new_calls") | calls_of("beside", "calls_beside"),
+    ),
+):
+    with DAG(dag_id, schedule=schedule, start_date=pendulum.datetime(2026, 1, 1), catchup=False, max_active_runs=1):
+        SynthflowListCallsOperator(
+            task_id="calls",
+            model_id=model_id,
+            output_path=f"{os.environ['SYNTHFLOW_OUTPUT_PATH']}/{dag_id}",
+            output_format="jsonl",
+            settle=SETTLE,
+            retries=5,
+            retry_delay=1,
+        )
