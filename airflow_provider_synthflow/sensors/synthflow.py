@@ -65,6 +65,8 @@ class SynthflowNewCallsSensor(BaseSensorOperator):
     :param lead_phone_number: the API's filter: caller or callee, E.164 (templated)
     :param deferrable: wait in the triggerer after a first poke, whatever ``mode`` says; default:
         ``[operators] default_deferrable``
+    :param mode: ``reschedule`` gives the worker back between two pokes, ``poke`` holds it; default ``reschedule``,
+        and ``poke`` where ``execute`` is called outside of a run, as in a test of a DAG's tasks
     :param synthflow_conn_id: the Airflow connection to Synthflow; default ``synthflow_default``
     :raises SynthflowError: typed, see :mod:`airflow_provider_synthflow.exceptions`
     """
@@ -93,12 +95,14 @@ class SynthflowNewCallsSensor(BaseSensorOperator):
         duration_max: int | None = None,
         lead_phone_number: str | None = None,
         deferrable: bool | None = None,
+        mode: str | None = None,
         synthflow_conn_id: str = "synthflow_default",
         **kwargs: Any,
     ) -> None:
         if deferrable is None:
             deferrable = conf.getboolean("operators", "default_deferrable", fallback=False)
-        super().__init__(**kwargs)
+        super().__init__(mode=mode or "reschedule", **kwargs)
+        self._mode_is_given = mode is not None
         self.model_id = model_id
         self.from_date = from_date
         self.to_date = to_date
@@ -118,6 +122,8 @@ class SynthflowNewCallsSensor(BaseSensorOperator):
         :return: what the poke that found enough calls returned
         """
         if not self.deferrable:
+            if not self._mode_is_given and not _is_a_run(context):
+                self.mode = "poke"  # nobody would start the task again
             return super().execute(context)
         started = dt.datetime.now(dt.timezone.utc)
         found = self._softly(lambda: self._poke_first(context))
@@ -303,6 +309,11 @@ class SynthflowNewCallsSensor(BaseSensorOperator):
             to_given=to_ms is not None,
             min_calls=self.min_calls,
         )
+
+
+def _is_a_run(context: Context) -> bool:
+    """Tell whether Airflow runs the task, so that it can be rescheduled."""
+    return type((context or {}).get("ti")).__module__.partition(".")[0] == "airflow"
 
 
 def _instant(value: InstantLike | None, name: str) -> int | None:

@@ -177,6 +177,22 @@ class TestModes:
         if isinstance(caught.value, AirflowRescheduleException):
             assert 0 < (caught.value.reschedule_date - pendulum.now("UTC")).total_seconds() <= 2
 
+    @needs_no_database
+    def test_are_rescheduling_in_a_run_where_none_is_given(self, serve, mocker):
+        serve()
+        one = sensor()
+        mocker.patch("airflow_provider_synthflow.sensors.synthflow._is_a_run", return_value=True)
+
+        assert (one.mode, sensor(mode="poke").mode) == ("reschedule", "poke")
+        with pytest.raises(AirflowRescheduleException):
+            self.run(one)
+
+    def test_are_poking_outside_of_a_run_where_none_is_given(self, serve):
+        handle = serve(faults=[Fault(status=500, at=(1,))])
+        handle.api.add(make_call("a"))
+
+        assert sensor(poke_interval=0.05, timeout=20).execute({})["count"] == 1
+
     def test_of_poking_look_again_by_themselves(self, serve):
         handle = serve(faults=[Fault(status=500, at=(1,))])
         handle.api.add(make_call("a"))
