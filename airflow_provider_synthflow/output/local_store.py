@@ -16,6 +16,7 @@ from typing import IO, TYPE_CHECKING
 
 from airflow_provider_synthflow.exceptions import SynthflowConfigError
 from airflow_provider_synthflow.output.store import PIECE, StagedFile
+from airflow_provider_synthflow.output.writeback import begin_writeback
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,6 +36,9 @@ _FIXABLE = {
     errno.EINVAL,
 }
 _SWEPT_AFTER = 60.0
+_WRITTEN_AT_ONCE = 8 * 1024 * 1024
+"""How much of a file the disk is asked to take at a time, while more comes."""
+
 _OWN_FILES = Path("/proc/self/fd")
 
 
@@ -230,7 +234,20 @@ class _LocalStaged(StagedFile):
         self._temporary = temporary
         self._folder = folder
         self._nameless = nameless
+        self._handed_over = 0
         self.published = False
+
+    def write(self, data: bytes, /) -> int:
+        """
+        Write bytes at the end.
+
+        :param data: the bytes
+        """
+        written = super().write(data)
+        if self.size - self._handed_over >= _WRITTEN_AT_ONCE:
+            begin_writeback(self._file.fileno(), self._handed_over, self.size)
+            self._handed_over = self.size
+        return written
 
     def publish(self, name: str) -> None:
         """
