@@ -32,6 +32,7 @@ RAW = "_raw"
 _NULL = b"null"
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc)
 _EPOCH_DIGITS = 13
+_ISO_LENGTH = len("2026-04-22T16:49:27.837")
 _EARLIEST, _LATEST = -62_135_596_800_000, 253_402_300_799_999  # the years 1 to 9999
 _WHOLE = re.compile(r"-?[0-9]{1,19}")
 _SMALLEST, _LARGEST = -(2**63), 2**63 - 1
@@ -105,15 +106,14 @@ def columns_of(records: Sequence[bytes]) -> list[list[Any]]:
     :return: for each of :data:`COLUMNS` and then ``_raw`` the values of all records: texts in UTF-8, integers, instants
         as UTC milliseconds since 1970, None
     """
-    members = [_members(record) for record in records]
+    fields, others = _parted([_members(record) for record in records])
     columns: list[list[Any]] = []
-    for column in COLUMNS:
-        raws = [fields.pop(column.name, _NULL) for fields in members]
+    for column, raws in zip(COLUMNS, fields, strict=True):
         values, odd = _CONVERTERS[column.kind](raws)
         for index in odd:
-            members[index][column.name] = raws[index]
+            others[index][column.name] = raws[index]
         columns.append(values)
-    columns.append([_object_of(fields) if fields else None for fields in members])
+    columns.append([_object_of(each) if each else None for each in others])
     return columns
 
 
@@ -146,6 +146,22 @@ def _members(record: bytes) -> dict[str, Any]:
         return dict(members_of(record))
 
 
+def _parted(members: list[dict[str, Any]]) -> tuple[list[Sequence[Any]], list[dict[str, Any]]]:
+    """Part the records' fields into those of each column and each record's others."""
+    names = list(members[0]) if members else []
+    if any(list(each) != names for each in members):
+        return [[fields.pop(column.name, _NULL) for fields in members] for column in COLUMNS], members
+    # As the API writes them: all with the same fields, which one step turns from rows into columns.
+    by_name = dict(zip(names, zip(*[fields.values() for fields in members], strict=True), strict=True))
+    absent = (_NULL,) * len(members)
+    columns: list[Sequence[Any]] = [by_name.pop(column.name, absent) for column in COLUMNS]
+    others: list[dict[str, Any]] = [{} for _ in members]
+    for name, raws in by_name.items():
+        for fields, raw in zip(others, raws, strict=True):
+            fields[name] = raw
+    return columns, others
+
+
 def _object_of(fields: Mapping[str, Any]) -> bytes:
     return b"{%b}" % b",".join([b"%b:%b" % (_quoted(name), value) for name, value in fields.items()])
 
@@ -158,7 +174,7 @@ def _quoted(name: str) -> bytes:
 # Each converter takes the JSON of a column's values and returns the values, and the indices of those not given back.
 
 
-def _texts(raws: list[Any]) -> tuple[list[Any], Iterable[int]]:
+def _texts(raws: Sequence[Any]) -> tuple[list[Any], Iterable[int]]:
     try:
         texts = _texts_decoder.decode(_list_of(raws))
     except msgspec.MsgspecError:
@@ -166,7 +182,7 @@ def _texts(raws: list[Any]) -> tuple[list[Any], Iterable[int]]:
     return [None if text is None else text.encode() for text in texts], ()
 
 
-def _wholes(raws: list[Any]) -> tuple[list[Any], Iterable[int]]:
+def _wholes(raws: Sequence[Any]) -> tuple[list[Any], Iterable[int]]:
     try:
         values: list[Any] = _wholes_decoder.decode(_list_of(raws))
     except msgspec.MsgspecError:
@@ -177,19 +193,19 @@ def _wholes(raws: list[Any]) -> tuple[list[Any], Iterable[int]]:
     return values, ()
 
 
-def _jsons(raws: list[Any]) -> tuple[list[Any], Iterable[int]]:
+def _jsons(raws: Sequence[Any]) -> tuple[list[Any], Iterable[int]]:
     return [None if raw == _NULL else raw for raw in map(bytes, raws)], ()
 
 
-def _epochs(raws: list[Any]) -> tuple[list[Any], Iterable[int]]:
+def _epochs(raws: Sequence[Any]) -> tuple[list[Any], Iterable[int]]:
     return _instants(raws, _of_epoch_text)
 
 
-def _isos(raws: list[Any]) -> tuple[list[Any], Iterable[int]]:
+def _isos(raws: Sequence[Any]) -> tuple[list[Any], Iterable[int]]:
     return _instants(raws, _of_iso_text)
 
 
-_CONVERTERS: dict[str, Callable[[list[Any]], tuple[list[Any], Iterable[int]]]] = {
+_CONVERTERS: dict[str, Callable[[Sequence[Any]], tuple[list[Any], Iterable[int]]]] = {
     "text": _texts,
     "integer": _wholes,
     "json": _jsons,
@@ -198,11 +214,11 @@ _CONVERTERS: dict[str, Callable[[list[Any]], tuple[list[Any], Iterable[int]]]] =
 }
 
 
-def _list_of(raws: list[Any]) -> bytes:
+def _list_of(raws: Sequence[Any]) -> bytes:
     return b"[%b]" % b",".join(raws)
 
 
-def _one_by_one(raws: list[Any], convert: Callable[[bytes], tuple[Any, bool]]) -> tuple[list[Any], list[int]]:
+def _one_by_one(raws: Sequence[Any], convert: Callable[[bytes], tuple[Any, bool]]) -> tuple[list[Any], list[int]]:
     """Convert values some of which are odd."""
     values, odd = [], []
     for index, raw in enumerate(raws):
@@ -236,7 +252,7 @@ def _whole(raw: bytes) -> tuple[Any, bool]:
     return value, same
 
 
-def _instants(raws: list[Any], exact: Callable[[str], int | None]) -> tuple[list[Any], Iterable[int]]:
+def _instants(raws: Sequence[Any], exact: Callable[[str], int | None]) -> tuple[list[Any], Iterable[int]]:
     """Read instants; a text that the column's own way of writing does not give back is odd."""
     try:
         texts = _texts_decoder.decode(_list_of(raws))
@@ -270,11 +286,21 @@ def _of_epoch_text(text: str) -> int | None:
 
 
 def _of_iso_text(text: str) -> int | None:
+    second, milli = text[17:19], text[20:]
+    if len(text) != _ISO_LENGTH or text[19] != "." or not (text.isascii() and second.isdecimal() and milli.isdecimal()):
+        return None
+    minute = _minute_of(text[:17])
+    return None if minute is None or second >= "60" else minute + int(second) * 1000 + int(milli)
+
+
+@lru_cache(maxsize=4096)
+def _minute_of(text: str) -> int | None:
+    """Read an ISO 8601 date and time before its seconds; a window has few different ones."""
     try:
-        moment = dt.datetime.fromisoformat(text)
+        moment = dt.datetime.fromisoformat(f"{text}00")
     except ValueError:
         return None
-    if moment.tzinfo is not None or moment.isoformat(timespec="milliseconds") != text:
+    if moment.tzinfo is not None or not moment.isoformat(timespec="seconds").startswith(text):
         return None
     return (moment.replace(tzinfo=dt.timezone.utc) - _EPOCH) // dt.timedelta(milliseconds=1)
 

@@ -73,7 +73,9 @@ TEXTS = st.text(st.characters(codec=None)) | st.sampled_from(
         "\uff11776876567837",
         "2026-04-22T16:49:27.837", "2026-04-22T16:49:27", "2026-04-22T16:49:27.837123", "2026-04-22T16:49:27.837Z",
         "2026-04-22T16:49:27.837+02:00", "2026-04-22 16:49:27.837", "2026-04-22", "0001-01-01T00:00:00+05:00",
-        "9999-12-31T23:59:59.999", "2026-02-30T00:00:00.000", "null", "{}", "\x00", "9223372036854775808",
+        "9999-12-31T23:59:59.999", "2026-02-30T00:00:00.000", "2026-04-22T16:49:60.000", "2026-04-22T16:49:2\u0667.837",
+        "2026-04-22T16:49: 7.837", "2026-04-22T16-49-27.837", "2026-04-22t16:49:27.837", "2026-W17-3T16:49:27.837",
+        "null", "{}", "\x00", "9223372036854775808",
     ]
 )  # fmt: skip
 VALUES = st.recursive(
@@ -107,6 +109,20 @@ def test_any_json_in_any_field_is_written_and_made_of_the_columns_again(records,
     assert [field.name for field in table.schema] == [column.name for column in COLUMNS] + [RAW]
     for record, row in zip(records, table.to_pylist(), strict=True):
         assert same(rebuild(row), without_nulls(record))
+
+
+@settings(max_examples=150, deadline=None)
+@given(fields=st.lists(st.sampled_from(FIELDS), unique=True, max_size=6), values=st.lists(VALUES, max_size=24))
+def test_records_with_the_same_fields_are_put_into_columns_as_each_alone(fields, values):
+    """Whether together, which takes a shorter way, or beside one that has another field."""
+    width = max(1, len(fields))
+    rows = [values[start : start + width] for start in range(0, len(values) - len(values) % width, width)]
+    alike = [json.dumps(dict(zip(fields, row, strict=False))).encode() for row in rows]
+    alone = [columns_of([record]) for record in alike]
+    expected = [[one[at][0] for one in alone] for at in range(len(COLUMNS) + 1)]
+
+    assert columns_of(alike) == expected
+    assert [values[:-1] for values in columns_of([*alike, b'{"another":1}'])] == expected
 
 
 def test_columns_hold_the_documented_fields_typed():
