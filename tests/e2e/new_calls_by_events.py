@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Calls arrive in bursts over two minutes while the triggerer is killed twice: the files hold each once.
+Calls arrive in bursts over two minutes while the triggerer is killed twice: the files of each DAG hold each once.
 
-Takes three minutes, so that it is no part of `make test`: ``make e2e-events``.
+One DAG reads an agent, one two agents by two assets, one is paused for the first minute. Takes three minutes, so that it is no part of `make test`: ``make e2e-events``.
 """
 
 from __future__ import annotations
@@ -29,12 +29,16 @@ AGENT = "watched"
 BESIDE = "beside"
 """Another agent, which one of the DAGs reads in the same task; it has a call in each burst."""
 
-DAG_IDS = ("events", "events_of_two")
+DAG_IDS = ("events", "events_of_two", "events_paused")
 CALLS = 500
 SECONDS = 120
 BURSTS = 25
 KILLS = (35, 80)
 """Seconds after the start."""
+
+NEW_CALLS = ("new_calls", "new_calls_later")
+UNPAUSED = 60
+"""Seconds after the start, for the DAG that is paused until then."""
 
 pytestmark = needs_airflow("3.0", "asset watchers")
 
@@ -59,7 +63,7 @@ class Outcome:
         return [call["call_id"] for path in (self.output / dag_id).rglob("calls.jsonl") for call in read_file(path)]
 
     def expected(self, dag_id: str) -> set[str]:
-        agents = {"events": [AGENT], "events_of_two": [AGENT, BESIDE]}[dag_id]
+        agents = [AGENT, BESIDE] if dag_id == "events_of_two" else [AGENT]
         return {call.call_id for agent in agents for call in self.api.all_calls(agent)}
 
     def told(self, asset: str) -> int:
@@ -108,9 +112,12 @@ def outcome(tmp_path_factory):
 def let_calls_come(api: SynthflowApi, deployment: AirflowDeployment) -> None:
     """Add calls in bursts, each a little after its start as the API lists it, and kill the triggerer on the way."""
     drawn = random.Random(5)  # noqa: S311 - places calls, guards nothing
-    begun, kills, made = time.monotonic(), list(KILLS), 0
+    begun, kills, made, is_paused = time.monotonic(), list(KILLS), 0, True
     while made < CALLS:
         elapsed = time.monotonic() - begun
+        if is_paused and elapsed > UNPAUSED:
+            is_paused = False
+            deployment.commands([["dags", "unpause", "events_paused"]])
         if kills and elapsed > kills[0]:
             kills.pop(0)
             kill_and_restart_triggerer(deployment)
@@ -161,7 +168,7 @@ def test_the_events_hold_bounds_and_counts_and_nothing_else(outcome):
 @needs_airflow("3.3", "the state of assets")
 def test_the_cursors_are_kept_so_that_a_restart_repeats_little(outcome):
     """Two assets with equal watchers have one trigger, and each a cursor of its own."""
-    assert sorted(name for name, _ in outcome.cursors) == ["also_new_calls", "calls_beside", "new_calls"]
-    for asset in ("new_calls", "also_new_calls"):
+    assert sorted(name for name, _ in outcome.cursors) == ["also_new_calls", "calls_beside", *NEW_CALLS]
+    for asset in ("also_new_calls", *NEW_CALLS):
         assert CALLS <= outcome.told(asset) < 1.5 * CALLS
     assert BURSTS <= outcome.told("calls_beside") < 2 * BURSTS

@@ -27,8 +27,16 @@ for dag_id, model_id, schedule in (
         ["watched", "beside"],
         calls_of("watched", "also_new_calls") | calls_of("beside", "calls_beside"),
     ),
+    ("events_paused", "watched", [calls_of("watched", "new_calls_later")]),
 ):
-    with DAG(dag_id, schedule=schedule, start_date=pendulum.datetime(2026, 1, 1), catchup=False, max_active_runs=1):
+    with DAG(
+        dag_id,
+        schedule=schedule,
+        start_date=pendulum.datetime(2026, 1, 1),
+        catchup=False,
+        max_active_runs=1,
+        is_paused_upon_creation=dag_id == "events_paused",
+    ):
         SynthflowListCallsOperator(
             task_id="calls",
             model_id=model_id,
