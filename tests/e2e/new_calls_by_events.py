@@ -2,7 +2,8 @@
 """
 Calls arrive in bursts over two minutes while the triggerer is killed twice: the files of each DAG hold each once.
 
-One DAG reads an agent, one two agents by two assets, one is paused for the first minute. Takes three minutes, so that it is no part of `make test`: ``make e2e-events``.
+One DAG reads an agent, one two agents by two assets, one is paused for the first minute. Takes three minutes, so that
+it is no part of `make test`: ``make e2e-events``.
 """
 
 from __future__ import annotations
