@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_synthflow.window import Window
 
-__all__ = ["AgentWindow", "run_batch"]
+__all__ = ["AgentWindow", "StillOpenError", "run_batch"]
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +44,20 @@ class AgentWindow:
         return f"{self.model_id} {self.window}"
 
 
+class StillOpenError(Exception):
+    """
+    Say that windows have calls that are not final, and are to be read again.
+
+    :param until_ms: when, UTC milliseconds since 1970
+    :param count: how many windows
+    """
+
+    def __init__(self, until_ms: int, count: int = 1) -> None:
+        super().__init__(f"{count} window(s) have calls that are not final")
+        self.until_ms = until_ms
+        self.count = count
+
+
 def run_batch(parts: Sequence[AgentWindow], extract: Callable[[AgentWindow], dict[str, Any]]) -> list[dict[str, Any]]:
     """
     Extract every part, also after some have failed, and then raise for those that failed.
@@ -55,6 +69,7 @@ def run_batch(parts: Sequence[AgentWindow], extract: Callable[[AgentWindow], dic
     :param extract: extracts and publishes one part and returns its result
     :return: the results, in the order of the parts
     :raises SynthflowError: what ``extract`` raised, where there is one part only
+    :raises StillOpenError: where a part is to be read again, whatever else failed: that is tried again with it
     :raises SynthflowAgentsError: naming the parts that failed; as :class:`SynthflowAgentsFatalError` where no retry
         mends any of them
     """
@@ -62,14 +77,19 @@ def run_batch(parts: Sequence[AgentWindow], extract: Callable[[AgentWindow], dic
         return [extract(parts[0])]
     results: list[dict[str, Any]] = []
     failures: dict[AgentWindow, SynthflowError | OSError] = {}
+    open_until: list[int] = []
     for number, part in enumerate(parts, 1):
         try:
             results.append(extract(part))
-        except (SynthflowError, OSError) as error:  # noqa: PERF203 - a window costs far more
+        except StillOpenError as error:  # noqa: PERF203 - a window costs far more
+            open_until.append(error.until_ms)
+        except (SynthflowError, OSError) as error:
             if isinstance(error, SynthflowConfigError) and getattr(error, "status", None) != 403:
                 raise
             failures[part] = error
             log.error("%s failed, %d of %d are still to come: %s", part, len(parts) - number, len(parts), error)  # noqa: TRY400 - the error itself is raised at the end
+    if open_until:
+        raise StillOpenError(min(open_until), len(open_until))
     if failures:
         raise _error_of(failures, len(results)) from next(iter(failures.values()))
     return results

@@ -172,12 +172,17 @@ class SynthflowListCallsOperator(WaitingOperator):
         from airflow.exceptions import AirflowRescheduleException  # noqa: PLC0415 - not in the compat layer
         from airflow.providers.common.compat.sdk import TaskDeferred  # noqa: PLC0415 - only on a worker
 
+        from airflow_provider_synthflow.batch import StillOpenError  # noqa: PLC0415 - likewise
         from airflow_provider_synthflow.metrics import Failures  # noqa: PLC0415 - likewise
 
-        passing = (AirflowRescheduleException, AirflowSkipException, TaskDeferred, _StillOpenError)
+        passing = (AirflowRescheduleException, AirflowSkipException, TaskDeferred, StillOpenError)
         failures = Failures(_tags(context), passing)
-        with failures.of_task():
-            return self._extract(context, failures)
+        try:
+            with failures.of_task():
+                return self._extract(context, failures)
+        except StillOpenError as error:
+            open_until, reason = error.until_ms, f"the calls of {error.count} window(s) may be final"
+        return self.give_back(open_until, reason)
 
     def _extract(self, context: Context, failures: Failures) -> dict[str, Any] | list[dict[str, Any]]:
         from airflow_provider_synthflow.attempt import finished_since  # noqa: PLC0415 - only on a worker
@@ -193,19 +198,8 @@ class SynthflowListCallsOperator(WaitingOperator):
             resume = resuming(context, self.resume_path, given(self.output_conn_id), hook.settings, privacy)
             deliveries = {part: self._delivery(part, privacy, resume) for part in parts}
             self._wait_to_settle(list(deliveries.values()))
-            open_until: list[int] = []
-
-            def extract(part: AgentWindow) -> dict[str, Any]:
-                try:
-                    return self._deliver(hook, deliveries[part], since_ms, failures)
-                except _StillOpenError as error:
-                    open_until.append(error.until_ms)
-                    return {}
-
-            results = run_batch(parts, extract)
+            results = run_batch(parts, lambda part: self._deliver(hook, deliveries[part], since_ms, failures))
         self._hook = None
-        if open_until:
-            self.wait_until(min(open_until), f"the calls of {len(open_until)} window(s) may be final")
         self._finished = [{name: value for name, value in each.items() if name != "calls"} for each in results]
         if self.on_empty == "skip" and not any(result["count"] for result in results):
             msg = "There are no calls in the window."
@@ -367,20 +361,13 @@ class SynthflowListCallsOperator(WaitingOperator):
             )
             raise SynthflowIncompleteError(msg, expected=found.count, received=found.count - found.unsettled)
         if self.on_unsettled == "wait":
-            from airflow_provider_synthflow.durations import milliseconds_of  # noqa: PLC0415 - only on a worker
+            from airflow_provider_synthflow.batch import StillOpenError  # noqa: PLC0415 - only on a worker
+            from airflow_provider_synthflow.durations import milliseconds_of  # noqa: PLC0415 - likewise
 
             deadline = plan.settled_ms + milliseconds_of(self.max_unsettled_wait, name="max_unsettled_wait")
             if not self.is_over(deadline):
                 self.log.info("%d of %d calls in %s are not final.", found.unsettled, found.count, plan.window)
-                raise _StillOpenError(min(deadline, now_ms() + _UNSETTLED_PAUSE // dt.timedelta(milliseconds=1)))
-
-
-class _StillOpenError(Exception):
-    """Say that a window has calls that are not final, and until when to wait for them."""
-
-    def __init__(self, until_ms: int) -> None:
-        super().__init__()
-        self.until_ms = until_ms
+                raise StillOpenError(min(deadline, now_ms() + _UNSETTLED_PAUSE // dt.timedelta(milliseconds=1)))
 
 
 def _tags(context: Context) -> dict[str, str]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import datetime as dt
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from airflow.providers.common.compat.sdk import BaseOperator, conf
-from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS, AIRFLOW_V_3_1_PLUS
+from airflow.providers.common.compat.sdk import BaseOperator, BaseSensorOperator, TaskDeferred, conf
+from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS, get_base_airflow_version_tuple
 
 from airflow_provider_synthflow.exceptions import SynthflowProtocolError
 
@@ -19,6 +19,13 @@ __all__ = ["WaitingOperator", "now_ms"]
 
 _MOST_SKEW_MS = 5 * 60_000
 """How far this worker's clock may be behind the triggerer's."""
+
+
+_ONLY_SENSORS_WAIT = get_base_airflow_version_tuple() < (3, 1, 7)
+"""
+Whether only what calls itself a sensor in reschedule mode is kept waiting for the date that it asks for: before Airflow
+3.1.7 another task runs again at once, and asks again.
+"""
 
 
 class WaitingOperator(BaseOperator):
@@ -32,9 +39,7 @@ class WaitingOperator(BaseOperator):
         ``[operators] default_deferrable``
     """
 
-    if not AIRFLOW_V_3_1_PLUS:
-        # Before Airflow 3.1 only what calls itself a sensor in reschedule mode is kept waiting for the date that it
-        # asks for; another task runs again at once, and asks again.
+    if _ONLY_SENSORS_WAIT:
         reschedule = True
         if AIRFLOW_V_3_0_PLUS:
             _is_sensor = True
@@ -112,16 +117,31 @@ class WaitingOperator(BaseOperator):
         :param moment_ms: UTC milliseconds since 1970
         :param reason: what is the case then, for the log
         """
-        if self.is_over(moment_ms):
-            return
+        if not self.is_over(moment_ms):
+            self.give_back(moment_ms, reason)
+
+    def give_back(self, moment_ms: int, reason: str) -> NoReturn:
+        """
+        Give the worker back until a moment, or at once where it is past: the work is done again from its beginning.
+
+        :param moment_ms: UTC milliseconds since 1970
+        :param reason: what is the case then, for the log
+        """
         moment = dt.datetime.fromtimestamp(moment_ms / 1000, dt.timezone.utc)
         self.log.info("Waiting until %s, when %s.", moment.isoformat(timespec="seconds"), reason)
         if self.deferrable:
             since_ms = self._begun_ms if self.waited_since_ms is None else self.waited_since_ms
-            self.defer(trigger=_trigger_of(moment), method_name="execute_complete", kwargs={"since_ms": since_ms})
+            raise TaskDeferred(
+                trigger=_trigger_of(moment), method_name="execute_complete", kwargs={"since_ms": since_ms}
+            )
         from airflow.exceptions import AirflowRescheduleException  # noqa: PLC0415 - not in the compat layer
 
         raise AirflowRescheduleException(moment)  # type: ignore[no-untyped-call]  # Airflow's own
+
+
+if _ONLY_SENSORS_WAIT and AIRFLOW_V_3_0_PLUS:
+    # Of a mapped task Airflow asks the class, and not the task.
+    BaseSensorOperator.register(WaitingOperator)
 
 
 def now_ms() -> int:
