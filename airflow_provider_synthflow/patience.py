@@ -24,8 +24,9 @@ class Patience:
     """
     Say how long to wait before the next look.
 
-    Looks keep to a rhythm: the next one is due an interval after the last one was due, however long it took. After an
-    error the wait grows from half a second to a minute, with jitter, and never less than the server asked for.
+    Looks keep to a rhythm: the next one is due an interval after the last one was due, however long it took; looks in
+    between change nothing. After an error the wait grows from half a second to a minute, with jitter, and never less
+    than the server asked for.
 
     :param interval: seconds between two looks; at least one
     :param exponential: let the interval grow, as Airflow's sensors do: it doubles with each look, and is drawn from
@@ -70,7 +71,9 @@ class Patience:
         if self._due is None:
             # from here on those that started together look apart from each other
             self._due = now - self.interval * random.uniform(0, 0.5)  # noqa: S311 - spreads load
-        self._due = max(self._due + self.interval, now + min(_SHORTEST, self.interval / 2))
+        least = min(_SHORTEST, self.interval / 2)
+        if self._due - now < least:  # else it was a look before its time, which moves no other
+            self._due = max(self._due + self.interval, now + least)
         return self._due - now
 
     def after_error(self, error: BaseException) -> float:

@@ -139,7 +139,7 @@ class Watch:
         patience = Patience(self._interval)
         pause = patience.at_first(sender.companions)
         while True:
-            await self._rest(sender, pause)
+            await self._rest(sender, pause, unbroken=patience.failures > 0)
             patience.interval = max(self._interval, 1.0)
             try:
                 look = await self._look(sender)
@@ -157,11 +157,12 @@ class Watch:
     def _interval(self) -> float:
         return min((each.interval for each in self._members.values()), default=60.0)
 
-    async def _rest(self, sender: AsyncSender, pause: float) -> None:
-        """Wait between two looks; less where someone has more to announce or lags behind."""
+    async def _rest(self, sender: AsyncSender, pause: float, *, unbroken: bool) -> None:
+        """Wait between two looks; less where someone has more to announce or lags behind, but not after trouble."""
         while pause > 0:
-            await sender.wait(min(pause, _SOON))
-            pause -= _SOON
+            step = pause if unbroken else min(pause, _SOON)
+            await sender.wait(step)
+            pause -= step
             if self._has_newcomer or self._is_busy():
                 break
         await self._joined.wait()

@@ -32,6 +32,18 @@ def test_looks_keep_to_their_rhythm_however_long_they_take():
     assert [round(later - sooner, 6) for sooner, later in pairwise(due)] == [60, 60, 60]
 
 
+def test_looks_in_between_do_not_put_off_those_that_are_due():
+    clock = Clock()
+    patience = Patience(60, clock=clock)
+    clock.now += patience.after_look()
+    due = clock.now + patience.after_look()
+    for _ in range(48):
+        clock.now += 5
+        at = clock.now + patience.after_look()
+        assert at - due in {0, 60}
+        due = at
+
+
 def test_the_second_look_comes_sooner_so_that_those_that_started_together_come_apart():
     pauses = [Patience(60, clock=Clock()).after_look() for _ in range(200)]
 
