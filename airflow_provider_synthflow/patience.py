@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How long to wait between two looks. Pure: it neither looks nor sleeps."""
+"""How long to wait between two looks, and before a new start after a failure. Pure: it neither looks nor sleeps."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from airflow_provider_synthflow.client.retry import wait_seconds
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Patience"]
+__all__ = ["HoldOff", "Patience"]
 
 _SHORTEST = 1.0
 """Seconds between two looks at the least, however short an interval is asked for."""
 
 _PER_COMPANION = 0.02
+_LONGEST_HOLD_OFF = 600.0
 
 
 class Patience:
@@ -85,3 +86,34 @@ class Patience:
         self.failures += 1
         self._due = None
         return max(wait_seconds(self.failures, error), wait_seconds(self.failures, None))
+
+
+class HoldOff:
+    """
+    Say how long to wait before something that failed begins again: twice as long each time, up to ten minutes.
+
+    :param clock: seconds that only grow; default: the system's monotonic clock
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._pause = 0.0
+        self._failed_at = float("-inf")
+
+    def failed(self, shortest: float) -> None:
+        """
+        Note a failure.
+
+        :param shortest: seconds to wait at the least
+        """
+        self._failed_at = self._clock()
+        self._pause = min(max(2 * self._pause, shortest), _LONGEST_HOLD_OFF)
+
+    def succeeded(self) -> None:
+        """Note that it works again, so that the next failure is a first one."""
+        self._pause = 0.0
+
+    @property
+    def left(self) -> float:
+        """Return how many seconds are left to wait."""
+        return max(0.0, self._failed_at + self._pause - self._clock())

@@ -6,14 +6,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_synthflow.client.async_sender import AsyncSender
 from airflow_provider_synthflow.exceptions import SynthflowError, SynthflowIncompleteError, SynthflowRequestError
 from airflow_provider_synthflow.extraction import WindowPlan
-from airflow_provider_synthflow.patience import Patience
+from airflow_provider_synthflow.patience import HoldOff, Patience
 from airflow_provider_synthflow.placement import started_at
 from airflow_provider_synthflow.polling import PASSING
 from airflow_provider_synthflow.statuses import is_terminal
@@ -27,14 +27,35 @@ if TYPE_CHECKING:
     from airflow_provider_synthflow.client.query import CallsQuery
     from airflow_provider_synthflow.client.settings import Settings
 
-__all__ = ["Look", "Watch"]
+__all__ = ["Look", "Watch", "beginning"]
 
 log = logging.getLogger(__name__)
 
 _SOON = 5.0
 """Seconds after which one who joined, or has more to announce or to read, is served."""
 
-_LONGEST_PENALTY = 600.0
+
+_SHORTEST_HOLD_OFF = 60.0
+_hold_offs: dict[str, HoldOff] = {}
+"""Of what could not even begin."""
+
+
+@asynccontextmanager
+async def beginning(what: str) -> AsyncGenerator[None, None]:
+    """
+    Surround the begin of something that is begun again at once where it fails: then it waits first.
+
+    :param what: the same text for the same thing
+    """
+    hold_off = _hold_offs.get(what) or HoldOff()
+    await asyncio.sleep(hold_off.left)
+    try:
+        yield
+    except Exception:
+        hold_off.failed(_SHORTEST_HOLD_OFF)
+        _hold_offs[what] = hold_off
+        raise
+    _hold_offs.pop(what, None)
 
 
 @dataclass
@@ -87,8 +108,7 @@ class Watch:
         self._members: dict[object, _Member] = {}
         self._joined = asyncio.Event()
         self._has_newcomer = False
-        self._penalty = 0.0  # seconds; Airflow starts a watcher that failed again at once
-        self._ended_at = float("-inf")
+        self._hold_off = HoldOff()  # Airflow starts a watcher that failed again at once
 
     def join(self, member: object, announcer: Announcer, *, interval: float, most_failures: int) -> None:
         """
@@ -115,8 +135,7 @@ class Watch:
 
     def hold_off(self) -> None:
         """Have the next one who starts the looks wait: an interval, or twice as long as the last time."""
-        self._ended_at = time.monotonic()
-        self._penalty = min(max(2 * self._penalty, self._interval), _LONGEST_PENALTY)
+        self._hold_off.failed(self._interval)
 
     async def looks(self) -> AsyncGenerator[Look, None]:
         """
@@ -124,15 +143,16 @@ class Watch:
 
         :raises SynthflowError: typed: at once for what does not pass, and after too many failures in a row
         """
-        await asyncio.sleep(max(0.0, self._ended_at + self._penalty - time.monotonic()))
+        await asyncio.sleep(self._hold_off.left)
         try:
             settings = await self._read_settings()
             async with AsyncSender.open(settings) as sender, aclosing(self._looks_through(sender)) as looks:
                 async for look in looks:
                     yield look
-        except SynthflowError as error:
+        except Exception as error:
             self.hold_off()
-            log.error("The watch of agent %s ends: %s", self.query.model_id, error)  # noqa: TRY400 - typed, says all
+            said = error if isinstance(error, SynthflowError) else type(error).__name__
+            log.error("The watch of agent %s ends: %s", self.query.model_id, said)  # noqa: TRY400 - typed, says all
             raise
 
     async def _looks_through(self, sender: AsyncSender) -> AsyncGenerator[Look, None]:
@@ -149,7 +169,7 @@ class Watch:
                     raise
                 log.warning("Look %d in a row failed, the next one is in %.0f s: %s", patience.failures, pause, error)
                 continue
-            self._penalty = 0.0
+            self._hold_off.succeeded()
             yield look
             pause = patience.after_look()
 

@@ -150,9 +150,7 @@ class SynthflowNewCallsTrigger(BaseEventTrigger):
             yield _event(await self._wait_for_calls())
             return
         try:
-            watch = self._watch()
-            announcer = await self._announcer(watch, self._cursor())
-            self._join(watch, announcer)
+            watch, announcer, _ = await self._begin()
             looks = await self._open.enter_async_context(aclosing(watch.looks()))
             async for look in looks:
                 payload = _take(announcer, look, watch.clock())
@@ -192,9 +190,8 @@ class SynthflowNewCallsTrigger(BaseEventTrigger):
         :raises SynthflowConfigError: where what was given is wrong
         """
         try:
-            watch, cursor, noted = self._watch(), self._cursor(), None
-            announcer = await self._announcer(watch, cursor)
-            self._join(watch, announcer)
+            watch, announcer, cursor = await self._begin()
+            noted = None
             async for look in shared_stream:
                 payload = _take(announcer, look, watch.clock())
                 if payload is not None:
@@ -311,6 +308,16 @@ class SynthflowNewCallsTrigger(BaseEventTrigger):
         if key not in watches:
             watches[key] = Watch(self._query(), partial(_settings_of, self._conn_id))
         return watches[key]
+
+    async def _begin(self) -> tuple[Watch, Announcer, Cursor]:
+        """Get ready to announce; after a failure not at once, though Airflow starts the trigger again at once."""
+        from airflow_provider_synthflow.watching import beginning  # noqa: PLC0415 - loads httpx
+
+        async with beginning(repr(sorted(self._given.items()))):
+            watch, cursor = self._watch(), self._cursor()
+            announcer = await self._announcer(watch, cursor)
+            self._join(watch, announcer)
+            return watch, announcer, cursor
 
     def _join(self, watch: Watch, announcer: Announcer) -> None:
         interval = self._milliseconds("poll_interval", 60, least=1000) / 1000

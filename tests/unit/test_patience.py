@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 
 from airflow_provider_synthflow.exceptions import SynthflowTransientError
-from airflow_provider_synthflow.patience import Patience
+from airflow_provider_synthflow.patience import HoldOff, Patience
 
 
 class Clock:
@@ -91,3 +91,23 @@ def test_a_growing_interval_grows_to_its_cap():
     assert 30 <= pauses[0] <= 60
     assert 60 <= pauses[1] <= 120
     assert pauses[-1] == 600
+
+
+def test_what_fails_again_and_again_is_held_off_for_longer_and_longer_up_to_ten_minutes():
+    clock = Clock()
+    hold_off = HoldOff(clock)
+    assert hold_off.left == 0
+    pauses = []
+    for _ in range(6):
+        hold_off.failed(60)
+        pauses.append(hold_off.left)
+        clock.now += hold_off.left
+        assert hold_off.left == 0
+    assert pauses == [60, 120, 240, 480, 600, 600]
+
+    hold_off.failed(60)
+    clock.now += 100
+    assert hold_off.left == 500
+    hold_off.succeeded()
+    hold_off.failed(60)
+    assert hold_off.left == 60

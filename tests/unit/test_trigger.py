@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_synthflow import watching
 from airflow_provider_synthflow.client import async_client
 from airflow_provider_synthflow.exceptions import (
     SynthflowAuthError,
@@ -82,6 +83,11 @@ async def events_of(
 
 def run(trigger: SynthflowNewCallsTrigger, **until: Any) -> list[Any]:
     return asyncio.run(events_of(trigger, **until))
+
+
+@pytest.fixture(autouse=True)
+def no_failures_before():
+    watching._hold_offs.clear()
 
 
 @pytest.fixture
@@ -278,6 +284,17 @@ class TestWatcher:
 
         assert len(handle.api.requests) == 1
 
+    @pytest.mark.parametrize("wrong", [{"window": 0.5}, {"model_id": " "}, {"poll_interval": 0}])
+    def test_that_cannot_even_begin_waits_when_it_is_started_again(self, serve, wrong):
+        serve()
+
+        async def twice():
+            with pytest.raises(SynthflowConfigError):
+                await events_of(for_watcher(settle=7, **wrong), seconds=5)
+            return await events_of(for_watcher(settle=7, **wrong), seconds=1)
+
+        assert asyncio.run(twice()) == []  # no second error within the second
+
     def test_fails_when_too_many_looks_in_a_row_failed(self, serve):
         handle = serve(faults=[Fault(status=500)])
 
@@ -377,16 +394,22 @@ class Store:
 
     :param several: whether it is of several assets, so that it is not known which is meant
     :param refusing: whether it takes nothing
+    :param away: whether it cannot be read
     """
 
-    def __init__(self, *, several: bool = False, refusing: bool = False) -> None:
+    def __init__(self, *, several: bool = False, refusing: bool = False, away: bool = False) -> None:
         self.values: dict[str, Any] = {}
+        self.asked = 0
+        self._away = away
         self._several = several
         self._refusing = refusing
 
     async def aget(self, key: str) -> Any:
+        self.asked += 1
         if self._several:
             raise ValueError("Task has 2 concrete inlets and outlets")
+        if self._away:
+            raise ConnectionError("Airflow is not there")
         return self.values.get(key)
 
     async def aset(self, key: str, value: Any) -> None:
@@ -548,6 +571,24 @@ class TestSharedLooks:
 
         assert errors == []
         assert events
+
+    def test_pause_after_a_cursor_that_airflow_could_not_tell(self, serve):
+        handle = serve()
+        away = Store(away=True)
+
+        async def again():
+            shared, errors = SharedRun(), []
+            for _ in range(2):
+                watching = asyncio.create_task(shared.watch(1, self.with_store(away, settle=8)))
+                await asyncio.wait([watching], timeout=1)
+                errors.append(type(watching.exception()) if watching.done() else None)
+                watching.cancel()
+                await asyncio.gather(watching, return_exceptions=True)
+            await shared.manager.stop_all()
+            return errors
+
+        assert asyncio.run(again()) == [ConnectionError, None]
+        assert (away.asked, len(handle.api.requests)) == (1, 0)
 
     def test_pause_after_a_cursor_that_airflow_did_not_take(self, serve):
         handle = serve(recent_calls(10))
