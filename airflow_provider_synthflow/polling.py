@@ -8,10 +8,14 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_synthflow.exceptions import SynthflowProtocolError, SynthflowTransientError
+from airflow_provider_synthflow.counting import Counting
+from airflow_provider_synthflow.exceptions import (
+    SynthflowProtocolError,
+    SynthflowRequestError,
+    SynthflowTransientError,
+)
 from airflow_provider_synthflow.extraction import MARGIN_MS, STRAY_MS
 from airflow_provider_synthflow.instants import format_instant
-from airflow_provider_synthflow.placement import started_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,19 +33,16 @@ log = logging.getLogger(__name__)
 PASSING = (SynthflowTransientError, SynthflowProtocolError)
 """The errors of a look that the next look may not have: they are waited out."""
 
-_LARGEST_PAGE = 100
-_MOST_PAGES = 10
-
 
 @dataclass
 class Poll:
     """
     Drive one poll: has a number of calls started since an instant?
 
-    Send what :meth:`next_page` returns and give the page to :meth:`receive`, until there is none to send. Mostly that
-    is one small page. Where calls that do not count fill it, larger ones follow, ten at the most; the next poll
-    looks again. Once there are enough, the page at the other end of the list is read for the newest call, and the
-    count rests on the declared total; with an end given, and without a total, the calls themselves are counted.
+    Send what :meth:`next_page` returns and give the answer to :meth:`receive` or :meth:`refuse`, until there is none
+    to send. Mostly that is one small page: where there are fewer calls than are waited for, the declared total tells.
+    Once there are enough, the page at the other end of the list follows, and where calls that do not count are among
+    them, a few more (:class:`~airflow_provider_synthflow.counting.Counting`).
 
     :param query: the agent and the filters, without bounds
     :param from_ms: UTC milliseconds since 1970, inclusive
@@ -55,13 +56,11 @@ class Poll:
     to_ms: int
     to_given: bool
     min_calls: int = 1
-    total: int | None = field(default=None, init=False)
-    pages: int = field(default=0, init=False)
-    _starts: dict[str, int] = field(default_factory=dict, init=False)
-    _others: set[str] = field(default_factory=set, init=False)
-    _reach: int = field(default=0, init=False)
-    _ended: bool = field(default=False, init=False)
-    _looked_behind: bool = field(default=False, init=False)
+    _counting: Counting = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Begin to count."""
+        self._counting = Counting(self.from_ms, self.to_ms, self.min_calls)
 
     def again(self, now_ms: int) -> Poll:
         """
@@ -84,21 +83,11 @@ class Poll:
         The API's ``to_date`` may bound a call's end, so that it is sent with a day to spare, and not at all where
         the end is now: the calls are counted by their own start.
         """
-        return self.query.between(self.from_ms - MARGIN_MS, self.to_ms + STRAY_MS if self.to_given else None)
+        return self.query.between(max(0, self.from_ms - MARGIN_MS), self.to_ms + STRAY_MS if self.to_given else None)
 
     def next_page(self) -> tuple[int, int] | None:
         """Return the limit and the offset of the next page to ask for, or None where the answer is known."""
-        if self._ended:
-            return None
-        if self.pages == 0:
-            return min(max(self.min_calls, 1), _LARGEST_PAGE), 0
-        counts = not self.satisfied or self.to_given or self.total is None
-        if counts and self.pages < _MOST_PAGES:
-            return _LARGEST_PAGE, self._reach
-        if self.satisfied and self.total is not None and not self._looked_behind:
-            self._looked_behind = True
-            return _LARGEST_PAGE, max(self._reach, self.total - _LARGEST_PAGE)
-        return None
+        return self._counting.next_page()
 
     def receive(self, offset: int, page: Page) -> None:
         """
@@ -107,37 +96,33 @@ class Poll:
         :param offset: what it was asked for by
         :param page: what came
         """
-        self.pages += 1
-        if page.total is not None:
-            self.total = page.total
-        known = len(self._starts) + len(self._others)
-        for row in page.rows:
-            start = started_at(row)
-            if start is not None and self.from_ms <= start < self.to_ms:
-                self._starts[row.call_id] = start
-            else:
-                self._others.add(row.call_id)
-        if offset == self._reach:
-            self._reach += len(page.rows)
-            grown = len(self._starts) + len(self._others) > known
-            self._ended = not grown or (self.total is not None and self._reach >= self.total)
+        self._counting.receive(offset, page)
+
+    def refuse(self, offset: int, error: SynthflowRequestError) -> None:
+        """
+        Take in that the API refused a page; what it does behind a list's end, or far in it, is not documented.
+
+        :param offset: what it was asked for by
+        :param error: how it was refused
+        :raises SynthflowRequestError: that, where it was the first page
+        """
+        if offset == 0:
+            raise error
+        self._counting.refuse(offset)
 
     @property
     def count(self) -> int:
-        """Return how many calls count: those seen, and those declared that were not seen to be others."""
-        if self._ended or self.total is None:
-            return len(self._starts)
-        return max(len(self._starts), self.total - len(self._others))
+        """Return how many calls count, as far as it is known: at least so many."""
+        return self._counting.count
 
     @property
     def satisfied(self) -> bool:
-        """Tell whether enough calls were seen, with their own start in the bounds."""
-        enough = min(self.min_calls, _LARGEST_PAGE)
-        return len(self._starts) >= enough and self.count >= self.min_calls
+        """Tell whether enough calls started in the bounds."""
+        return self.count >= self.min_calls
 
     def result(self) -> dict[str, Any]:
         """Return what the sensor hands on: counts and instants, never data of a call."""
-        newest = max(self._starts.values(), default=None)
+        newest = max(self._counting.starts.values(), default=None)
         return {
             "model_id": self.query.model_id,
             "from_date": format_instant(self.from_ms),
@@ -156,7 +141,12 @@ def poll(sender: Sender, state: Poll) -> Poll:
     """
     while (ask := state.next_page()) is not None:
         limit, offset = ask
-        state.receive(offset, sender.page(state.asked, limit, offset))
+        try:
+            page = sender.page(state.asked, limit, offset)
+        except SynthflowRequestError as error:
+            state.refuse(offset, error)
+        else:
+            state.receive(offset, page)
     return state
 
 
@@ -191,7 +181,12 @@ async def wait_for_calls(
             if not look.lies_ahead:
                 while (ask := look.next_page()) is not None:
                     limit, offset = ask
-                    look.receive(offset, await sender.page(look.asked, limit, offset))
+                    try:
+                        page = await sender.page(look.asked, limit, offset)
+                    except SynthflowRequestError as error:
+                        look.refuse(offset, error)
+                    else:
+                        look.receive(offset, page)
         except PASSING as error:
             pause = patience.after_error(error)
             log.warning("This look brought no answer, the next one may, in %.0f s: %s", pause, error)

@@ -69,6 +69,34 @@ class TestAnswer:
         assert state.count == 30
 
     @pytest.mark.parametrize("order", ["newest", "oldest"])
+    def test_finds_calls_beside_more_than_a_thousand_of_the_next_day(self, look, order):
+        calls = many_calls(500) + [make_call(f"after-{number}", DAY + number * 60_000) for number in range(1100)]
+
+        state = look(calls, behaviour=Behaviour(order=order))
+
+        assert (state.satisfied, state.count) == (True, 500)
+        assert state.result()["newest_start_time"] == "2024-03-01T08:19:00.000Z"
+        assert look(calls, min_calls=501, behaviour=Behaviour(order=order)).satisfied is False
+
+    def test_counts_no_call_that_is_scheduled_ahead(self, look):
+        ahead = [make_call(f"ahead-{number}", 365 * DAY + number, lasts=None) for number in range(900)]
+
+        assert look(many_calls(120) + ahead, to_given=False, min_calls=121).satisfied is False
+        assert look(many_calls(120) + ahead, to_given=False, min_calls=120).count == 120
+
+    @pytest.mark.parametrize(
+        "behaviour",
+        [
+            Behaviour(pagination="absent", offset_past_end="error404"),
+            Behaviour(total="off_by", offset_past_end="error400"),
+        ],
+    )
+    def test_takes_a_refused_page_behind_the_first_as_the_list_s_end(self, look, behaviour):
+        assert look(many_calls(2), min_calls=3, behaviour=behaviour).satisfied is False
+        state = look(many_calls(150), min_calls=2, behaviour=behaviour)
+        assert (state.satisfied, state.count) == (True, 150)
+
+    @pytest.mark.parametrize("order", ["newest", "oldest"])
     def test_tells_the_newest_start_of_a_long_list_in_either_order(self, look, order):
         state = look(many_calls(1300), behaviour=Behaviour(order=order))
 
@@ -105,6 +133,11 @@ class TestRequests:
         look()
 
         assert look.server.api.requests[0].query["to_date"] == str(TO_MS + DAY)
+
+    def test_begin_with_1970_at_the_earliest(self, look):
+        look(from_ms=0)
+
+        assert look.server.api.requests[0].query["from_date"] == "0"
 
     def test_carry_the_filters(self, look):
         look(query=CallsQuery(AGENT, call_status="busy", duration_min=3))

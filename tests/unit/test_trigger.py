@@ -212,6 +212,11 @@ class TestSensor:
         assert "wrong-key-987654" not in event["message"]
         assert len(handle.api.requests) <= 1
 
+    def test_waits_on_where_the_api_refuses_to_go_behind_the_list_s_end(self, serve):
+        serve(many_calls(2), behaviour=Behaviour(pagination="absent", offset_past_end="error404"))
+
+        assert run(for_sensor(min_calls=3), seconds=2) == []
+
     def test_shares_no_looks(self):
         assert for_sensor().shared_stream_key() is None
 
