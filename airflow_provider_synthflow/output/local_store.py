@@ -104,20 +104,26 @@ class LocalStore:
         except OSError as error:
             raise self._typed(error) from None
 
-    def remove(self, relative: str) -> None:
+    def take(self, relative: str) -> bytes | None:
         """
-        Remove a file, if there is one; a power cut does not bring it back.
+        Remove a small file, and return the bytes of what was removed, or None where there was no such file.
+
+        Of several who take it one gets it. A power cut does not bring it back.
 
         :param relative: its path below the output path
         """
         path = self._root / relative
+        temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
         try:
-            path.unlink()
+            path.replace(temporary)
+            data = temporary.read_bytes()
+            temporary.unlink()
         except (FileNotFoundError, NotADirectoryError):
-            return
+            return None
         except OSError as error:
             raise self._typed(error) from None
         _sync(path.parent)
+        return data
 
     def put_private(self, relative: str, data: bytes) -> None:
         """

@@ -82,13 +82,15 @@ class ObjectStore:
         """
         return _ask(self._url, lambda: self._files.sha256(f"{self._root}/{relative}", size)) == sha256
 
-    def remove(self, relative: str) -> None:
+    def take(self, relative: str) -> bytes | None:
         """
-        Remove a file, if there is one.
+        Remove a small file, and return its bytes just before that, or None where there was no such file.
 
         :param relative: its path below the output path
         """
+        data = self.read(relative)
         _ask(self._url, lambda: self._files.remove(f"{self._root}/{relative}"))
+        return data
 
     def put_private(self, relative: str, data: bytes) -> None:
         """

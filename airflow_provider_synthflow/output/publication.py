@@ -82,6 +82,7 @@ class Publication:
         self._filters = filters
         self._directory = directory_of(model_id, window)
         self._name = file_name(format_name)
+        self._manifest = f"{self._directory}/{MANIFEST_NAME}"
         self.path = store.location(f"{self._directory}/{self._name}")
 
     def check(self) -> None:
@@ -93,16 +94,11 @@ class Publication:
         :raises SynthflowTransientError: where the store does not answer
         """
         self._store.check_writable()
-        self._check_query()
+        self._check_query(self.manifest())
 
     def manifest(self) -> dict[str, Any] | None:
         """Return the manifest that is there, or None where there is none that can be read."""
-        data = self._store.read(f"{self._directory}/{MANIFEST_NAME}")
-        try:
-            manifest = None if data is None else json.loads(data)
-        except ValueError:
-            return None
-        return cast("dict[str, Any]", manifest) if isinstance(manifest, dict) else None
+        return _manifest_in(self._store.read(self._manifest))
 
     def finished(self, since_ms: int, described: Mapping[str, Any]) -> dict[str, Any] | None:
         """
@@ -153,7 +149,7 @@ class Publication:
         :raises SynthflowConfigError: where the store cannot be written
         :raises SynthflowTransientError: where the store fails, or others write the same window all the time
         """
-        self._check_query()
+        self._check_query(self.manifest())
         self._store.sweep(self._directory)
         if draft is not None:
             return self._settle(draft, result)
@@ -180,7 +176,7 @@ class Publication:
             result["changed"] = True
             time.sleep(random.uniform(0, _PAUSE * 2**turn))  # noqa: S311 - no secret
         if self._tells(file) and not staged.is_at(self._name):
-            self._store.remove(f"{self._directory}/{MANIFEST_NAME}")
+            self._store.take(self._manifest)
         msg = (
             f"{self.path} was written {_TRIES} times by another task at the same time. "
             "Let one task at a time write a window."
@@ -191,21 +187,31 @@ class Publication:
         """Put the file, where it is not there, and then its manifest."""
         if not there:
             # Between the two files' publishing no manifest is true: the old one is of other bytes.
-            self._store.remove(f"{self._directory}/{MANIFEST_NAME}")
+            taken = self._store.take(self._manifest)
+            try:
+                self._check_query(_manifest_in(taken))
+            except SynthflowOutputConflictError:  # another query's task came first, since this one looked
+                self._write_manifest(taken or b"")
+                raise
             staged.publish(self._name)
         if not self._tells(file):
-            with self._store.stage(self._directory) as manifest:
-                manifest.write(json.dumps(result, indent=2, ensure_ascii=False).encode() + b"\n")
-                manifest.publish(MANIFEST_NAME)
+            self._check_query(self.manifest())
+            self._write_manifest(json.dumps(result, indent=2, ensure_ascii=False).encode() + b"\n")
+
+    def _write_manifest(self, data: bytes) -> None:
+        with self._store.stage(self._directory) as manifest:
+            manifest.write(data)
+            manifest.publish(MANIFEST_NAME)
 
     def _tells(self, file: dict[str, Any]) -> bool:
         """Tell whether the manifest that is there speaks of a file."""
         manifest = self.manifest()
-        return manifest is not None and all(manifest.get(name) == value for name, value in file.items())
+        if manifest is None or (manifest.get("query") or {}) != self._filters:
+            return False
+        return all(manifest.get(name) == value for name, value in file.items())
 
-    def _check_query(self) -> None:
-        """Raise where the file there was made by another query."""
-        manifest = self.manifest()
+    def _check_query(self, manifest: Mapping[str, Any] | None) -> None:
+        """Raise where the file of a manifest was made by another query."""
         if manifest is None:
             return
         theirs = manifest.get("query")
@@ -219,3 +225,12 @@ class Publication:
                 "Write this query to an output_path of its own, or remove the file and its manifest."
             )
             raise SynthflowOutputConflictError(msg, path=self.path, differing=differing)
+
+
+def _manifest_in(data: bytes | None) -> dict[str, Any] | None:
+    """Read a manifest; None where it is none."""
+    try:
+        manifest = None if data is None else json.loads(data)
+    except ValueError:
+        return None
+    return cast("dict[str, Any]", manifest) if isinstance(manifest, dict) else None

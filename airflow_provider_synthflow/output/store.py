@@ -91,9 +91,9 @@ class Store(Protocol):
         :param sha256: their SHA-256 as hexadecimal digits
         """
 
-    def remove(self, relative: str) -> None:
+    def take(self, relative: str) -> bytes | None:
         """
-        Remove a file, if there is one.
+        Remove a small file, and return the bytes of what was removed, or None where there was no such file.
 
         :param relative: its path below the output path
         """

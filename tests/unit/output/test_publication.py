@@ -52,9 +52,9 @@ class LoggingStore(LocalStore):
 
         return Context()
 
-    def remove(self, relative):
+    def take(self, relative):
         self.log.append(f"-{Path(relative).name}")
-        super().remove(relative)
+        return super().take(relative)
 
 
 def publication(root: Path, format_name: str = "jsonl", store: LocalStore | None = None, **filters: Any) -> Publication:
