@@ -40,10 +40,12 @@ def is_retry(context: Mapping[str, Any] | None) -> bool:
     """
     Tell whether this is a further try of a task that nobody cleared.
 
+    One that was cleared while it ran counts as one, too: Airflow leaves its numbers as they were.
+
     :param context: the task's context; any key may be missing
     """
     number, limit, retries = _numbers(context)
-    return number is not None and number >= _SECOND and limit is not None and limit == retries
+    return number is not None and limit is not None and limit == retries and _SECOND <= number <= limit + 1
 
 
 def is_last(context: Mapping[str, Any] | None) -> bool:

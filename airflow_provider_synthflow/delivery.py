@@ -61,6 +61,7 @@ class Delivery:
     :param publication: the file that the calls go to; None for XCom
     :param privacy: what to take out of the calls before they are kept
     :param on_empty: what to do without calls: ``write``, ``skip`` (nothing is published) or ``fail``
+    :param keep_unsettled: whether an earlier try's file counts in which calls were not final
     :param max_bytes: the encoded size above which a result for XCom is refused
     :param resume: what keeps pages for a further try; None: nothing is kept
     """
@@ -69,6 +70,7 @@ class Delivery:
     publication: Publication | None = None
     privacy: Privacy = field(default_factory=Privacy)
     on_empty: str = "write"
+    keep_unsettled: bool = True
     max_bytes: int = 1024 * 1024
     resume: Resume | None = None
 
@@ -82,8 +84,10 @@ class Delivery:
             return None
         # A file from before the window was settled is another task's, with a shorter settle.
         result = self.publication.finished(max(since_ms, self.plan.settled_ms), self._described())
-        if result is None:
+        if result is None or (not result.get("count") and self.on_empty == "fail"):
             return None
+        if result.get("unsettled") and not self.keep_unsettled:
+            return None  # another task of the run, which takes what this one does not, wrote it
         log.info("An earlier try of this run has written %s: it is kept.", result["path"])
         if self.resume is not None:
             self.resume.remove()  # it was killed before it could
@@ -108,13 +112,13 @@ class Delivery:
             if not extraction.count and self.on_empty == "fail":
                 msg = f"There are no calls in {self.plan.window}, and on_empty is 'fail'."
                 raise SynthflowIncompleteError(msg, expected=1, received=0, walks=extraction.walks)
-            if extraction.count or self.on_empty != "skip":
-                if self.publication is None:
-                    result = with_calls(result, spill.records(), spill.size(), self.max_bytes, used=used)
-                else:
-                    # Where the calls came in another order, they are read back, in part from the draft.
-                    whole = draft if spill.in_step() else None
-                    result = self.publication.publish(spill.records(), result, draft=whole)
+            if self.publication is None:
+                result = with_calls(result, spill.records(), spill.size(), self.max_bytes, used=used)
+            # Nothing is written for an empty window that is skipped, unless calls of it are there from before.
+            elif extraction.count or self.on_empty != "skip" or self.publication.manifest() is not None:
+                # Where the calls came in another order, they are read back, in part from the draft.
+                whole = draft if spill.in_step() else None
+                result = self.publication.publish(spill.records(), result, draft=whole)
         delivered = Delivered(result, extraction, time.monotonic() - begun)
         log.info("%s", self._closing(delivered, extraction))
         return delivered

@@ -21,7 +21,7 @@ def tell_outlets(
     :param outlets: the task's outlets; what is no asset, such as an alias, is passed over
     :param result: what the task returns
     """
-    assets = [outlet for outlet in outlets if hasattr(outlet, "uri")]
+    assets = [outlet for outlet in outlets if hasattr(outlet, "uri") or type(outlet).__name__ == "AssetNameRef"]
     events = context.get("outlet_events") if assets else None
     if events is None:
         return

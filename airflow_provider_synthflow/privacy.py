@@ -13,6 +13,7 @@ import msgspec
 from airflow_provider_synthflow.client.rows import decode_record
 from airflow_provider_synthflow.client.splitting import members_of
 from airflow_provider_synthflow.exceptions import SynthflowConfigError
+from airflow_provider_synthflow.templates import listed, looks_like_list
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -102,11 +103,12 @@ def _canonical(value: Any) -> bytes:
 
 
 def _names(value: Sequence[str] | str | None, name: str) -> tuple[str, ...]:
-    """Take a list of names, or one text of names with commas, as a template renders it."""
+    """Take a list of names, or one text of names with commas, or of a list, as a template renders it."""
     if not value:
         return ()
-    names = value.split(",") if isinstance(value, str) else value
+    value = listed(value)
+    names = value.split(",") if isinstance(value, str) and not looks_like_list(value) else value
     if not isinstance(names, (list, tuple, set, frozenset)) or not all(isinstance(each, str) for each in names):
-        msg = f"{name} must be a list of field names."
+        msg = f"{name} must be a list of field names, or one text of names with commas."
         raise SynthflowConfigError(msg)
     return tuple(dict.fromkeys(each.strip() for each in names if each.strip()))

@@ -30,6 +30,9 @@ _AUTOMATIC_RUNS = frozenset({"scheduled", "backfill"})
 _EVENT_RUNS = frozenset({"asset_triggered", "dataset_triggered"})
 _CELL_KEYS = frozenset({"model_id", "from_date", "to_date", "window"})
 _MAX_CELLS = 100_000
+_LEAST_MS = 10**11
+"""A text of digits below this is rather seconds, or a date like 20240301: as milliseconds it is before March 1973."""
+
 
 _CURES = (
     "Give from_date and to_date to the task; or give the DAG a schedule with periods (a cron expression, "
@@ -185,7 +188,13 @@ def _instant(bound: InstantLike, name: str) -> int:
     """Return an explicit bound in UTC milliseconds."""
     if isinstance(bound, dt.datetime) and bound.utcoffset() is not None:
         bound = utc(bound)
-    return to_milliseconds(bound, name=name)
+    instant = to_milliseconds(bound, name=name)
+    if isinstance(bound, str) and bound.strip().isdecimal() and 0 < instant < _LEAST_MS:
+        raise SynthflowWindowError(
+            f"{name} is {bound.strip()}, and digits alone are milliseconds since 1970: that would be long ago. "
+            "Give ISO 8601 with a zone, as data_interval_start renders; seconds times 1000 are milliseconds."
+        )
+    return instant
 
 
 def _one(window: Window, rule: str) -> RunWindows:

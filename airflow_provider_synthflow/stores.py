@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -12,13 +14,43 @@ from airflow_provider_synthflow.output.local_store import LocalStore
 if TYPE_CHECKING:
     from airflow_provider_synthflow.output.store import Store
 
-__all__ = ["is_local", "open_store"]
+__all__ = ["is_local", "open_store", "text_of_path"]
 
 _EXTRAS = {
     **dict.fromkeys(("s3", "s3a", "s3n"), "s3"),
     **dict.fromkeys(("gs", "gcs"), "gcs"),
     **dict.fromkeys(("abfs", "abfss", "adl", "az", "wasb"), "azure"),
 }
+
+
+_SCHEME = re.compile(r"(?!file:)[A-Za-z][A-Za-z0-9+.-]+:/")
+
+
+def text_of_path(path: Any, name: str = "output_path") -> str:
+    """
+    Return a path as text; an ObjectStoragePath with its connection in it.
+
+    :param path: a path or a URL, as users write it
+    :param name: what the parameter is called, for the errors
+    :raises SynthflowConfigError: for what is no path, or was a URL before a local path was made of it
+    """
+    if isinstance(path, (str, os.PathLike)):
+        text = str(os.fspath(path)).strip()
+    elif hasattr(path, "protocol"):
+        text = str(path)
+    else:
+        msg = f"{name} must be a path or a URL, as text."
+        raise SynthflowConfigError(msg)
+    if is_local(text) and _SCHEME.match(text):
+        msg = (
+            f"{name} {text} is neither a URL nor a path on this disk: a URL has two slashes and a bucket behind them. "
+            "Give it as text, since a pathlib.Path leaves one slash."
+        )
+        raise SynthflowConfigError(msg)
+    if "{{" in text:
+        msg = f"{name} holds a template that was not rendered. Give it as text, and not as a pathlib.Path."
+        raise SynthflowConfigError(msg)
+    return text
 
 
 def is_local(path: str) -> bool:
@@ -60,6 +92,9 @@ def _split(output_path: str, output_conn_id: str | None, name: str) -> tuple[str
     """Return the connection, wherever it stands, and the URL without it."""
     parts = urlsplit(output_path)
     within, _, host = parts.netloc.rpartition("@")
+    if ":" in within:
+        msg = f"{name} holds credentials. Keep them in an Airflow connection, and name that: {parts.scheme}://conn_id@…"
+        raise SynthflowConfigError(msg)
     if within and output_conn_id and within != output_conn_id:
         msg = f"{name} names the connection '{within}' and output_conn_id '{output_conn_id}'. Remove one of the two."
         raise SynthflowConfigError(msg)

@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
+import ast
 from typing import Any
 
-__all__ = ["given"]
+__all__ = ["given", "listed", "looks_like_list"]
 
 
 def given(value: Any) -> Any:
@@ -15,3 +16,27 @@ def given(value: Any) -> Any:
     :param value: as the task has it after rendering; an empty text and ``None`` as text are nothing
     """
     return None if isinstance(value, str) and value.strip() in {"", "None"} else value
+
+
+def listed(value: Any) -> Any:
+    """
+    Return a parameter, and the list itself where a template rendered a list into a text.
+
+    :param value: as the task has it after rendering, such as ``"['a', 'b']"``
+    """
+    if not looks_like_list(value):
+        return value
+    try:
+        found = ast.literal_eval(value.strip())
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return value
+    return list(found) if isinstance(found, (list, tuple, set)) else value
+
+
+def looks_like_list(value: Any) -> bool:
+    """
+    Tell whether a parameter is the text of a list, tuple or set, whole or not.
+
+    :param value: as the task has it after rendering
+    """
+    return isinstance(value, str) and value.strip().startswith(("[", "(", "{"))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from airflow_provider_synthflow.instants import InstantLike, format_instant, to_milliseconds
+from airflow_provider_synthflow.templates import given, looks_like_list
 
 __all__ = ["CallsQuery"]
 
@@ -57,8 +58,11 @@ class CallsQuery:
         :param lead_phone_number: E.164
         :raises ValueError: for a naive time, a missing agent, or a filter of the wrong type
         """
-        if not isinstance(model_id, str) or not model_id.strip():
+        if not isinstance(model_id, str) or given(model_id) is None:
             msg = "model_id is missing: give the id of the agent whose calls to list."
+            raise ValueError(msg)
+        if looks_like_list(model_id):
+            msg = "model_id must be the id of one agent here, and not a list."
             raise ValueError(msg)
         return cls(
             model_id=model_id.strip(),
@@ -121,9 +125,9 @@ class CallsQuery:
 def _text(value: Any, name: str) -> str | None:
     if value is None:
         return None
-    if not isinstance(value, str):
+    if not isinstance(value, str) or looks_like_list(value):
         msg = f"{name} must be one text: whether the API takes several is not documented."
-        raise ValueError(msg)  # noqa: TRY004 - one class for all that is wrong with a value
+        raise ValueError(msg)
     return value.strip() or None
 
 

@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 import logging
-import os
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_synthflow.templates import given
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable, Mapping
 
     from airflow_provider_synthflow.client.settings import Settings
@@ -45,9 +45,9 @@ def resuming(
     from airflow_provider_synthflow.attempt import is_last, is_retry  # noqa: PLC0415 - only on a worker
     from airflow_provider_synthflow.resume.record import digest_of, key_of  # noqa: PLC0415 - likewise
     from airflow_provider_synthflow.resume.resume import LOOKED_AT, Resume  # noqa: PLC0415 - likewise
-    from airflow_provider_synthflow.stores import is_local, open_store  # noqa: PLC0415 - likewise
+    from airflow_provider_synthflow.stores import is_local, open_store, text_of_path  # noqa: PLC0415 - likewise
 
-    path = os.fspath(path)
+    path = text_of_path(path, "resume_path")
     store = open_store(path, None if is_local(path) else conn_id, name="resume_path")
     state: TaskState | None = (context or {}).get("task_state_store")
     hidden = privacy.hides(LOOKED_AT)

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import os
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +15,10 @@ from airflow_provider_synthflow.links.synthflow import SynthflowCallsLink, Synth
 from airflow_provider_synthflow.operators.resuming import resuming
 from airflow_provider_synthflow.operators.waiting import WaitingOperator, now_ms
 from airflow_provider_synthflow.outlets import tell_outlets
-from airflow_provider_synthflow.templates import given
+from airflow_provider_synthflow.templates import given, listed
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable, Sequence
 
     from airflow.providers.common.compat.sdk import Context
@@ -245,11 +245,12 @@ class SynthflowListCallsOperator(WaitingOperator):
             milliseconds_of(getattr(self, name), name=name)
 
     def _agents(self) -> list[str]:
+        model_id = listed(given(self.model_id))
         try:
-            agents = [self.model_id] if isinstance(self.model_id, str) else list(self.model_id or ())
+            agents = [model_id] if isinstance(model_id, str) else list(model_id or ())
         except TypeError:  # neither a text nor a list of any kind
             agents = []
-        if not agents or not all(isinstance(agent, str) and agent.strip() for agent in agents):
+        if not agents or not all(isinstance(agent, str) and given(agent) is not None for agent in agents):
             msg = "model_id is missing: give the id of an agent, or a list of ids that is not empty."
             raise SynthflowConfigError(msg)
         return list(dict.fromkeys(agent.strip() for agent in agents))
@@ -260,7 +261,7 @@ class SynthflowListCallsOperator(WaitingOperator):
         from airflow_provider_synthflow.run_window import windows_of_run  # noqa: PLC0415 - likewise
 
         parts: list[AgentWindow] = []
-        many = not isinstance(self.model_id, str)
+        many = not isinstance(listed(self.model_id), str)
         for agent in (agents := self._agents()):
             run = windows_of_run(context, from_date=self.from_date, to_date=self.to_date, model_id=agent, agents=agents)
             many = many or run.many
@@ -279,6 +280,7 @@ class SynthflowListCallsOperator(WaitingOperator):
             publication=self._publication(plan),
             privacy=privacy,
             on_empty=self.on_empty,
+            keep_unsettled=self.on_unsettled == "include",
             max_bytes=self.max_xcom_bytes,
             resume=resume(plan),
         )
@@ -341,13 +343,13 @@ class SynthflowListCallsOperator(WaitingOperator):
     def _publication(self, plan: WindowPlan) -> Publication | None:
         from airflow_provider_synthflow.output.formats import check_format  # noqa: PLC0415 - only on a worker
         from airflow_provider_synthflow.output.publication import Publication  # noqa: PLC0415 - likewise
-        from airflow_provider_synthflow.stores import open_store  # noqa: PLC0415 - likewise
+        from airflow_provider_synthflow.stores import open_store, text_of_path  # noqa: PLC0415 - likewise
 
         check_format(self.output_format)
         output_path = given(self.output_path)
         if output_path is None:
             return None
-        store = open_store(os.fspath(output_path), given(self.output_conn_id))
+        store = open_store(text_of_path(output_path), given(self.output_conn_id))
         return Publication(store, plan.query.model_id, plan.window, self.output_format, plan.query.filters())
 
     def _check_unsettled(self, plan: WindowPlan, found: Extraction) -> None:

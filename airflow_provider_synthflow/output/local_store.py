@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from airflow_provider_synthflow.exceptions import SynthflowConfigError
+from airflow_provider_synthflow.output.folder import Folder, sync
 from airflow_provider_synthflow.output.store import PIECE, StagedFile
 from airflow_provider_synthflow.output.writeback import begin_writeback
 
@@ -122,7 +123,7 @@ class LocalStore:
             return None
         except OSError as error:
             raise self._typed(error) from None
-        _sync(path.parent)
+        sync(path.parent)
         return data
 
     def put_private(self, relative: str, data: bytes) -> None:
@@ -158,6 +159,21 @@ class LocalStore:
         except OSError as error:
             raise self._typed(error) from None
 
+    @contextlib.contextmanager
+    def locked(self, directory: str) -> Iterator[None]:
+        """
+        Keep others who ask for the same out of a directory meanwhile, where its file system has locks.
+
+        :param directory: the directory, below the output path
+        :raises SynthflowConfigError: where the directory cannot be written
+        """
+        try:
+            lock = Folder(self._root / directory).lock()
+        except OSError as error:
+            raise self._typed(error) from None
+        with lock:
+            yield
+
     def sweep(self, directory: str) -> None:
         """
         Remove what killed processes left unfinished in a directory: the lock of a living one still holds.
@@ -182,7 +198,7 @@ class LocalStore:
         :param directory: the directory that it is to be published in, below the output path
         :raises SynthflowConfigError: where the directory cannot be written
         """
-        folder = _Folder(self._root / directory)
+        folder = Folder(self._root / directory)
         temporary = folder.path / f".{secrets.token_hex(8)}.tmp"
         staged = None
         try:
@@ -213,7 +229,7 @@ class LocalStore:
         :param directory: the directory that it is to be published in, below the output path
         :raises SynthflowConfigError: where the directory cannot be written
         """
-        descriptor = _open_nameless(_Folder(self._root / directory).nearest())
+        descriptor = _open_nameless(Folder(self._root / directory).nearest())
         if descriptor is None:
             yield None
             return
@@ -235,7 +251,7 @@ class LocalStore:
 class _LocalStaged(StagedFile):
     """Be a staged file on the disk where it will be published."""
 
-    def __init__(self, file: IO[bytes], temporary: Path, folder: _Folder, *, nameless: bool) -> None:
+    def __init__(self, file: IO[bytes], temporary: Path, folder: Folder, *, nameless: bool) -> None:
         super().__init__(file)
         self._temporary = temporary
         self._folder = folder
@@ -279,7 +295,7 @@ class _LocalStaged(StagedFile):
             if second != self._temporary:
                 second.unlink(missing_ok=True)
         self.published = True
-        _sync(self._folder.path)  # so that the name outlives a power cut, too
+        sync(self._folder.path)  # so that the name outlives a power cut, too
 
     def is_at(self, name: str) -> bool:
         """
@@ -330,45 +346,6 @@ def _path_of_text(text: str) -> Path:
         msg = "output_path names no directory. Name one that every worker can write, or an object store."
         raise SynthflowConfigError(msg)
     return path
-
-
-def _sync(folder: Path) -> None:
-    """Have a directory's names written down."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-class _Folder:
-    """Be a directory that is made when it is needed, and unmade where nothing came of that."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._made: list[Path] = []  # the deepest first
-
-    def nearest(self) -> Path:
-        """Return the directory itself, or the nearest one above it that is there."""
-        nearest = self.path
-        while not nearest.exists() and nearest != nearest.parent:
-            nearest = nearest.parent
-        return nearest
-
-    def make(self) -> None:
-        """Make it, with those above it."""
-        missing = self.path
-        while not missing.exists() and missing != missing.parent:
-            self._made.append(missing)
-            missing = missing.parent
-        self.path.mkdir(parents=True, exist_ok=True)
-
-    def unmake(self) -> None:
-        """Remove what was made, as far as it is empty."""
-        for path in self._made:
-            with contextlib.suppress(OSError):  # something else was put there meanwhile
-                path.rmdir()
-        self._made.clear()
 
 
 def _open_nameless(folder: Path) -> int | None:

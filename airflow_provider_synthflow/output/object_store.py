@@ -112,6 +112,14 @@ class ObjectStore:
         """
         _ask(self._url, lambda: self._files.remove_all(f"{self._root}/{directory}"))
 
+    def locked(self, directory: str) -> contextlib.AbstractContextManager[None]:  # noqa: ARG002 - the store's
+        """
+        Do nothing: these stores have no locks.
+
+        :param directory: the directory, below the output path
+        """
+        return contextlib.nullcontext()
+
     def sweep(self, directory: str) -> None:
         """
         Remove what killed processes left unfinished in a directory; a store that refuses is left to its own rules.

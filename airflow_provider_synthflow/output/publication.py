@@ -151,17 +151,17 @@ class Publication:
         """
         self._check_query(self.manifest())
         self._store.sweep(self._directory)
-        if draft is not None:
-            return self._settle(draft, result)
-        with self._store.stage(self._directory) as staged:
-            draft = Draft(staged, self._format)
-            for record in records:
-                draft.write(record)
-            return self._settle(draft, result)
+        with contextlib.ExitStack() as stack:
+            if draft is None:
+                draft = Draft(stack.enter_context(self._store.stage(self._directory)), self._format)
+                for record in records:
+                    draft.write(record)
+            staged = draft.finish()
+            stack.enter_context(self._store.locked(self._directory))
+            return self._settle(staged, result)
 
-    def _settle(self, draft: Draft, result: dict[str, Any]) -> dict[str, Any]:
+    def _settle(self, staged: Staged, result: dict[str, Any]) -> dict[str, Any]:
         """Give the file and its manifest their names, until both are there and speak of each other."""
-        staged = draft.finish()
         file = {"path": self.path, "format": self._format, "bytes": staged.size, "sha256": staged.sha256}
         there = staged.is_at(self._name)
         result = {**result, "changed": not there, **file}

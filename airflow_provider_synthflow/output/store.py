@@ -113,6 +113,13 @@ class Store(Protocol):
         :param directory: the directory, below the output path
         """
 
+    def locked(self, directory: str) -> AbstractContextManager[None]:
+        """
+        Keep others who ask for the same out of a directory meanwhile, where the store has locks.
+
+        :param directory: the directory, below the output path
+        """
+
     def sweep(self, directory: str) -> None:
         """
         Remove what killed processes left unfinished in a directory.

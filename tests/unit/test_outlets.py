@@ -10,6 +10,7 @@ from airflow_provider_synthflow.operators.synthflow import SynthflowListCallsOpe
 from airflow_provider_synthflow.outlets import extra_of, tell_outlets
 from tests.synthflow_server import SynthflowApi, serve
 from tests.unit.making import AGENT, FROM, TO, many_calls
+from tests.versions import needs_airflow
 
 CALLS = Asset("synthflow-calls")
 OTHER = Asset("other-table")
@@ -44,6 +45,17 @@ def test_each_asset_among_the_outlets_is_told_and_no_other():
 
     assert {key: event.extra for key, event in events.items()} == {CALLS.uri: extra_of(RESULT)}
     assert RESULT["calls"]
+
+
+@needs_airflow("3.0", "references to assets by name or URI")
+def test_an_asset_that_is_named_only_is_told_too():
+    events = Events()
+
+    tell_outlets({"outlet_events": events}, [Asset.ref(name="named"), Asset.ref(uri="s3://named")], RESULT)
+
+    assert {key: event.extra for key, event in events.items()} == dict.fromkeys(
+        ("named", "s3://named"), extra_of(RESULT)
+    )
 
 
 @pytest.mark.parametrize("outlets", [[], [AssetAlias("alias")]])
