@@ -18,7 +18,6 @@ _SHORTEST = 1.0
 """Seconds between two looks at the least, however short an interval is asked for."""
 
 _PER_COMPANION = 0.02
-_LONGEST_HOLD_OFF = 600.0
 
 
 class Patience:
@@ -90,12 +89,14 @@ class Patience:
 
 class HoldOff:
     """
-    Say how long to wait before something that failed begins again: twice as long each time, up to ten minutes.
+    Say how long to wait before something that failed begins again: twice as long each time.
 
+    :param longest: seconds; the cap
     :param clock: seconds that only grow; default: the system's monotonic clock
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, longest: float = 600.0, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._longest = longest
         self._clock = clock
         self._pause = 0.0
         self._failed_at = float("-inf")
@@ -107,7 +108,7 @@ class HoldOff:
         :param shortest: seconds to wait at the least
         """
         self._failed_at = self._clock()
-        self._pause = min(max(2 * self._pause, shortest), _LONGEST_HOLD_OFF)
+        self._pause = min(max(2 * self._pause, shortest), self._longest)
 
     def succeeded(self) -> None:
         """Note that it works again, so that the next failure is a first one."""

@@ -34,8 +34,9 @@ log = logging.getLogger(__name__)
 _SOON = 5.0
 """Seconds after which one who joined, or has more to announce or to read, is served."""
 
+_HOLD_OFF = 60.0
+"""Not more: meanwhile Airflow waits for this watcher, up to 300 s, before others' cursors move that share its looks."""
 
-_SHORTEST_HOLD_OFF = 60.0
 _hold_offs: dict[str, HoldOff] = {}
 """Of what could not even begin."""
 
@@ -47,12 +48,12 @@ async def beginning(what: str) -> AsyncGenerator[None, None]:
 
     :param what: the same text for the same thing
     """
-    hold_off = _hold_offs.get(what) or HoldOff()
+    hold_off = _hold_offs.get(what) or HoldOff(_HOLD_OFF)
     await asyncio.sleep(hold_off.left)
     try:
         yield
     except Exception:
-        hold_off.failed(_SHORTEST_HOLD_OFF)
+        hold_off.failed(_HOLD_OFF)
         _hold_offs[what] = hold_off
         raise
     _hold_offs.pop(what, None)

@@ -95,7 +95,7 @@ def test_a_growing_interval_grows_to_its_cap():
 
 def test_what_fails_again_and_again_is_held_off_for_longer_and_longer_up_to_ten_minutes():
     clock = Clock()
-    hold_off = HoldOff(clock)
+    hold_off = HoldOff(clock=clock)
     assert hold_off.left == 0
     pauses = []
     for _ in range(6):

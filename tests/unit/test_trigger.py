@@ -577,6 +577,33 @@ class TestSharedLooks:
         assert errors == []
         assert events
 
+    def test_of_a_watcher_that_can_begin_go_on_beside_one_that_cannot(self, serve, monkeypatch):
+        monkeypatch.setattr(watching, "_HOLD_OFF", 0.4)  # as 60 s to the 300 s that Airflow waits, here one
+        serve(recent_calls(10))
+        store = Store()
+
+        async def beside():
+            shared, starts = SharedRun(), 0
+            healthy = asyncio.create_task(shared.watch(1, self.with_store(store)))
+            end = time.monotonic() + 6
+            while time.monotonic() < end and not store.values:
+                starts += 1
+                broken = asyncio.create_task(shared.watch(2, for_watcher(window=0.5)))
+                while not broken.done():
+                    await asyncio.sleep(0.1)
+                    shared.store_events()
+                assert isinstance(broken.exception(), SynthflowConfigError)
+            failed = healthy.done()
+            healthy.cancel()
+            await asyncio.gather(healthy, return_exceptions=True)
+            await shared.manager.stop_all()
+            return failed, starts
+
+        failed, starts = asyncio.run(beside())
+        assert store.values
+        assert not failed
+        assert starts < 20
+
     def test_pause_after_a_cursor_that_airflow_could_not_tell(self, serve):
         handle = serve()
         away = Store(away=True)
