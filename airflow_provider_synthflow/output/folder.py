@@ -69,9 +69,9 @@ class Folder:
         :raises OSError: where it cannot be made
         """
         while True:
-            self.make()
             with contextlib.ExitStack() as lock:
                 lock.callback(self.unmake)
+                self.make()
                 descriptor = os.open(self.path, os.O_RDONLY)
                 lock.callback(os.close, descriptor)
                 with contextlib.suppress(OSError):
