@@ -34,10 +34,10 @@ def text_of_path(path: Any, name: str = "output_path") -> str:
     :param name: what the parameter is called, for the errors
     :raises SynthflowConfigError: for what is no path, or was a URL before a local path was made of it
     """
-    if isinstance(path, (str, os.PathLike)):
-        text = str(os.fspath(path)).strip()
-    elif hasattr(path, "protocol"):
+    if hasattr(path, "protocol"):  # an ObjectStoragePath
         text = str(path)
+    elif isinstance(path, (str, os.PathLike)):
+        text = str(os.fspath(path)).strip()
     else:
         msg = f"{name} must be a path or a URL, as text."
         raise SynthflowConfigError(msg)
@@ -46,9 +46,6 @@ def text_of_path(path: Any, name: str = "output_path") -> str:
             f"{name} {text} is neither a URL nor a path on this disk: a URL has two slashes and a bucket behind them. "
             "Give it as text, since a pathlib.Path leaves one slash."
         )
-        raise SynthflowConfigError(msg)
-    if "{{" in text:
-        msg = f"{name} holds a template that was not rendered. Give it as text, and not as a pathlib.Path."
         raise SynthflowConfigError(msg)
     return text
 

@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 import ast
+import os
 from typing import Any
 
-__all__ = ["given", "listed", "looks_like_list"]
+__all__ = ["given", "listed", "looks_like_list", "renderable"]
 
 
 def given(value: Any) -> Any:
@@ -40,3 +41,14 @@ def looks_like_list(value: Any) -> bool:
     :param value: as the task has it after rendering
     """
     return isinstance(value, str) and value.strip().startswith(("[", "(", "{"))
+
+
+def renderable(path: Any) -> Any:
+    """
+    Return a path so that Airflow renders templates in it: a ``pathlib.Path`` as text.
+
+    Airflow takes a path for text that needs no rendering, and 3.1 also looks whether it is there.
+
+    :param path: as the DAG's author gave it
+    """
+    return os.fspath(path) if isinstance(path, os.PathLike) and not hasattr(path, "protocol") else path

@@ -15,7 +15,7 @@ from airflow_provider_synthflow.links.synthflow import SynthflowCallsLink, Synth
 from airflow_provider_synthflow.operators.resuming import resuming
 from airflow_provider_synthflow.operators.waiting import WaitingOperator, now_ms
 from airflow_provider_synthflow.outlets import tell_outlets
-from airflow_provider_synthflow.templates import given, listed
+from airflow_provider_synthflow.templates import given, listed, renderable
 
 if TYPE_CHECKING:
     import os
@@ -138,7 +138,7 @@ class SynthflowListCallsOperator(WaitingOperator):
         self.model_id = model_id
         self.from_date = from_date
         self.to_date = to_date
-        self.output_path = output_path
+        self.output_path = renderable(output_path)
         self.output_conn_id = output_conn_id
         self.output_format = output_format
         self.resume_path = resume_path

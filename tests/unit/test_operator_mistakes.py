@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import threading
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,12 +15,11 @@ from airflow.providers.common.compat.sdk import AirflowSkipException, ObjectStor
 from airflow_provider_synthflow.exceptions import (
     SynthflowConfigError,
     SynthflowIncompleteError,
-    SynthflowOutputConflictError,
     SynthflowWindowError,
 )
 from airflow_provider_synthflow.operators.synthflow import SynthflowListCallsOperator
 from airflow_provider_synthflow.stores import open_store, text_of_path
-from tests.unit.making import AGENT, FROM, TO, make_call, read_file, tree_of
+from tests.unit.making import AGENT, FROM, TO, make_call, read_file
 
 LISTS = {"ids": [AGENT, "agent-2"], "hide": ["transcript", "phone_number_to"], "statuses": ["completed"], "none": None}
 
@@ -71,7 +69,6 @@ class TestTemplates:
             {"model_id": "[broken"},
             {"call_status": "{{ params.statuses }}"},
             {"drop_fields": "['broken"},
-            {"output_path": Path("{{ params.ids }}")},
             {"output_path": Path("s3://bucket/calls")},
             {"output_path": "s3:/bucket/calls"},
             {"output_path": "s3://"},
@@ -105,6 +102,13 @@ class TestPaths:
 
         assert [call["call_id"] for call in read_file(result["path"].removeprefix("file://"))] == ["a"]
 
+    def test_of_pathlib_are_rendered_and_need_not_be_there(self, serve, tmp_path):
+        serve([make_call("a")])
+        one = operator(output_path=tmp_path / "{{ params.name }}")
+        one.render_template_fields({"params": {"name": "new"}})
+
+        assert one.execute({})["path"].startswith(f"{tmp_path}/new/model_id=")
+
     def test_lose_the_blanks_around_them(self):
         assert text_of_path(" s3://bucket/calls\n") == "s3://bucket/calls"
 
@@ -116,31 +120,6 @@ class TestPaths:
 
 
 class TestFilesOfOthers:
-    def test_of_two_queries_at_the_same_time_one_wins_and_the_other_is_told(self, serve, tmp_path):
-        statuses = ("completed", "failed")
-        serve([make_call(f"{status}-{n}", n, call_status=status) for n in range(300) for status in statuses])
-        for turn in range(6):
-            ended: dict[str, Any] = {}
-
-            def run(status: str, place: str, ended: dict[str, Any] = ended) -> None:
-                try:
-                    ended[status] = operator(output_path=place, output_format="jsonl", call_status=status).execute({})
-                except SynthflowOutputConflictError as error:
-                    ended[status] = error
-
-            place = str(tmp_path / str(turn))
-            threads = [threading.Thread(target=run, args=(status, place)) for status in statuses]
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join()
-
-            ((status, result),) = [(status, told) for status, told in ended.items() if isinstance(told, dict)]
-            written = read_file(result["path"])
-            manifest = json.loads((Path(result["path"]).parent / "_manifest.json").read_text())
-            assert {call["call_status"] for call in written} == {status} == set(manifest["query"].values())
-            assert not any(name.endswith(".tmp") for name in tree_of(tmp_path))
-
     def test_an_empty_window_that_is_skipped_leaves_no_calls_of_before(self, serve, tmp_path):
         handle = serve([make_call("a")])
         result = operator(output_path=str(tmp_path), on_empty="skip").execute({})

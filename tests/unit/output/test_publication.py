@@ -6,6 +6,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -184,6 +185,33 @@ class TestPublishing:
 
 
 class TestConflict:
+    def test_of_two_queries_at_the_same_time_one_wins_and_the_other_is_told(self, tmp_path):
+        for turn in range(20):
+            ended: dict[str, Any] = {}
+            both_looked = threading.Barrier(2)
+
+            def write(status: str, root: Path, ended: dict[str, Any] = ended, both: Any = both_looked) -> None:
+                one = publication(root, call_status=status)
+                one.check()
+                both.wait()
+                try:
+                    ended[status] = one.publish([status.encode()] * 3, result(call_status=status))
+                except SynthflowOutputConflictError as error:
+                    ended[status] = error
+
+            root = tmp_path / str(turn)
+            threads = [threading.Thread(target=write, args=(status, root)) for status in ("completed", "failed")]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+
+            (status,) = [status for status, told in ended.items() if isinstance(told, dict)]
+            assert len(ended) == 2
+            assert (root / PLACE / "calls.jsonl").read_bytes() == f"{status}\n".encode() * 3
+            assert read_manifest(root) == ended[status]
+            assert sorted(path.name for path in (root / PLACE).iterdir()) == ["_manifest.json", "calls.jsonl"]
+
     @pytest.mark.parametrize(
         ("theirs", "ours", "differing"),
         [
