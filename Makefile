@@ -33,7 +33,7 @@ $(STAMP): requirements/dev.txt pyproject.toml
 	@touch $(STAMP)
 
 demo: $(STAMP) ## run the daily example DAG over a fortnight of calls, and check the files
-	@$(BIN)/python -m tests.demo
+	@$(BIN)/python -m dev.demo
 
 test: $(STAMP) ## run the tests
 	@$(BIN)/python -m pytest -n auto --dist loadfile -m "not long"
@@ -45,22 +45,22 @@ e2e-events: $(STAMP) ## let 500 calls start runs while the triggerer is killed t
 	@$(BIN)/python -m pytest tests/e2e/new_calls_by_events.py
 
 scale: $(STAMP) ## measure 1,000 deferred sensors in one triggerer, for MINUTES=10
-	@$(BIN)/python -m tests.scale --minutes $(MINUTES)
+	@$(BIN)/python -m dev.scale --minutes $(MINUTES)
 
 soak: $(STAMP) ## search at random for a lost call, for MINUTES=10
-	@$(BIN)/python -m tests.completeness --minutes $(MINUTES)
+	@$(BIN)/python -m dev.soak --minutes $(MINUTES)
 
 bench: $(STAMP) ## measure speed and memory beside the floor and peers (ten minutes; QUICK=1: two; WRITE=1: into docs/; MEMORY=1: our memory alone)
-	@$(BIN)/python -m tests.bench $(if $(QUICK),--quick) $(if $(WRITE),--write) $(if $(MEMORY),--memory)
+	@$(BIN)/python -m dev.bench $(if $(QUICK),--quick) $(if $(WRITE),--write) $(if $(MEMORY),--memory)
 
 resume: $(STAMP) ## measure what a retry of a killed try saves over a window of 100,000 calls (ten minutes)
-	@$(BIN)/python -m tests.bench.resuming
+	@$(BIN)/python -m dev.bench.resuming
 
 fleet: $(FLEET_STAMP) ## kill parts of an Airflow over Celery while it extracts, and check; QUICK=1: the short form
-	@$(FLEET)/bin/python -m tests.fleet $(if $(QUICK),--quick)
+	@$(FLEET)/bin/python -m dev.fleet $(if $(QUICK),--quick)
 
 fleet-costs: $(FLEET_STAMP) ## measure what a task costs with 1, 2 and 4 workers
-	@$(FLEET)/bin/python -m tests.fleet --costs
+	@$(FLEET)/bin/python -m dev.fleet --costs
 
 $(FLEET_STAMP): $(STAMP) requirements/fleet.txt
 	@echo "Installing into $(FLEET) (once; a minute or two)"
@@ -82,7 +82,7 @@ serve: $(STAMP) ## start the test server by itself
 	@$(BIN)/python -m tests.synthflow_server --port 8080
 
 reference: $(STAMP) ## write docs/reference.md from the docstrings
-	@AIRFLOW_HOME=$(CURDIR)/.cache/airflow $(BIN)/python -m tests.reference
+	@AIRFLOW_HOME=$(CURDIR)/.cache/airflow $(BIN)/python -m dev.reference
 
 docs: $(STAMP) ## build the site of the documents into .cache/site; a warning is an error
 	@NO_MKDOCS_2_WARNING=true $(BIN)/mkdocs build --strict --clean
@@ -93,7 +93,7 @@ docs-serve: $(STAMP) ## show that site at http://127.0.0.1:8000, and build it an
 
 docs-test: $(STAMP) ## run each DAG and command of the documents, and the tutorial word by word in a fresh environment
 	@$(BIN)/python -m pytest tests/integration/documents.py
-	@$(BIN)/python -m tests.tutorial
+	@$(BIN)/python -m dev.tutorial
 
 build: $(STAMP) ## build the sdist and the wheel into dist/, of what git knows, and check their descriptions
 	@rm -rf dist .cache/build && mkdir -p .cache/build
@@ -118,12 +118,12 @@ $(STORES_STAMP): $(STAMP) requirements/stores.txt
 	@touch $(STORES_STAMP)
 
 matrix: build ## run the tests against the wheel on every version of Airflow, or ONLY=2.11,3.3; WRITE=1: into docs/
-	@$(BIN)/python -m tests.matrix --only "$(ONLY)" $(if $(TESTS),--tests "$(TESTS)") $(if $(WRITE),--write)
+	@$(BIN)/python -m dev.matrix --only "$(ONLY)" $(if $(TESTS),--tests "$(TESTS)") $(if $(WRITE),--write)
 
 e2e: $(STAMP) $(if $(ONLY),build) ## try the connection form in a real browser; ONLY=2.11,3.1: in older Airflows; SCREENSHOTS=1: take the pictures of docs/ anew
 	@command -v chromium > /dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium; }
 ifdef ONLY
-	@$(BIN)/python -m tests.matrix --only "$(ONLY)" --browser --tests tests/e2e/older_connection_form.py
+	@$(BIN)/python -m dev.matrix --only "$(ONLY)" --browser --tests tests/e2e/older_connection_form.py
 else
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --requirement requirements/e2e.txt
 	@$(BIN)/python -m pytest tests/e2e
@@ -134,11 +134,11 @@ pins: $(STAMP) ## pin the newest versions of what the files in requirements/ nam
 	@$(PIN) --universal --python-version 3.10 requirements/e2e.in --output-file requirements/e2e.txt
 	@$(PIN) --universal --python-version 3.10 --extra parquet --extra zstd pyproject.toml requirements/stores.in \
 		--output-file requirements/stores.txt
-	@for line in $$($(BIN)/python -m tests.matrix --list); do \
+	@for line in $$($(BIN)/python -m dev.matrix --list); do \
 		$(PIN) --python-version $${line#*:} --override requirements/matrix-$${line%:*}.in requirements/dev.in \
 			--output-file requirements/matrix-$${line%:*}.txt || exit 1; \
 	done
-	@for each in tests/bench/requirements/*.in; do \
+	@for each in dev/bench/requirements/*.in; do \
 		$(PIN) --universal --python-version 3.10 $$each --output-file $${each%.in}.txt || exit 1; \
 	done
 

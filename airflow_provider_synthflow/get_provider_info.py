@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from airflow_provider_synthflow import __version__
-from airflow_provider_synthflow.connection_form import (
+from airflow_provider_synthflow.hooks.connection_form import (
     CONN_FIELDS,
     CONNECTION_TYPE,
     HOOK_CLASS_NAME,

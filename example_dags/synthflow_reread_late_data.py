@@ -35,7 +35,7 @@ with DAG(
     @task
     def windows(**context: Any) -> list[dict[str, str]]:
         """Return the days to read again: the one that ends with this run, and those before it."""
-        from airflow_provider_synthflow.run_window import windows_of_run  # noqa: PLC0415 - only on a worker
+        from airflow_provider_synthflow.window import windows_of_run  # noqa: PLC0415 - only on a worker
 
         end = windows_of_run(context).windows[0].to_date
         days = [end - dt.timedelta(days=back) for back in range(DAYS)]

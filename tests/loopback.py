@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 from requests.structures import CaseInsensitiveDict
 
-from airflow_provider_synthflow.client.sender import Answer, Sender
+from airflow_provider_synthflow.client.client import HttpResponse, SynthflowClient
 from airflow_provider_synthflow.client.settings import Settings
 from airflow_provider_synthflow.exceptions import SynthflowTransientError
 from tests.synthflow_server import TEST_KEY, SimulatedClock
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["LoopbackSender"]
 
 
-class LoopbackSender(Sender):
+class LoopbackSender(SynthflowClient):
     """
     Send requests to a test server without a socket; waiting moves the server's simulated clock.
 
@@ -39,7 +39,7 @@ class LoopbackSender(Sender):
         if isinstance(self._api.clock, SimulatedClock):
             self._api.clock.advance(int(seconds * 1000))
 
-    def send(self, path: str, parameters: Mapping[str, str]) -> Answer:
+    def send(self, path: str, parameters: Mapping[str, str]) -> HttpResponse:
         """Send one request, and return its answer."""
         self.requests += 1
         target = f"/v2{path}?{urlencode(parameters)}"
@@ -47,4 +47,4 @@ class LoopbackSender(Sender):
         if answer.action is not None:
             msg = "The connection failed."
             raise SynthflowTransientError(msg)
-        return Answer(answer.status, CaseInsensitiveDict(answer.headers), answer.body)
+        return HttpResponse(answer.status, CaseInsensitiveDict(answer.headers), answer.body)

@@ -20,17 +20,17 @@ from typing import Any
 if __name__ == "__main__":
     sys.modules["airflow"] = None  # type: ignore[assignment]  # the core needs none, and starts at once without it
 
-from airflow_provider_synthflow.client.query import CallsQuery
-from airflow_provider_synthflow.client.sender import Sender
+from airflow_provider_synthflow.client.client import SynthflowClient
 from airflow_provider_synthflow.client.settings import Settings
-from airflow_provider_synthflow.delivery import Delivery
-from airflow_provider_synthflow.extraction import WindowPlan
-from airflow_provider_synthflow.output.local_store import LocalStore
+from airflow_provider_synthflow.extraction.plan import WindowPlan
+from airflow_provider_synthflow.extraction.privacy import Privacy
+from airflow_provider_synthflow.extraction.window_job import WindowJob
 from airflow_provider_synthflow.output.publication import Publication
-from airflow_provider_synthflow.privacy import Privacy
-from airflow_provider_synthflow.resume import resume as resuming
-from airflow_provider_synthflow.resume.record import digest_of, key_of
-from airflow_provider_synthflow.resume.resume import Resume
+from airflow_provider_synthflow.parameters import read_query
+from airflow_provider_synthflow.resume import checkpoint as resuming
+from airflow_provider_synthflow.resume.checkpoint import Checkpoint
+from airflow_provider_synthflow.resume.state import digest_of, key_of
+from airflow_provider_synthflow.storage.local import LocalStore
 from airflow_provider_synthflow.window import Window
 
 __all__ = ["Job", "command_of"]
@@ -104,7 +104,7 @@ class FileState:
         other.replace(self._path)
 
 
-class MortalSender(Sender):
+class MortalSender(SynthflowClient):
     """
     Send requests, and kill the process at one of them.
 
@@ -115,7 +115,7 @@ class MortalSender(Sender):
         super().__init__(settings)
         self._kill_at = kill_at
 
-    def page(self, query: CallsQuery, limit: int, offset: int) -> Any:
+    def page(self, query: Any, limit: int, offset: int) -> Any:
         """Return a page, or kill the process."""
         if self._kill_at is not None and self.requests >= self._kill_at:
             os.kill(os.getpid(), signal.SIGKILL)
@@ -128,7 +128,7 @@ def store_of(job: Job) -> Any:
         return LocalStore(job.resume or "")
     import s3fs  # noqa: PLC0415 - only where it is one
 
-    from airflow_provider_synthflow.output.object_store import ObjectStore  # noqa: PLC0415 - likewise
+    from airflow_provider_synthflow.storage.object_store import ObjectStore  # noqa: PLC0415 - likewise
 
     fs = s3fs.S3FileSystem(
         key="AKIATESTKEY",
@@ -151,15 +151,15 @@ def main() -> None:
     if job.piece is not None:
         resuming._PIECE = job.piece
     begun = time.monotonic()
-    plan = WindowPlan(Window(job.from_ms, job.to_ms), CallsQuery.of(job.model_id), settle_ms=0, concurrency=4)
-    with MortalSender(Settings(job.url, job.key), job.kill_at) as sender:
+    plan = WindowPlan(Window(job.from_ms, job.to_ms), read_query(job.model_id), settle_ms=0, concurrency=4)
+    with MortalSender(Settings(job.url, job.key), job.kill_at) as client:
         resume = None
         if job.resume is not None:
-            digest = digest_of(plan, sender.settings, Privacy())
+            digest = digest_of(plan, client.settings, Privacy())
             state = FileState(job.state)
-            resume = Resume(store_of(job), state, key_of(plan), digest, privacy=Privacy(), retry=job.retry)
+            resume = Checkpoint(store_of(job), state, key_of(plan), digest, privacy=Privacy(), retry=job.retry)
         publication = Publication(LocalStore(job.out), job.model_id, plan.window, job.format, {})
-        delivered = Delivery(plan, publication, resume=resume).carry_out(sender, look=lambda _: None)
+        delivered = WindowJob(plan, publication, resume=resume).carry_out(client, look=lambda _: None)
     usage = resource.getrusage(resource.RUSAGE_SELF)
     print(
         json.dumps(

@@ -10,7 +10,7 @@ from airflow_provider_synthflow.exceptions import SynthflowIncompleteError, Synt
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from airflow_provider_synthflow.client.sender import Sender
+    from airflow_provider_synthflow.client.client import SynthflowClient
 
 __all__ = ["walk_assistants"]
 
@@ -18,20 +18,20 @@ _LIMIT = 100
 _WALKS = 5
 
 
-def walk_assistants(sender: Sender) -> Iterator[dict[str, Any]]:
+def walk_assistants(client: SynthflowClient) -> Iterator[dict[str, Any]]:
     """
     Yield all agents, each once, complete or an error.
 
     The list is short and changes by hand, so that a walk is simply done again where its count does not fit.
 
-    :param sender: where to ask
+    :param client: where to ask
     :raises SynthflowIncompleteError: where the declared total and what came never agree
     :raises SynthflowProtocolError: where the API ignores the offset
     """
     seen: dict[str, dict[str, Any]] = {}
     total: int | None = None
     for _ in range(_WALKS):
-        seen, total = _walk_once(sender)
+        seen, total = _walk_once(client)
         if total is None or len(seen) == total:
             yield from seen.values()
             return
@@ -39,21 +39,21 @@ def walk_assistants(sender: Sender) -> Iterator[dict[str, Any]]:
     raise SynthflowIncompleteError(msg, expected=total, received=len(seen), walks=_WALKS)
 
 
-def _walk_once(sender: Sender) -> tuple[dict[str, dict[str, Any]], int | None]:
+def _walk_once(client: SynthflowClient) -> tuple[dict[str, dict[str, Any]], int | None]:
     seen: dict[str, dict[str, Any]] = {}
     while True:
-        found, total = _page(sender, len(seen))
+        found, total = _page(client, len(seen))
         before = len(seen)
         seen.update(found)
         if len(seen) == before and total is None and found:
-            _check_offset(sender, next(iter(seen)))
+            _check_offset(client, next(iter(seen)))
         if len(seen) == before or len(seen) == total:
             return seen, total
 
 
-def _page(sender: Sender, offset: int) -> tuple[dict[str, dict[str, Any]], int | None]:
+def _page(client: SynthflowClient, offset: int) -> tuple[dict[str, dict[str, Any]], int | None]:
     parameters = {"limit": str(_LIMIT), "offset": str(offset)}
-    found, total = sender.elements("/assistants/", "assistants", parameters)
+    found, total = client.elements("/assistants/", "assistants", parameters)
     return {_key(assistant): assistant for assistant in found}, total
 
 
@@ -61,9 +61,9 @@ def _key(assistant: dict[str, Any]) -> str:
     return str(assistant.get("model_id") or assistant.get("id") or repr(sorted(assistant.items(), key=str)))
 
 
-def _check_offset(sender: Sender, first: str) -> None:
+def _check_offset(client: SynthflowClient, first: str) -> None:
     """Raise where the API ignores the offset: without a total the first page would pass for all there is."""
-    found, _ = _page(sender, 1)
+    found, _ = _page(client, 1)
     if len(found) > 1 and next(iter(found)) == first:
         msg = "The API ignores the offset: it sent the first agents again where later ones were asked for."
         raise SynthflowProtocolError(msg)

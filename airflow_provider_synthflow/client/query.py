@@ -6,8 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from airflow_provider_synthflow.instants import InstantLike, format_instant, to_milliseconds
-from airflow_provider_synthflow.templates import given, looks_like_list
+from airflow_provider_synthflow.timestamps import format_instant
 
 __all__ = ["CallsQuery"]
 
@@ -33,46 +32,6 @@ class CallsQuery:
     duration_min: int | None = None
     duration_max: int | None = None
     lead_phone_number: str | None = field(default=None, repr=False)
-
-    @classmethod
-    def of(
-        cls,
-        model_id: str,
-        *,
-        from_date: InstantLike | None = None,
-        to_date: InstantLike | None = None,
-        call_status: str | None = None,
-        duration_min: int | None = None,
-        duration_max: int | None = None,
-        lead_phone_number: str | None = None,
-    ) -> CallsQuery:
-        """
-        Make a query of what users write; an empty filter, as a template may render, counts as None.
-
-        :param model_id: the agent's id
-        :param from_date: an aware datetime, epoch milliseconds, or ISO 8601 with a zone
-        :param to_date: likewise
-        :param call_status: one status
-        :param duration_min: seconds, a whole number
-        :param duration_max: seconds, a whole number
-        :param lead_phone_number: E.164
-        :raises ValueError: for a naive time, a missing agent, or a filter of the wrong type
-        """
-        if not isinstance(model_id, str) or given(model_id) is None:
-            msg = "model_id is missing: give the id of the agent whose calls to list."
-            raise ValueError(msg)
-        if looks_like_list(model_id):
-            msg = "model_id must be the id of one agent here, and not a list."
-            raise ValueError(msg)
-        return cls(
-            model_id=model_id.strip(),
-            from_ms=None if from_date is None else to_milliseconds(from_date, name="from_date"),
-            to_ms=None if to_date is None else to_milliseconds(to_date, name="to_date"),
-            call_status=_text(call_status, "call_status"),
-            duration_min=_seconds(duration_min, "duration_min"),
-            duration_max=_seconds(duration_max, "duration_max"),
-            lead_phone_number=_text(lead_phone_number, "lead_phone_number"),
-        )
 
     def between(self, from_ms: int | None, to_ms: int | None) -> CallsQuery:
         """
@@ -120,25 +79,3 @@ class CallsQuery:
             **self.filters(),
         }
         return {name: str(value) for name, value in values.items() if value is not None}
-
-
-def _text(value: Any, name: str) -> str | None:
-    if value is None:
-        return None
-    if not isinstance(value, str) or looks_like_list(value):
-        msg = f"{name} must be one text: whether the API takes several is not documented."
-        raise ValueError(msg)
-    return value.strip() or None
-
-
-def _seconds(value: Any, name: str) -> int | None:
-    if value is None or (isinstance(value, str) and not value.strip()):
-        return None
-    try:
-        seconds = int(value)
-    except (TypeError, ValueError, OverflowError):
-        seconds = -1
-    if seconds < 0 or isinstance(value, bool) or (isinstance(value, float) and seconds != value):
-        msg = f"{name} must be a whole number of seconds."
-        raise ValueError(msg)
-    return seconds

@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["redact"]
+__all__ = ["hide_phone_numbers", "redact"]
 
 _LONGEST = 200
 _NUMBER = re.compile(r"\+?\d[\d\s().-]{5,}\d")
@@ -27,3 +28,41 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
             text = text.replace(secret, "***")
     text = _NUMBER.sub("***", " ".join(text.split()))
     return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+
+
+_PRIVATE = re.compile(
+    r"(?<=lead_phone_number=)[^&\s]+|(?<=receive_response_headers)\.(?:complete|failed) .*", re.DOTALL
+)
+
+
+class _WithoutPhoneNumbers(logging.Filter):
+    """Take the telephone number out of what is put into a message."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Let every record pass, changed where a number is in it."""
+        record.msg = _without(record.msg)
+        if isinstance(record.args, tuple):
+            record.args = tuple(_without(each) for each in record.args)
+        return True
+
+
+_FILTER = _WithoutPhoneNumbers()
+
+
+def hide_phone_numbers(loggers: Iterable[str]) -> None:
+    """
+    Hide telephone numbers from now on in what some loggers are told.
+
+    :param loggers: the names of the loggers of an HTTP library
+    """
+    for name in loggers:
+        logging.getLogger(name).addFilter(_FILTER)  # once: adding the same filter again does nothing
+
+
+def _without(value: object) -> object:
+    """Return a part of a message without a number; an address may be an object, whose text counts."""
+    if isinstance(value, (int, float, bytes)):
+        return value
+    text = str(value)
+    hidden = _PRIVATE.sub("***", text)
+    return value if hidden == text else hidden

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseHook
 
-from airflow_provider_synthflow import connection_form
 from airflow_provider_synthflow.exceptions import SynthflowError, SynthflowProtocolError
+from airflow_provider_synthflow.hooks import connection_form
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     import requests
     from typing_extensions import Self
 
-    from airflow_provider_synthflow.client.answer import CallsPage, Page
+    from airflow_provider_synthflow.client.client import SynthflowClient
     from airflow_provider_synthflow.client.query import CallsQuery
-    from airflow_provider_synthflow.client.sender import Sender
+    from airflow_provider_synthflow.client.response import CallsPage, Page
     from airflow_provider_synthflow.client.settings import Settings
-    from airflow_provider_synthflow.instants import InstantLike
-    from airflow_provider_synthflow.window import Window
-    from airflow_provider_synthflow.window_calls import WindowCalls
+    from airflow_provider_synthflow.extraction.collect import WindowCalls
+    from airflow_provider_synthflow.timestamps import InstantLike
+    from airflow_provider_synthflow.window.window import Window
 
 __all__ = ["SynthflowHook"]
 
@@ -48,7 +48,7 @@ class SynthflowHook(BaseHook):
         super().__init__()
         self.synthflow_conn_id = synthflow_conn_id
         self._settings: Settings | None = None
-        self._sender: Sender | None = None
+        self._client: SynthflowClient | None = None
 
     def __enter__(self) -> Self:
         """Return the hook itself."""
@@ -66,7 +66,7 @@ class SynthflowHook(BaseHook):
     @classmethod
     def get_connection_form_widgets(cls) -> dict[str, Any]:
         """Return the connection's own fields as wtforms fields, for versions that read no declaration of them."""
-        from airflow_provider_synthflow.connection_form import form_widgets  # noqa: PLC0415 - only with a form
+        from airflow_provider_synthflow.hooks.connection_form import form_widgets  # noqa: PLC0415 - only with a form
 
         return form_widgets()
 
@@ -84,13 +84,13 @@ class SynthflowHook(BaseHook):
         return self._settings
 
     @property
-    def sender(self) -> Sender:
+    def client(self) -> SynthflowClient:
         """Return what sends the requests, the same until the hook is closed."""
-        if self._sender is None:
-            from airflow_provider_synthflow.client.sender import Sender  # noqa: PLC0415 - loads requests
+        if self._client is None:
+            from airflow_provider_synthflow.client.client import SynthflowClient  # noqa: PLC0415 - loads requests
 
-            self._sender = Sender(self.settings)
-        return self._sender
+            self._client = SynthflowClient(self.settings)
+        return self._client
 
     def get_conn(self) -> requests.Session:
         """
@@ -98,13 +98,13 @@ class SynthflowHook(BaseHook):
 
         :raises SynthflowConfigError: where the connection is not usable
         """
-        return self.sender.session()
+        return self.client.session()
 
     def close(self) -> None:
         """Close all sessions; the next request opens new ones."""
-        if self._sender is not None:
-            self._sender.close()
-            self._sender = None
+        if self._client is not None:
+            self._client.close()
+            self._client = None
 
     def test_connection(self) -> tuple[bool, str]:
         """
@@ -112,7 +112,7 @@ class SynthflowHook(BaseHook):
 
         :return: whether it went well, and a sentence without any secret
         """
-        from airflow_provider_synthflow.client.check import check_connection  # noqa: PLC0415 - loads requests
+        from airflow_provider_synthflow.client.connection_check import check_connection  # noqa: PLC0415 - loads requests
 
         try:
             return check_connection(self.settings)
@@ -195,7 +195,7 @@ class SynthflowHook(BaseHook):
         :raises ValueError: for a naive time or a filter of the wrong type
         :raises SynthflowError: typed, see :mod:`airflow_provider_synthflow.exceptions`
         """
-        from airflow_provider_synthflow.client.answer import CallsPage  # noqa: PLC0415 - only with a request
+        from airflow_provider_synthflow.client.response import CallsPage  # noqa: PLC0415 - only with a request
 
         query = _query(
             model_id,
@@ -206,7 +206,7 @@ class SynthflowHook(BaseHook):
             duration_max=duration_max,
             lead_phone_number=lead_phone_number,
         )
-        page: Page = self.sender.page(query, limit, offset)
+        page: Page = self.client.page(query, limit, offset)
         return CallsPage(
             calls=[row.record() for row in page.rows],
             total_records=page.total,
@@ -253,7 +253,7 @@ class SynthflowHook(BaseHook):
         :raises SynthflowProtocolError: where the API ignores the window, or a final call has no start
         :raises SynthflowError: typed, see :mod:`airflow_provider_synthflow.exceptions`
         """
-        from airflow_provider_synthflow.window_calls import collect_window  # noqa: PLC0415 - only with a request
+        from airflow_provider_synthflow.extraction.collect import collect_window  # noqa: PLC0415 - only with a request
 
         query = _query(
             model_id,
@@ -263,7 +263,7 @@ class SynthflowHook(BaseHook):
             lead_phone_number=lead_phone_number,
         )
         return collect_window(
-            self.sender,
+            self.client,
             query,
             window,
             settle=settle,
@@ -305,7 +305,7 @@ class SynthflowHook(BaseHook):
             duration_max=duration_max,
             lead_phone_number=lead_phone_number,
         )
-        total = self.sender.page(query, 1, 0).total
+        total = self.client.page(query, 1, 0).total
         return sum(1 for _ in self._all_calls(query, limit=100)) if total is None else total
 
     def get_call(self, call_id: str) -> dict[str, Any]:
@@ -316,7 +316,7 @@ class SynthflowHook(BaseHook):
         :raises SynthflowRequestError: where there is no such call (404)
         :raises SynthflowError: typed, see :mod:`airflow_provider_synthflow.exceptions`
         """
-        calls, _ = self.sender.elements(self.sender.call_path(call_id), "calls", {})
+        calls, _ = self.client.elements(self.client.call_path(call_id), "calls", {})
         if len(calls) != 1:
             msg = f"The API answered with {len(calls)} calls where one was asked for."
             raise SynthflowProtocolError(msg, call_ids=[call_id])
@@ -330,7 +330,7 @@ class SynthflowHook(BaseHook):
         """
         from airflow_provider_synthflow.client.assistants import walk_assistants  # noqa: PLC0415 - only with a request
 
-        return walk_assistants(self.sender)
+        return walk_assistants(self.client)
 
     def get_recording_url(self, call_id: str) -> str:
         """
@@ -340,18 +340,18 @@ class SynthflowHook(BaseHook):
         :raises SynthflowRequestError: where there is no such recording (404)
         :raises SynthflowError: typed, see :mod:`airflow_provider_synthflow.exceptions`
         """
-        return self.sender.redirect(self.sender.call_path(call_id, "/recording"))
+        return self.client.redirect(self.client.call_path(call_id, "/recording"))
 
     def _all_calls(
         self, query: CallsQuery, *, limit: int, offset: int = 0, concurrency: int = 1
     ) -> Iterator[dict[str, Any]]:
-        from airflow_provider_synthflow.reading import read_rows  # noqa: PLC0415 - only with a request
+        from airflow_provider_synthflow.pagination.fetch import read_rows  # noqa: PLC0415 - only with a request
 
-        for row in read_rows(self.sender, query, limit=limit, offset=offset, concurrency=concurrency):
+        for row in read_rows(self.client, query, limit=limit, offset=offset, concurrency=concurrency):
             yield row.record()
 
 
 def _query(model_id: str, **filters: Any) -> CallsQuery:
-    from airflow_provider_synthflow.client.query import CallsQuery  # noqa: PLC0415 - only with a request
+    from airflow_provider_synthflow.parameters import read_query  # noqa: PLC0415 - only with a request
 
-    return CallsQuery.of(model_id, **filters)
+    return read_query(model_id, **filters)

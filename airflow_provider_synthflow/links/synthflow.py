@@ -44,7 +44,7 @@ class SynthflowOutputLink(BaseOperatorLink):
         """
         from airflow.providers.common.compat.sdk import XCom  # noqa: PLC0415 - only for a link
 
-        from airflow_provider_synthflow.output.address import FileAddress  # noqa: PLC0415 - only for a link
+        from airflow_provider_synthflow.storage.address import FileAddress  # noqa: PLC0415 - only for a link
 
         result: Any = XCom.get_value(key="return_value", ti_key=ti_key)
         if isinstance(result, list):

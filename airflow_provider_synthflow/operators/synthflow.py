@@ -12,10 +12,10 @@ from airflow.providers.common.compat.sdk import AirflowSkipException
 from airflow_provider_synthflow.exceptions import SynthflowConfigError, SynthflowIncompleteError
 from airflow_provider_synthflow.hooks.masking import HiddenNumber
 from airflow_provider_synthflow.links.synthflow import SynthflowCallsLink, SynthflowOutputLink
-from airflow_provider_synthflow.operators.resuming import resuming
+from airflow_provider_synthflow.observability.asset_events import tell_outlets
+from airflow_provider_synthflow.operators.retries import resuming
 from airflow_provider_synthflow.operators.waiting import WaitingOperator, now_ms
-from airflow_provider_synthflow.outlets import tell_outlets
-from airflow_provider_synthflow.templates import given, listed, renderable
+from airflow_provider_synthflow.parameters import given, listed, renderable
 
 if TYPE_CHECKING:
     import os
@@ -23,16 +23,17 @@ if TYPE_CHECKING:
 
     from airflow.providers.common.compat.sdk import Context
 
-    from airflow_provider_synthflow.batch import AgentWindow
-    from airflow_provider_synthflow.delivery import Delivery
-    from airflow_provider_synthflow.extraction import Extraction, WindowPlan
+    from airflow_provider_synthflow.extraction.extract import Extraction
+    from airflow_provider_synthflow.extraction.plan import WindowPlan
+    from airflow_provider_synthflow.extraction.privacy import Privacy
+    from airflow_provider_synthflow.extraction.window_job import WindowJob
     from airflow_provider_synthflow.hooks.synthflow import SynthflowHook
-    from airflow_provider_synthflow.instants import InstantLike
-    from airflow_provider_synthflow.metrics import Failures
+    from airflow_provider_synthflow.observability.metrics import Failures
+    from airflow_provider_synthflow.operators.batch import AgentWindow
     from airflow_provider_synthflow.output.publication import Publication
-    from airflow_provider_synthflow.privacy import Privacy
-    from airflow_provider_synthflow.resume.resume import Resume
-    from airflow_provider_synthflow.window import Window
+    from airflow_provider_synthflow.resume.checkpoint import Checkpoint
+    from airflow_provider_synthflow.timestamps import InstantLike
+    from airflow_provider_synthflow.window.window import Window
 
 __all__ = ["SynthflowListCallsOperator"]
 
@@ -172,8 +173,8 @@ class SynthflowListCallsOperator(WaitingOperator):
         from airflow.exceptions import AirflowRescheduleException  # noqa: PLC0415 - not in the compat layer
         from airflow.providers.common.compat.sdk import TaskDeferred  # noqa: PLC0415 - only on a worker
 
-        from airflow_provider_synthflow.batch import StillOpenError  # noqa: PLC0415 - likewise
-        from airflow_provider_synthflow.metrics import Failures  # noqa: PLC0415 - likewise
+        from airflow_provider_synthflow.observability.metrics import Failures  # noqa: PLC0415 - likewise
+        from airflow_provider_synthflow.operators.batch import StillOpenError  # noqa: PLC0415 - likewise
 
         passing = (AirflowRescheduleException, AirflowSkipException, TaskDeferred, StillOpenError)
         failures = Failures(_tags(context), passing)
@@ -185,8 +186,8 @@ class SynthflowListCallsOperator(WaitingOperator):
         return self.give_back(open_until, reason)
 
     def _extract(self, context: Context, failures: Failures) -> dict[str, Any] | list[dict[str, Any]]:
-        from airflow_provider_synthflow.attempt import finished_since  # noqa: PLC0415 - only on a worker
-        from airflow_provider_synthflow.batch import run_batch  # noqa: PLC0415 - likewise
+        from airflow_provider_synthflow.operators.batch import run_batch  # noqa: PLC0415 - likewise
+        from airflow_provider_synthflow.operators.retries import finished_since  # noqa: PLC0415 - only on a worker
 
         self._check_choices()
         parts, many = self._parts(context)
@@ -213,7 +214,7 @@ class SynthflowListCallsOperator(WaitingOperator):
 
         :param task_instance: the task instance, of which nothing is needed
         """
-        from airflow_provider_synthflow.lineage import lineage_of  # noqa: PLC0415 - only where there is OpenLineage
+        from airflow_provider_synthflow.observability.openlineage import lineage_of  # noqa: PLC0415 - only where there is OpenLineage
 
         return lineage_of(self._finished, self._host)
 
@@ -229,7 +230,7 @@ class SynthflowListCallsOperator(WaitingOperator):
         return self._hook
 
     def _check_choices(self) -> None:
-        from airflow_provider_synthflow.durations import milliseconds_of  # noqa: PLC0415 - only on a worker
+        from airflow_provider_synthflow.parameters import milliseconds_of  # noqa: PLC0415 - only on a worker
 
         for name, choices in _CHOICES.items():
             value = getattr(self, name)
@@ -257,8 +258,8 @@ class SynthflowListCallsOperator(WaitingOperator):
 
     def _parts(self, context: Context) -> tuple[list[AgentWindow], bool]:
         """Return the windows of all agents, and whether the result is a list."""
-        from airflow_provider_synthflow.batch import AgentWindow  # noqa: PLC0415 - only on a worker
-        from airflow_provider_synthflow.run_window import windows_of_run  # noqa: PLC0415 - likewise
+        from airflow_provider_synthflow.operators.batch import AgentWindow  # noqa: PLC0415 - only on a worker
+        from airflow_provider_synthflow.window.run import windows_of_run  # noqa: PLC0415 - likewise
 
         parts: list[AgentWindow] = []
         many = not isinstance(listed(self.model_id), str)
@@ -270,12 +271,14 @@ class SynthflowListCallsOperator(WaitingOperator):
             self.log.info("%d windows to read, from %s to %s.", len(parts), parts[0], parts[-1])
         return parts, many
 
-    def _delivery(self, part: AgentWindow, privacy: Privacy, resume: Callable[[WindowPlan], Resume | None]) -> Delivery:
+    def _delivery(
+        self, part: AgentWindow, privacy: Privacy, resume: Callable[[WindowPlan], Checkpoint | None]
+    ) -> WindowJob:
         """Return what one window of one agent is to be brought to."""
-        from airflow_provider_synthflow.delivery import Delivery  # noqa: PLC0415 - only on a worker
+        from airflow_provider_synthflow.extraction.window_job import WindowJob  # noqa: PLC0415 - only on a worker
 
         plan = self._plan(part.model_id, part.window)
-        return Delivery(
+        return WindowJob(
             plan=plan,
             publication=self._publication(plan),
             privacy=privacy,
@@ -285,7 +288,7 @@ class SynthflowListCallsOperator(WaitingOperator):
             resume=resume(plan),
         )
 
-    def _wait_to_settle(self, deliveries: list[Delivery]) -> None:
+    def _wait_to_settle(self, deliveries: list[WindowJob]) -> None:
         """Wait once, for the last window, so that none is extracted twice; what is wrong by then is said before."""
         settled_ms = max(delivery.plan.settled_ms for delivery in deliveries)
         if settled_ms > now_ms():
@@ -295,15 +298,15 @@ class SynthflowListCallsOperator(WaitingOperator):
         self.wait_until(settled_ms, "the window is settled" if len(deliveries) == 1 else "the last window is settled")
 
     def _deliver(
-        self, hook: SynthflowHook, delivery: Delivery, since_ms: int | None, failures: Failures
+        self, hook: SynthflowHook, delivery: WindowJob, since_ms: int | None, failures: Failures
     ) -> dict[str, Any]:
         """Bring one window to where it goes, and count it in the metrics."""
-        from airflow_provider_synthflow.metrics import emit  # noqa: PLC0415 - only on a worker
-        from airflow_provider_synthflow.result import size_of  # noqa: PLC0415 - likewise
+        from airflow_provider_synthflow.extraction.result import size_of  # noqa: PLC0415 - likewise
+        from airflow_provider_synthflow.observability.metrics import emit  # noqa: PLC0415 - only on a worker
 
-        with failures.of_window(delivery.plan.query.model_id, hook.sender) as tags:
+        with failures.of_window(delivery.plan.query.model_id, hook.client) as tags:
             delivered = delivery.finished(since_ms) or delivery.carry_out(
-                hook.sender, look=partial(self._check_unsettled, delivery.plan), used=self._xcom_bytes
+                hook.client, look=partial(self._check_unsettled, delivery.plan), used=self._xcom_bytes
             )
         if delivered.extraction is not None:
             emit(delivered.counts, delivered.seconds, tags)
@@ -312,12 +315,11 @@ class SynthflowListCallsOperator(WaitingOperator):
         return delivered.result
 
     def _plan(self, agent: str, window: Window) -> WindowPlan:
-        from airflow_provider_synthflow.client.query import CallsQuery  # noqa: PLC0415 - only on a worker
-        from airflow_provider_synthflow.durations import milliseconds_of  # noqa: PLC0415 - likewise
-        from airflow_provider_synthflow.extraction import WindowPlan  # noqa: PLC0415 - likewise
+        from airflow_provider_synthflow.extraction.plan import WindowPlan  # noqa: PLC0415 - likewise
+        from airflow_provider_synthflow.parameters import milliseconds_of, read_query  # noqa: PLC0415 - likewise
 
         try:
-            query = CallsQuery.of(
+            query = read_query(
                 agent,
                 call_status=given(self.call_status),
                 duration_min=given(self.duration_min),
@@ -336,14 +338,14 @@ class SynthflowListCallsOperator(WaitingOperator):
         )
 
     def _privacy(self, hook: SynthflowHook) -> Privacy:
-        from airflow_provider_synthflow.privacy import Privacy  # noqa: PLC0415 - only on a worker
+        from airflow_provider_synthflow.extraction.privacy import Privacy  # noqa: PLC0415 - only on a worker
 
         return Privacy(given(self.drop_fields) or (), given(self.hash_fields) or (), key=hook.settings.hash_key)
 
     def _publication(self, plan: WindowPlan) -> Publication | None:
         from airflow_provider_synthflow.output.formats import check_format  # noqa: PLC0415 - only on a worker
         from airflow_provider_synthflow.output.publication import Publication  # noqa: PLC0415 - likewise
-        from airflow_provider_synthflow.stores import open_store, text_of_path  # noqa: PLC0415 - likewise
+        from airflow_provider_synthflow.storage.open_store import open_store, text_of_path  # noqa: PLC0415 - likewise
 
         check_format(self.output_format)
         output_path = given(self.output_path)
@@ -363,8 +365,8 @@ class SynthflowListCallsOperator(WaitingOperator):
             )
             raise SynthflowIncompleteError(msg, expected=found.count, received=found.count - found.unsettled)
         if self.on_unsettled == "wait":
-            from airflow_provider_synthflow.batch import StillOpenError  # noqa: PLC0415 - only on a worker
-            from airflow_provider_synthflow.durations import milliseconds_of  # noqa: PLC0415 - likewise
+            from airflow_provider_synthflow.operators.batch import StillOpenError  # noqa: PLC0415 - only on a worker
+            from airflow_provider_synthflow.parameters import milliseconds_of  # noqa: PLC0415 - likewise
 
             deadline = plan.settled_ms + milliseconds_of(self.max_unsettled_wait, name="max_unsettled_wait")
             if not self.is_over(deadline):

@@ -17,9 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from airflow_provider_synthflow.client.splitting import members_of
-from airflow_provider_synthflow.instants import to_milliseconds
-from airflow_provider_synthflow.placement import read_instant
+from airflow_provider_synthflow.client.raw_json import members_of
+from airflow_provider_synthflow.timestamps import read_instant, to_milliseconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

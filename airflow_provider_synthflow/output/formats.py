@@ -13,21 +13,9 @@ from airflow_provider_synthflow.output.json_lines import JsonLines, gzip_compres
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["FORMATS", "Format", "RecordWriter", "Writable", "check_format", "open_writer"]
+    from airflow_provider_synthflow.storage.base import Writable
 
-
-class Writable(Protocol):
-    """Take bytes: all that a format asks of the file below."""
-
-    def write(self, data: bytes, /) -> int:
-        """
-        Write bytes at the end.
-
-        :param data: the bytes
-        """
-
-    def flush(self) -> None:
-        """Hand on what is buffered."""
+__all__ = ["FORMATS", "Format", "RecordWriter", "check_format", "open_writer"]
 
 
 class RecordWriter(Protocol):

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from airflow_provider_synthflow.output.formats import Writable
+    from airflow_provider_synthflow.storage.base import Writable
 
 __all__ = ["Compressor", "JsonLines", "gzip_compressor", "zstd_compressor"]
 

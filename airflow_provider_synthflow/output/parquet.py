@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from airflow_provider_synthflow.output.call_schema import COLUMNS, RAW, columns_of
 
 if TYPE_CHECKING:
-    from airflow_provider_synthflow.output.formats import Writable
+    from airflow_provider_synthflow.storage.base import Writable
 
 __all__ = ["SCHEMA", "ParquetRecords"]
 

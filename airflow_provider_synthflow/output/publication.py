@@ -8,19 +8,19 @@ import json
 import random
 import time
 from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import quote
 
 from airflow_provider_synthflow.exceptions import SynthflowOutputConflictError, SynthflowTransientError
-from airflow_provider_synthflow.instants import to_milliseconds
 from airflow_provider_synthflow.output.formats import FORMATS, check_format, open_writer
-from airflow_provider_synthflow.output.layout import MANIFEST_NAME, directory_of, file_name
+from airflow_provider_synthflow.timestamps import format_instant, to_milliseconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from airflow_provider_synthflow.output.store import Staged, Store
-    from airflow_provider_synthflow.window import Window
+    from airflow_provider_synthflow.storage.base import Staged, Store
+    from airflow_provider_synthflow.window.window import Window
 
-__all__ = ["Draft", "Publication"]
+__all__ = ["MANIFEST_NAME", "Draft", "Publication", "directory_of", "file_name"]
 
 _TRIES = 5
 _PAUSE = 0.5
@@ -234,3 +234,33 @@ def _manifest_in(data: bytes | None) -> dict[str, Any] | None:
     except ValueError:
         return None
     return cast("dict[str, Any]", manifest) if isinstance(manifest, dict) else None
+
+
+MANIFEST_NAME = "_manifest.json"
+"""The name of the manifest: readers of partitioned data pass over names with an underscore before them."""
+
+
+def directory_of(model_id: str, window: Window) -> str:
+    """
+    Return the directory of a window below the output path, in the way that partition columns are read from.
+
+    :param model_id: the agent; what is no plain character of a file name is percent-encoded
+    :param window: the window
+    """
+    agent = quote(model_id, safe="")
+    return f"model_id={agent}/from_date={_compact(window.from_ms)}/to_date={_compact(window.to_ms)}"
+
+
+def file_name(format_name: str) -> str:
+    """
+    Return the name of the file of calls.
+
+    :param format_name: the format, which is also the ending
+    """
+    return f"calls.{format_name}"
+
+
+def _compact(milliseconds: int) -> str:
+    """Write an instant as ``20261123T000000Z``, with milliseconds only where there are some."""
+    text = format_instant(milliseconds).replace("-", "").replace(":", "")
+    return text.replace(".000Z", "Z")

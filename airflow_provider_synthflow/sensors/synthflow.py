@@ -25,15 +25,15 @@ from airflow_provider_synthflow.exceptions import (
     SynthflowWindowError,
 )
 from airflow_provider_synthflow.hooks.masking import HiddenNumber
-from airflow_provider_synthflow.templates import given
+from airflow_provider_synthflow.parameters import given
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from airflow.providers.common.compat.sdk import Context
 
-    from airflow_provider_synthflow.instants import InstantLike
-    from airflow_provider_synthflow.polling import Poll
+    from airflow_provider_synthflow.polling.poll import Poll
+    from airflow_provider_synthflow.timestamps import InstantLike
 
 __all__ = ["SynthflowNewCallsSensor"]
 
@@ -205,7 +205,7 @@ class SynthflowNewCallsSensor(BaseSensorOperator):
 
     def _defer(self, context: Context, started: dt.datetime) -> None:
         """Give the wait to the triggerer, until the timeout counted from the start of this try."""
-        from airflow_provider_synthflow.instants import format_instant  # noqa: PLC0415 - only on a worker
+        from airflow_provider_synthflow.timestamps import format_instant  # noqa: PLC0415 - only on a worker
         from airflow_provider_synthflow.triggers.synthflow import (  # noqa: PLC0415 - likewise
             SynthflowNewCallsTrigger,
         )
@@ -256,18 +256,18 @@ class SynthflowNewCallsSensor(BaseSensorOperator):
 
         :param context: the task's context; with an explicit ``from_date`` nothing of it is needed
         """
-        from airflow_provider_synthflow.client.sender import Sender  # noqa: PLC0415 - only on a worker
+        from airflow_provider_synthflow.client.client import SynthflowClient  # noqa: PLC0415 - only on a worker
         from airflow_provider_synthflow.hooks.synthflow import SynthflowHook  # noqa: PLC0415 - likewise
-        from airflow_provider_synthflow.polling import poll  # noqa: PLC0415 - likewise
+        from airflow_provider_synthflow.polling.poll import poll  # noqa: PLC0415 - likewise
 
         state = self._poll(context)
         if state.lies_ahead:
             return False
         # One try: the next poke is the next one, and the sensor's timeout counts.
         settings = replace(SynthflowHook(self.synthflow_conn_id).settings, max_attempts=1)
-        with Sender(settings) as sender:
+        with SynthflowClient(settings) as client:
             try:
-                poll(sender, state)
+                poll(client, state)
             except (SynthflowTransientError, SynthflowProtocolError) as error:
                 self.log.warning("This poke brought no answer, the next one may: %s", error)
                 return False
@@ -277,15 +277,15 @@ class SynthflowNewCallsSensor(BaseSensorOperator):
 
     def _poll(self, context: Context) -> Poll:
         """Make the poll of what the task was given and the run's window."""
-        from airflow_provider_synthflow.client.query import CallsQuery  # noqa: PLC0415 - only on a worker
-        from airflow_provider_synthflow.polling import Poll  # noqa: PLC0415 - likewise
-        from airflow_provider_synthflow.run_window import windows_of_run  # noqa: PLC0415 - likewise
+        from airflow_provider_synthflow.parameters import read_query  # noqa: PLC0415 - only on a worker
+        from airflow_provider_synthflow.polling.poll import Poll  # noqa: PLC0415 - likewise
+        from airflow_provider_synthflow.window.run import windows_of_run  # noqa: PLC0415 - likewise
 
         if not isinstance(self.min_calls, int) or isinstance(self.min_calls, bool) or self.min_calls < 1:
             msg = "min_calls must be a whole number from 1."
             raise SynthflowConfigError(msg)
         try:
-            query = CallsQuery.of(
+            query = read_query(
                 self.model_id,
                 call_status=given(self.call_status),
                 duration_min=given(self.duration_min),
@@ -321,7 +321,7 @@ def _instant(value: InstantLike | None, name: str) -> int | None:
     value = given(value)
     if value is None:
         return None
-    from airflow_provider_synthflow.instants import to_milliseconds  # noqa: PLC0415 - only on a worker
+    from airflow_provider_synthflow.timestamps import to_milliseconds  # noqa: PLC0415 - only on a worker
 
     try:
         return to_milliseconds(value, name=name)

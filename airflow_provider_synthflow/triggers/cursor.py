@@ -6,7 +6,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from airflow_provider_synthflow.instants import format_instant, to_milliseconds
+from airflow_provider_synthflow.timestamps import format_instant, to_milliseconds
 
 __all__ = ["Cursor"]
 

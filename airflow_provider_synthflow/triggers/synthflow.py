@@ -17,7 +17,7 @@ from airflow_provider_synthflow.exceptions import (
     SynthflowError,
     SynthflowTransientError,
 )
-from airflow_provider_synthflow.templates import given
+from airflow_provider_synthflow.parameters import given
 
 try:
     from airflow.triggers.base import BaseEventTrigger, TriggerEvent
@@ -28,13 +28,13 @@ except ImportError:  # Airflow 2, which has no watchers: there the trigger serve
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Hashable
 
-    from airflow_provider_synthflow.announcing import Announcer
     from airflow_provider_synthflow.client.query import CallsQuery
     from airflow_provider_synthflow.client.settings import Settings
-    from airflow_provider_synthflow.instants import InstantLike
-    from airflow_provider_synthflow.polling import Poll
+    from airflow_provider_synthflow.polling.poll import Poll
+    from airflow_provider_synthflow.polling.time_grid import CellAnnouncer
+    from airflow_provider_synthflow.polling.watch import PollResult, Watch
+    from airflow_provider_synthflow.timestamps import InstantLike
     from airflow_provider_synthflow.triggers.cursor import Cursor
-    from airflow_provider_synthflow.watching import Look, Watch
 
 __all__ = ["SynthflowNewCallsTrigger"]
 
@@ -151,8 +151,8 @@ class SynthflowNewCallsTrigger(BaseEventTrigger):
             return
         try:
             watch, announcer, _ = await self._begin()
-            looks = await self._open.enter_async_context(aclosing(watch.looks()))
-            async for look in looks:
+            polls = await self._open.enter_async_context(aclosing(watch.polls()))
+            async for look in polls:
                 payload = _take(announcer, look, watch.clock())
                 if payload is not None:
                     yield _event(payload)
@@ -178,9 +178,9 @@ class SynthflowNewCallsTrigger(BaseEventTrigger):
 
         :param kwargs: what one of them was given
         """
-        from airflow_provider_synthflow.triggers.shared_looks import SharedLooks  # noqa: PLC0415 - new in Airflow 3.3
+        from airflow_provider_synthflow.triggers.shared_stream import SharedPolls  # noqa: PLC0415 - new in Airflow 3.3
 
-        return SharedLooks(cls(**kwargs)._watch())  # noqa: SLF001 - its own class
+        return SharedPolls(cls(**kwargs)._watch())  # noqa: SLF001 - its own class
 
     async def filter_shared_stream(self, shared_stream: AsyncIterator[Any]) -> AsyncIterator[TriggerEvent]:
         """
@@ -199,7 +199,7 @@ class SynthflowNewCallsTrigger(BaseEventTrigger):
                     announcer.announced(payload["count"])
                 if announcer.cursor != noted:
                     noted = announcer.cursor
-                    look.notes.append(partial(cursor.write, noted))
+                    look.on_stored.append(partial(cursor.write, noted))
         finally:
             await self._open.aclose()
 
@@ -210,16 +210,16 @@ class SynthflowNewCallsTrigger(BaseEventTrigger):
         return str(self._given.get("synthflow_conn_id", "synthflow_default"))
 
     def _query(self) -> CallsQuery:
-        from airflow_provider_synthflow.client.query import CallsQuery  # noqa: PLC0415 - only in the triggerer
+        from airflow_provider_synthflow.parameters import read_query  # noqa: PLC0415 - only in the triggerer
 
         filters = {name: given(self._given.get(name)) for name in _FILTERS}
         try:
-            return CallsQuery.of(self._given["model_id"], **filters)
+            return read_query(self._given["model_id"], **filters)
         except ValueError as error:
             raise SynthflowConfigError(str(error)) from None
 
     def _milliseconds(self, name: str, default: float, *, least: int = 0) -> int:
-        from airflow_provider_synthflow.durations import milliseconds_of  # noqa: PLC0415 - only in the triggerer
+        from airflow_provider_synthflow.parameters import milliseconds_of  # noqa: PLC0415 - only in the triggerer
 
         duration = milliseconds_of(self._given.get(name, default), name=name)
         if duration < least:
@@ -235,7 +235,7 @@ class SynthflowNewCallsTrigger(BaseEventTrigger):
         return value
 
     def _instant(self, name: str) -> int | None:
-        from airflow_provider_synthflow.instants import to_milliseconds  # noqa: PLC0415 - only in the triggerer
+        from airflow_provider_synthflow.timestamps import to_milliseconds  # noqa: PLC0415 - only in the triggerer
 
         value = given(self._given.get(name))
         try:
@@ -247,12 +247,12 @@ class SynthflowNewCallsTrigger(BaseEventTrigger):
 
     async def _wait_for_calls(self) -> dict[str, Any]:
         """Wait until there are enough calls, and return what the sensor is to be told."""
-        from airflow_provider_synthflow.client.async_sender import AsyncSender  # noqa: PLC0415 - loads httpx
-        from airflow_provider_synthflow.patience import Patience  # noqa: PLC0415 - only in the triggerer
-        from airflow_provider_synthflow.polling import wait_for_calls  # noqa: PLC0415 - likewise
+        from airflow_provider_synthflow.client.async_client import AsyncSynthflowClient  # noqa: PLC0415 - loads httpx
+        from airflow_provider_synthflow.polling.backoff import PollSchedule  # noqa: PLC0415 - only in the triggerer
+        from airflow_provider_synthflow.polling.poll import wait_for_calls  # noqa: PLC0415 - likewise
 
         try:
-            patience = Patience(
+            patience = PollSchedule(
                 self._milliseconds("poll_interval", 60) / 1000,
                 exponential=bool(self._given.get("exponential_backoff")),
                 longest=self._milliseconds("max_wait", 0) / 1000 or None,
@@ -262,8 +262,8 @@ class SynthflowNewCallsTrigger(BaseEventTrigger):
             if settings is None:
                 return {"status": "timeout"}
             # One try: the next look is the next one, and the deadline counts.
-            sender = await self._open.enter_async_context(AsyncSender.open(replace(settings, max_attempts=1)))
-            found = await wait_for_calls(sender, poll, patience, deadline_ms=deadline)
+            client = await self._open.enter_async_context(AsyncSynthflowClient.open(replace(settings, max_attempts=1)))
+            found = await wait_for_calls(client, poll, patience, deadline_ms=deadline)
         except SynthflowError as error:
             return {"status": "error", "error": type(error).__name__, "message": str(error)}
         finally:
@@ -286,7 +286,7 @@ class SynthflowNewCallsTrigger(BaseEventTrigger):
                 return settings
 
     def _poll(self) -> Poll:
-        from airflow_provider_synthflow.polling import Poll  # noqa: PLC0415 - only in the triggerer
+        from airflow_provider_synthflow.polling.poll import Poll  # noqa: PLC0415 - only in the triggerer
 
         from_ms, to_ms = self._instant("from_date"), self._instant("to_date")
         return Poll(
@@ -301,7 +301,7 @@ class SynthflowNewCallsTrigger(BaseEventTrigger):
 
     def _watch(self) -> Watch:
         """Return the watch that this loop's watchers with the same key share."""
-        from airflow_provider_synthflow.watching import Watch  # noqa: PLC0415 - loads httpx
+        from airflow_provider_synthflow.polling.watch import Watch  # noqa: PLC0415 - loads httpx
 
         watches = _watches.setdefault(asyncio.get_running_loop(), {})
         key = self.shared_stream_key()
@@ -309,9 +309,9 @@ class SynthflowNewCallsTrigger(BaseEventTrigger):
             watches[key] = Watch(self._query(), partial(_settings_of, self._conn_id))
         return watches[key]
 
-    async def _begin(self) -> tuple[Watch, Announcer, Cursor]:
+    async def _begin(self) -> tuple[Watch, CellAnnouncer, Cursor]:
         """Get ready to announce; after a failure not at once, though Airflow starts the trigger again at once."""
-        from airflow_provider_synthflow.watching import beginning  # noqa: PLC0415 - loads httpx
+        from airflow_provider_synthflow.polling.watch import beginning  # noqa: PLC0415 - loads httpx
 
         async with beginning(repr(sorted(self._given.items()))):
             watch, cursor = self._watch(), self._cursor()
@@ -319,14 +319,14 @@ class SynthflowNewCallsTrigger(BaseEventTrigger):
             self._join(watch, announcer)
             return watch, announcer, cursor
 
-    def _join(self, watch: Watch, announcer: Announcer) -> None:
+    def _join(self, watch: Watch, announcer: CellAnnouncer) -> None:
         interval = self._milliseconds("poll_interval", 60, least=1000) / 1000
         watch.join(self, announcer, interval=interval, most_failures=self._whole("max_failures", 10))
         self._open.callback(watch.leave, self)
 
-    async def _announcer(self, watch: Watch, cursor: Cursor) -> Announcer:
+    async def _announcer(self, watch: Watch, cursor: Cursor) -> CellAnnouncer:
         """Make what announces the cells, from the cursor on, or from where it begins without one."""
-        from airflow_provider_synthflow.announcing import Announcer  # noqa: PLC0415 - only in the triggerer
+        from airflow_provider_synthflow.polling.time_grid import CellAnnouncer  # noqa: PLC0415 - only in the triggerer
 
         width_ms, settle_ms = self._milliseconds("window", 900, least=1000), self._milliseconds("settle", 3600)
         if width_ms % 1000:
@@ -334,7 +334,7 @@ class SynthflowNewCallsTrigger(BaseEventTrigger):
             raise SynthflowConfigError(msg)
         settled_ms = max(0, watch.clock() - settle_ms)
         start_ms = await cursor.read(max(0, settled_ms - self._milliseconds("lookback", 86_400)))
-        return Announcer(
+        return CellAnnouncer(
             str(self._given["model_id"]).strip(),
             width_ms=width_ms,
             settle_ms=settle_ms,
@@ -363,7 +363,7 @@ def _plain(value: Any) -> Any:
     return value.isoformat() if isinstance(value, dt.datetime) else value
 
 
-def _take(announcer: Announcer, look: Look, now_ms: int) -> dict[str, Any] | None:
+def _take(announcer: CellAnnouncer, look: PollResult, now_ms: int) -> dict[str, Any] | None:
     """Tell an announcer of a look, and return the payload of the event that is due."""
     announcer.take(look.from_ms, look.to_ms, look.starts, look.now_ms)
     return announcer.event(now_ms)

@@ -3,8 +3,8 @@
 What the documents show works as it stands there: each DAG, program and command is run. Part of ``make docs-test``.
 
 All DAGs run once in one Airflow, against one test server and one S3 API, as of the same date; the folder of the files
-is replaced by a temporary one. The tutorial has a trial of its own, ``tests.tutorial``. This file is not among the
-quick tests, which parse the DAGs only (``tests/unit/test_docs.py``).
+is replaced by a temporary one. The tutorial has a trial of its own, ``dev.tutorial``. This file is not among the
+quick tests, which parse the DAGs only (``tests/unit/docs/test_docs.py``).
 """
 
 from __future__ import annotations

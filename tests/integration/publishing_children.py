@@ -17,10 +17,10 @@ sys.modules["airflow"] = None  # type: ignore[assignment]  # the core needs none
 import botocore.session  # noqa: E402
 import s3fs  # noqa: E402
 
-from airflow_provider_synthflow.output import file_systems  # noqa: E402
-from airflow_provider_synthflow.output.local_store import LocalStore  # noqa: E402
-from airflow_provider_synthflow.output.object_store import ObjectStore  # noqa: E402
 from airflow_provider_synthflow.output.publication import Publication  # noqa: E402
+from airflow_provider_synthflow.storage import fsspec_files as file_systems  # noqa: E402
+from airflow_provider_synthflow.storage.local import LocalStore  # noqa: E402
+from airflow_provider_synthflow.storage.object_store import ObjectStore  # noqa: E402
 from airflow_provider_synthflow.window import Window  # noqa: E402
 
 PART = 20_000

@@ -9,8 +9,8 @@ import json
 
 import pytest
 
-from tests.fleet.check import check_bucket, folders_of
-from tests.fleet.plan import Plan
+from dev.fleet.check import check_bucket, folders_of
+from dev.fleet.plan import Plan
 
 PLAN = Plan("2026-11-01T00:00:00+00:00", days=2, agents=2, calls=40)
 DAYS = range(2)

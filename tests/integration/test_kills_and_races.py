@@ -21,9 +21,9 @@ import pytest
 
 from airflow_provider_synthflow.exceptions import SynthflowTransientError
 from airflow_provider_synthflow.output import publication as publishing
-from airflow_provider_synthflow.output.local_store import LocalStore
 from airflow_provider_synthflow.output.publication import Publication
-from airflow_provider_synthflow.stores import open_store
+from airflow_provider_synthflow.storage.local import LocalStore
+from airflow_provider_synthflow.storage.open_store import open_store
 from airflow_provider_synthflow.window import Window
 from tests.unit.making import AGENT, FROM_MS, TO_MS
 
@@ -43,7 +43,7 @@ TURNS = 1_000_003
 def s3(s3_server, monkeypatch):
     monkeypatch.setenv("AIRFLOW_CONN_LAKE", s3_server.connection())
     monkeypatch.setattr("moto.s3.models.S3_UPLOAD_PART_MIN_SIZE", 1000)
-    monkeypatch.setattr("airflow_provider_synthflow.output.file_systems._PART", 20_000)
+    monkeypatch.setattr("airflow_provider_synthflow.storage.fsspec_files._PART", 20_000)
     monkeypatch.setattr(publishing, "_PAUSE", 0.02)
     return s3_server
 
@@ -129,7 +129,7 @@ def test_fifty_kills_at_any_moment_leave_whole_files_true_manifests_and_nothing_
     # The moments were well spread: some came between the file and its manifest, and some within an upload.
     assert lacking > 0
     assert unfinished > 0
-    monkeypatch.setattr("airflow_provider_synthflow.output.local_store._SWEPT_AFTER", 0.0)
+    monkeypatch.setattr("airflow_provider_synthflow.storage.local._SWEPT_AFTER", 0.0)
     for store, place, name in (
         (LocalStore(str(tmp_path)), local, "calls.jsonl.gz"),
         (open_store("s3://lake/out", "lake"), remote, "calls.jsonl"),

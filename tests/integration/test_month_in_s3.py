@@ -12,7 +12,7 @@ import pytest
 
 from airflow_provider_synthflow.output.call_schema import COLUMNS, RAW
 from airflow_provider_synthflow.output.publication import Publication
-from airflow_provider_synthflow.stores import open_store
+from airflow_provider_synthflow.storage.open_store import open_store
 from airflow_provider_synthflow.window import Window
 from tests.documents import ROOT, blocks_of
 from tests.synthflow_server.dataset import DAY_MS, DEFAULT_FROM_MS, make_calls

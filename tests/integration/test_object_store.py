@@ -20,9 +20,9 @@ from airflow_provider_synthflow.exceptions import (
     SynthflowOutputConflictError,
     SynthflowTransientError,
 )
-from airflow_provider_synthflow.output import object_store
 from airflow_provider_synthflow.output.publication import Publication
-from airflow_provider_synthflow.stores import open_store
+from airflow_provider_synthflow.storage import object_store
+from airflow_provider_synthflow.storage.open_store import open_store
 from airflow_provider_synthflow.window import Window
 from tests.unit.making import AGENT, FROM_MS, TO_MS
 

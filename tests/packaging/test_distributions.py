@@ -34,7 +34,7 @@ JUNK = (
     ".venv/bin/python",
     "dist/old.whl",
     "docs/guarantees.md",
-    "tests/unit/test_walk.py",
+    "tests/unit/pagination/test_walk.py",
     "requirements/dev.txt",
     ".ci/run",
     "Makefile",

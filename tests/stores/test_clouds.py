@@ -23,7 +23,7 @@ import zstandard
 from airflow_provider_synthflow.exceptions import SynthflowConfigError, SynthflowTransientError
 from airflow_provider_synthflow.operators.synthflow import SynthflowListCallsOperator
 from airflow_provider_synthflow.output.publication import Publication
-from airflow_provider_synthflow.stores import open_store
+from airflow_provider_synthflow.storage.open_store import open_store
 from airflow_provider_synthflow.window import Window
 from tests.stores.emulators import Azure, Google
 from tests.synthflow_server import make_calls
@@ -45,7 +45,7 @@ LARGE = {"Google": 20 * MIB, "Azure": 66 * MIB}
 CHILD = """
 import sys
 from airflow_provider_synthflow.output.publication import Publication
-from airflow_provider_synthflow.stores import open_store
+from airflow_provider_synthflow.storage.open_store import open_store
 from airflow_provider_synthflow.window import Window
 one = Publication(open_store(sys.argv[1], "cloud"), "agent-1", Window(1709251200000, 1709337600000), "jsonl", {})
 one.check()

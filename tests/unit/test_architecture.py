@@ -13,15 +13,29 @@ ROOT = Path(__file__).resolve().parents[2]
 NAME = "airflow_provider_synthflow"
 PACKAGE = ROOT / NAME
 MODULES = sorted(PACKAGE.rglob("*.py"))
+FLOORS = (
+    {"exceptions", "timestamps"},
+    {"client", "storage", "window"},
+    {"links", "observability", "output", "pagination", "parameters"},
+    {"extraction"},
+    {"hooks", "polling", "resume"},
+    {"get_provider_info", "operators", "triggers"},
+    {"sensors"},
+)
+"""The rooms of the package by their floors, from the ground up: each import leads down."""
+
+FLOOR_OF = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
+TOP = {"__init__", "exceptions", "get_provider_info", "parameters", "timestamps"}
+"""The modules at the top of the package: what is public, and the ground."""
+
 SHELLS = ("hooks", "operators", "sensors", "triggers", "links")
 LONGEST = 400
 AIRFLOW = {
     "exceptions.py": {"try"},
-    "lineage.py": {"function"},
-    "metrics.py": {"function"},
-    "run_window.py": {"function"},
-    "stores.py": {"function"},
-    "ticks.py": {"function"},
+    "observability/metrics.py": {"function"},
+    "observability/openlineage.py": {"function"},
+    "storage/open_store.py": {"function"},
+    "window/timetable.py": {"function"},
 }
 """Who of the core may import Airflow, and where: it is plain Python, but for what only Airflow can tell."""
 
@@ -100,27 +114,35 @@ class TestRooms:
     def test_of_the_core_import_no_airflow(self, path):
         assert airflow(path) <= AIRFLOW.get(named(path), set())
 
-    @pytest.mark.parametrize("path", [path for path in MODULES if not is_shell(path)], ids=named)
-    def test_of_the_core_import_no_shell(self, path):
-        assert {name for name in own(path) if name.split(".")[0] in (*SHELLS, "get_provider_info")} == set()
+    def test_are_those_of_the_drawing(self):
+        rooms = {room_of(path) for path in MODULES} - {"__init__"}
 
-    @pytest.mark.parametrize("path", sorted((PACKAGE / "client").glob("*.py")), ids=named)
-    def test_client_knows_of_requests_and_answers_only(self, path):
-        outside = {name for name in own(path) if not name.startswith("client.")}
+        assert rooms == FLOOR_OF.keys()
 
-        assert outside <= {"exceptions", "instants", "templates", "__version__"}
+    def test_have_no_module_beside_them_but_what_is_public_or_ground(self):
+        assert {path.stem for path in PACKAGE.glob("*.py")} == TOP
 
-    @pytest.mark.parametrize("path", sorted((PACKAGE / "output").glob("*.py")), ids=named)
-    def test_output_knows_of_files_only(self, path):
-        outside = {name for name in own(path) if not name.startswith("output.")}
+    @pytest.mark.parametrize("path", [path for path in MODULES if room_of(path) != "__init__"], ids=named)
+    def test_import_only_what_lies_on_a_lower_floor(self, path):
+        room = room_of(path)
+        others = {name.split(".")[0] for name in own(path)} - {room, "__version__"}
 
-        assert outside <= {"client.rows", "client.splitting", "exceptions", "instants", "placement", "window"}
+        assert {other for other in others if FLOOR_OF[other] >= FLOOR_OF[room]} == set()
 
-    @pytest.mark.parametrize("name", ["walk", "proof", "stretches", "page_order", "earlier"])
-    def test_walk_and_proof_neither_send_nor_wait(self, name):
-        path = PACKAGE / f"{name}.py"
+    def test_form_no_circle_inside_either(self):
+        graph = {
+            named(path).removesuffix(".py").replace("/", ".").removesuffix(".__init__"): own(path) for path in MODULES
+        }
 
-        assert own(path, typing=False) <= {"exceptions", "packing", "placement", "proof", "stretches"}
+        while graph:
+            leaves = {name for name, needs in graph.items() if not needs & graph.keys()}
+            assert leaves, f"these import each other: {sorted(graph)}"
+            graph = {name: needs for name, needs in graph.items() if name not in leaves}
+
+    @pytest.mark.parametrize("path", sorted((PACKAGE / "pagination").glob("*.py")), ids=named)
+    def test_of_the_walk_and_its_proof_neither_send_nor_wait(self, path):
+        if path.stem == "fetch":
+            return  # what sends for the walk
         assert not {name for _, name in imports_of(tree_of(path))} & {
             "requests",
             "httpx",
@@ -129,50 +151,15 @@ class TestRooms:
             "logging",
         }
 
-    @pytest.mark.parametrize("name", ["instants", "statuses", "connection_form", "packing"])
-    def test_at_the_bottom_import_nothing_of_the_package(self, name):
-        assert own(PACKAGE / f"{name}.py") <= set()
-
     def test_provider_info_imports_nothing_but_data(self):
-        assert own(PACKAGE / "get_provider_info.py") == {"__version__", "connection_form"}
+        assert own(PACKAGE / "get_provider_info.py") == {"__version__", "hooks.connection_form"}
+        assert own(PACKAGE / "hooks" / "connection_form.py") == set()
 
     @pytest.mark.parametrize("path", [path for path in MODULES if room_of(path) in SHELLS], ids=named)
     def test_of_airflow_load_no_library_before_they_work(self, path):
         at_once = {name.split(".")[0] for where, name in imports_of(tree_of(path)) if where in ("top", "try")}
 
         assert not at_once & {"requests", "httpx", "msgspec", "tenacity", "pyarrow", "pendulum"}
-
-    def test_are_all_known(self):
-        core = {
-            "__init__", "announcing", "attempt", "batch", "client", "connection_form", "delivery", "durations",
-            "earlier", "exceptions", "extraction", "instants", "lineage", "metrics", "outlets", "output", "packing",
-            "page_order", "patience", "placement", "polling", "privacy", "progress", "proof", "reading", "result",
-            "resume", "run_window", "spill", "statuses", "stores", "stretches", "templates", "ticks", "walk",
-            "watching", "window", "window_calls",
-        }  # fmt: skip
-
-        assert core <= {room_of(path) for path in MODULES}
-
-    def test_form_no_circle(self):
-        graph = {
-            named(path).removesuffix(".py").replace("/", "."): {
-                name for where, name in imports_in_package(path) if where in ("top", "try")
-            }
-            for path in MODULES
-        }
-
-        while graph:
-            leaves = {name for name, needs in graph.items() if not needs & graph.keys()}
-            assert leaves, f"these import each other: {sorted(graph)}"
-            graph = {name: needs for name, needs in graph.items() if name not in leaves}
-
-
-def imports_in_package(path: Path) -> list[tuple[str, str]]:
-    return [
-        (where, name.removeprefix(f"{NAME}."))
-        for where, name in imports_of(tree_of(path))
-        if name.startswith(f"{NAME}.")
-    ]
 
 
 def public_definitions(tree: ast.Module) -> list[ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef]:
@@ -277,8 +264,23 @@ def public_parts(path: Path) -> list[tuple[str, ast.AST]]:
     return parts
 
 
+USERS_READ = {
+    "exceptions.py",
+    "hooks/synthflow.py",
+    "links/synthflow.py",
+    "observability/metrics.py",
+    "operators/synthflow.py",
+    "sensors/synthflow.py",
+    "storage/base.py",
+    "triggers/synthflow.py",
+    "window/run.py",
+    "window/window.py",
+}
+"""Where users, and those who write a store, read of each parameter; internals speak by names and types."""
+
+
 @pytest.mark.parametrize("path", MODULES, ids=named)
-def test_everything_public_says_what_it_does_and_names_its_parameters(path):
+def test_everything_public_says_what_it_does_in_a_sentence(path):
     assert ast.get_docstring(tree_of(path))
     for name, node in public_parts(path):
         docstring = ast.get_docstring(node)
@@ -286,11 +288,13 @@ def test_everything_public_says_what_it_does_and_names_its_parameters(path):
         parameters = constructor_of(node) if isinstance(node, ast.ClassDef) else parameters_of(node)
         names = documented(docstring)
         assert len(set(names)) == len(names), f"{name} documents a parameter twice"
-        assert set(names) == parameters, f"{name} documents {sorted(names)} and has {sorted(parameters)}"
+        assert set(names) <= parameters, f"{name} documents {sorted(set(names) - parameters)}, which it does not have"
+        if named(path) in USERS_READ:
+            assert set(names) == parameters, f"{name} documents {sorted(names)} and has {sorted(parameters)}"
         assert re.search(r"[.!?:]$", docstring.split("\n\n")[0].strip()), f"{name}: the summary is no sentence"
 
 
-@pytest.mark.parametrize("folder", [NAME, "example_dags", "tests"])
+@pytest.mark.parametrize("folder", [NAME, "dev", "example_dags", "tests"])
 def test_every_file_names_its_licence(folder):
     files = [path for path in (ROOT / folder).rglob("*.py") if path.read_text(encoding="utf-8").strip()]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import os
-import statistics
 import subprocess
 import sys
 from typing import Any
@@ -21,14 +20,10 @@ with DAG("dag", schedule=None):
 """
 CASES = {name: f"import {name}" for name in OURS} | {"DAG file": DAG_FILE}
 ALLOWED = {"airflow", "airflow_provider_synthflow", *sys.stdlib_module_names}
-TIMES = 5
-MOST_MILLISECONDS = 30
-"""Three times the aim, since machines are noisy."""
 
-# Airflow is imported once; each case runs in a copy of that process, as a DAG processor's do. The processor's
-# time is counted, so that a busy machine does not make it longer.
+# Airflow is imported once; each case runs in a copy of that process, as a DAG processor's do.
 PROGRAM = f"""
-import json, os, sys, time
+import json, os, sys
 try:
     import airflow.sdk
     from airflow.sdk import DAG, BaseOperator
@@ -37,12 +32,11 @@ except ImportError:  # Airflow 2.11
     from airflow.models import DAG, BaseOperator
 with DAG("plain", schedule=None):
     BaseOperator(task_id="plain")
-for name, code in {[*CASES.items(), *[("timed", "import " + ", ".join(OURS))] * TIMES]!r}:
+for name, code in {[*CASES.items()]!r}:
     if os.fork() == 0:
-        before, begun = set(sys.modules), time.process_time()
+        before = set(sys.modules)
         exec(code, {{"DAG": DAG}})
-        took = time.process_time() - begun
-        print(json.dumps([name, sorted(set(sys.modules) - before), took * 1000]), flush=True)
+        print(json.dumps([name, sorted(set(sys.modules) - before)]), flush=True)
         os._exit(0)
     assert os.wait()[1] == 0, name
 """
@@ -54,22 +48,18 @@ def run(code: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture(scope="module")
-def measured() -> dict[str, Any]:
-    """Run all cases; return the modules that each loads, and the milliseconds of those that are timed."""
-    rows = [json.loads(line) for line in run(PROGRAM).stdout.splitlines() if line.startswith("[")]
-    return {
-        "loaded": {name: loaded for name, loaded, _ in rows},
-        "times": [took for name, _, took in rows if name == "timed"],
-    }
+def loaded() -> dict[str, Any]:
+    """Run all cases; return the modules that each loads."""
+    return dict(json.loads(line) for line in run(PROGRAM).stdout.splitlines() if line.startswith("["))
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_no_library_is_loaded_that_airflow_has_not_loaded(measured, case):
-    loaded = measured["loaded"][case]
+def test_no_library_is_loaded_that_airflow_has_not_loaded(loaded, case):
+    names = loaded[case]
 
-    assert {name for name in loaded if name.split(".")[0] not in ALLOWED} == set()
-    assert any(name.startswith("airflow_provider_synthflow.") for name in loaded)
-    assert not any(name.startswith("airflow_provider_synthflow.client.") for name in loaded)
+    assert {name for name in names if name.split(".")[0] not in ALLOWED} == set()
+    assert any(name.startswith("airflow_provider_synthflow.") for name in names)
+    assert not any(name.startswith("airflow_provider_synthflow.client.") for name in names)
 
 
 def test_provider_discovery_loads_nothing():
@@ -82,14 +72,3 @@ get_provider_info()
 print(sorted({name.split(".")[0] for name in set(sys.modules) - before} - set(sys.stdlib_module_names)))
 """
     assert run(code).stdout.splitlines()[-1] == "['airflow_provider_synthflow']"
-
-
-def test_the_import_takes_milliseconds(measured, capsys):
-    median = statistics.median(measured["times"])
-
-    with capsys.disabled():
-        sys.stdout.write(
-            f"\n  import of operator, sensor and hook above airflow.sdk: {median:.1f} ms of processor time "
-        )
-    assert len(measured["times"]) == TIMES
-    assert median < MOST_MILLISECONDS

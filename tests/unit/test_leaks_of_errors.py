@@ -12,15 +12,15 @@ import traceback
 
 import pytest
 
-from airflow_provider_synthflow.client.async_client import client_of
-from airflow_provider_synthflow.client.async_sender import AsyncSender
-from airflow_provider_synthflow.client.check import check_connection
+from airflow_provider_synthflow.client.async_client import AsyncSynthflowClient, shared_http_client
+from airflow_provider_synthflow.client.connection_check import check_connection
 from airflow_provider_synthflow.client.query import CallsQuery
 from airflow_provider_synthflow.client.settings import Settings
 from airflow_provider_synthflow.exceptions import SynthflowConfigError, SynthflowError
-from airflow_provider_synthflow.privacy import Privacy
+from airflow_provider_synthflow.extraction.privacy import Privacy
+from airflow_provider_synthflow.parameters import read_query
 from tests.synthflow_server import Answer, SynthflowApi, serve
-from tests.unit.client.making import make_sender, make_settings
+from tests.unit.client.making import make_client, make_settings
 
 KEY = "planted-key-without-digits"
 HASH_KEY = "planted-hash-without-digits"
@@ -137,17 +137,17 @@ def serve_always(server, monkeypatch):
     def start(answer):
         monkeypatch.setattr(server.api, "handle", lambda *_: answer)
         patience = 0.05 if (answer.action or "").startswith("timeout") else 5.0
-        return make_sender(server.url, api_key=KEY, hash_key=HASH_KEY, max_attempts=2, timeout=patience, region="eu")
+        return make_client(server.url, api_key=KEY, hash_key=HASH_KEY, max_attempts=2, timeout=patience, region="eu")
 
     return start
 
 
 @pytest.mark.parametrize("answer", [pytest.param(answer, id=name) for name, answer in ANSWERS.items()])
 def test_no_error_of_a_page_and_no_log_of_it_tells_a_secret(serve_always, everything_logged, answer):
-    sender = serve_always(answer)
+    client = serve_always(answer)
     query = CallsQuery("agent", lead_phone_number=PHONE)
     with pytest.raises(SynthflowError) as caught:
-        sender.page(query, 100, 0)
+        client.page(query, 100, 0)
     assert str(caught.value)
     assert leaks(texts_of(caught.value)) == []
     assert leaks(texts_of_logs(everything_logged)) == []
@@ -160,18 +160,18 @@ async def page_from_an_event_loop(settings, query):
     async def pass_over(seconds):
         assert seconds >= 0
 
-    async with client_of(settings) as client:
-        return await AsyncSender(settings, client, sleep=pass_over).page(query, 100, 0)
+    async with shared_http_client(settings) as client:
+        return await AsyncSynthflowClient(settings, client, sleep=pass_over).page(query, 100, 0)
 
 
 @pytest.mark.parametrize("answer", [pytest.param(answer, id=name) for name, answer in ANSWERS.items()])
 def test_an_event_loop_gets_the_same_error_and_tells_no_secret_either(serve_always, everything_logged, answer):
-    sender = serve_always(answer)
+    client = serve_always(answer)
     query = CallsQuery("agent", lead_phone_number=PHONE)
     with pytest.raises(SynthflowError) as expected:
-        sender.page(query, 100, 0)
+        client.page(query, 100, 0)
     with pytest.raises(SynthflowError) as caught:
-        asyncio.run(page_from_an_event_loop(sender.settings, query))
+        asyncio.run(page_from_an_event_loop(client.settings, query))
     assert type(caught.value) is type(expected.value)
     if "network connection" not in f"{expected.value}{caught.value}":  # which names what the library calls it
         assert str(caught.value) == str(expected.value)
@@ -184,17 +184,17 @@ def test_an_event_loop_gets_the_same_error_and_tells_no_secret_either(serve_alwa
     [pytest.param(answer, id=name) for name, answer in ANSWERS.items() if name not in {"301", "302"}],
 )
 def test_no_error_of_an_address_and_no_log_of_it_tells_a_secret(serve_always, everything_logged, answer):
-    sender = serve_always(answer)
+    client = serve_always(answer)
     with pytest.raises(SynthflowError) as caught:
-        sender.redirect(sender.call_path("c1", "/recording"))
+        client.redirect(client.call_path("c1", "/recording"))
     assert leaks(texts_of(caught.value)) == []
     assert leaks(texts_of_logs(everything_logged)) == []
 
 
 @pytest.mark.parametrize("answer", [pytest.param(answer, id=name) for name, answer in ANSWERS.items()])
 def test_no_message_of_the_connection_test_tells_a_secret(serve_always, everything_logged, answer):
-    sender = serve_always(answer)
-    good, text = check_connection(make_settings(sender.settings.base_url, api_key=KEY, timeout=sender.settings.timeout))
+    client = serve_always(answer)
+    good, text = check_connection(make_settings(client.settings.base_url, api_key=KEY, timeout=client.settings.timeout))
     assert not good
     assert leaks([text]) == []
     assert leaks(texts_of_logs(everything_logged)) == []
@@ -202,9 +202,9 @@ def test_no_message_of_the_connection_test_tells_a_secret(serve_always, everythi
 
 @pytest.mark.parametrize("port", [9, 99999])
 def test_no_error_of_a_host_that_is_not_there_tells_a_secret(everything_logged, port):
-    sender = make_sender(f"http://127.0.0.1:{port}/v2", api_key=KEY, max_attempts=2)
+    client = make_client(f"http://127.0.0.1:{port}/v2", api_key=KEY, max_attempts=2)
     with pytest.raises(SynthflowError) as caught:
-        sender.page(CallsQuery("agent", lead_phone_number=PHONE), 100, 0)
+        client.page(CallsQuery("agent", lead_phone_number=PHONE), 100, 0)
     assert leaks(texts_of(caught.value)) == []
     assert leaks(texts_of_logs(everything_logged)) == []
 
@@ -243,7 +243,7 @@ def test_no_error_of_a_setting_tells_a_secret(make):
 )
 def test_no_error_of_a_query_repeats_what_was_given(fields):
     with pytest.raises(ValueError) as caught:  # noqa: PT011 - its text is looked at below
-        CallsQuery.of(**{"model_id": "agent", **fields})
+        read_query(**{"model_id": "agent", **fields})
     assert leaks([str(caught.value), repr(caught.value)]) == []
 
 
@@ -276,7 +276,7 @@ def test_a_planted_secret_in_an_error_that_hangs_on_another_is_found():
 
 def test_a_planted_secret_in_a_log_is_found(everything_logged):
     logging.getLogger("urllib3.connectionpool").debug("GET %s", f"/v2/calls?transcript={TALK}")
-    logging.getLogger("airflow_provider_synthflow.client.sender").info("key %s", KEY)
+    logging.getLogger("airflow_provider_synthflow.client.client").info("key %s", KEY)
     logging.getLogger("somebody.else").debug("%s", PHONE)
     assert leaks(texts_of_logs(everything_logged)) == sorted([KEY, TALK, PHONE.removeprefix("+")])
 
@@ -294,9 +294,9 @@ def test_httpx_tells_of_a_request_without_the_number(synthflow, everything_logge
 
 def test_the_requests_were_sent_with_the_secrets_and_urllib3_told_of_them(synthflow, everything_logged):
     handle = synthflow(faults=[])
-    sender = make_sender(handle.url, api_key=KEY, max_attempts=1)
+    client = make_client(handle.url, api_key=KEY, max_attempts=1)
     with pytest.raises(SynthflowError, match="HTTP 401"):
-        sender.page(CallsQuery("agent", lead_phone_number=PHONE), 100, 0)
+        client.page(CallsQuery("agent", lead_phone_number=PHONE), 100, 0)
     (received,) = handle.api.requests
     assert received.headers["authorization"] == f"Bearer {KEY}"
     assert received.query["lead_phone_number"] == PHONE

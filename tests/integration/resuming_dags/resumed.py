@@ -10,7 +10,7 @@ import pendulum
 from airflow.providers.common.compat.sdk import DAG
 
 from airflow_provider_synthflow.operators.synthflow import SynthflowListCallsOperator
-from airflow_provider_synthflow.resume import resume
+from airflow_provider_synthflow.resume import checkpoint as resume
 
 resume._PIECE = 1  # of the test's small pages, each is to be there when the process is killed
 FOLDER = Path(os.environ["RESUMED_FOLDER"])

@@ -11,7 +11,7 @@ import pendulum
 from airflow.providers.common.compat.sdk import DAG, BaseOperator
 
 from airflow_provider_synthflow.exceptions import SynthflowWindowError
-from airflow_provider_synthflow.run_window import windows_of_run
+from airflow_provider_synthflow.window import windows_of_run
 
 try:
     from airflow.sdk import Asset, AssetWatcher

@@ -6,12 +6,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from airflow_provider_synthflow.client.pace import Pace
-from airflow_provider_synthflow.client.sender import Sender
+from airflow_provider_synthflow.client.client import SynthflowClient
+from airflow_provider_synthflow.client.rate_limit import RateLimiter
 from airflow_provider_synthflow.client.settings import Settings
 from tests.synthflow_server import TEST_KEY
 
-__all__ = ["FakeClock", "make_sender", "make_settings"]
+__all__ = ["FakeClock", "make_client", "make_settings"]
 
 
 def make_settings(url: str = "https://api.synthflow.test/v2", **fields: Any) -> Settings:
@@ -36,7 +36,7 @@ class FakeClock:
         self.now += seconds
 
 
-def make_sender(url: str, clock: FakeClock | None = None, **fields: Any) -> Sender:
+def make_client(url: str, clock: FakeClock | None = None, **fields: Any) -> SynthflowClient:
     """Make a sender that never really waits between two tries."""
     clock = clock or FakeClock()
-    return Sender(make_settings(url, **fields), pace=Pace(clock), sleep=clock.sleep)
+    return SynthflowClient(make_settings(url, **fields), pace=RateLimiter(clock), sleep=clock.sleep)

@@ -11,7 +11,7 @@ from airflow_provider_synthflow.exceptions import (
     SynthflowProtocolError,
 )
 from tests.synthflow_server import Behaviour, Fault, agent_ids
-from tests.unit.client.making import make_sender
+from tests.unit.client.making import make_client
 
 IDS = agent_ids(250)
 
@@ -41,14 +41,14 @@ def names(walk):
 @pytest.mark.parametrize("pagination", ["present", "absent"])
 def test_every_agent_comes_once_however_many_there_are(synthflow, count, pagination):
     handle = synthflow(assistants=IDS[:count], behaviour=Behaviour(pagination=pagination))
-    found = list(walk_assistants(make_sender(handle.url)))
+    found = list(walk_assistants(make_client(handle.url)))
     assert [each["model_id"] for each in found] == IDS[:count]
     assert all({"name", "agent"} <= each.keys() for each in found)
 
 
 def test_pages_of_a_hundred_are_asked_for_and_no_more_than_needed(synthflow):
     handle = synthflow(assistants=IDS)
-    list(walk_assistants(make_sender(handle.url)))
+    list(walk_assistants(make_client(handle.url)))
     assert [received.query for received in handle.api.requests] == [
         {"limit": "100", "offset": str(offset)} for offset in (0, 100, 200)
     ]
@@ -57,68 +57,68 @@ def test_pages_of_a_hundred_are_asked_for_and_no_more_than_needed(synthflow):
 @pytest.mark.parametrize("envelope", ["standard", "calls", "list", "nested"])
 def test_agents_come_in_every_envelope(synthflow, envelope):
     handle = synthflow(assistants=IDS[:120], behaviour=Behaviour(envelope=envelope))
-    assert names(walk_assistants(make_sender(handle.url))) == IDS[:120]
+    assert names(walk_assistants(make_client(handle.url))) == IDS[:120]
 
 
 def test_a_page_that_is_shorter_than_asked_is_not_the_end():
-    sender = ScriptedSender((agents("a", "b"), 3), (agents("c"), 3))
-    assert names(walk_assistants(sender)) == ["a", "b", "c"]
-    assert [parameters["offset"] for _, _, parameters in sender.asked] == ["0", "2"]
+    client = ScriptedSender((agents("a", "b"), 3), (agents("c"), 3))
+    assert names(walk_assistants(client)) == ["a", "b", "c"]
+    assert [parameters["offset"] for _, _, parameters in client.asked] == ["0", "2"]
 
 
 def test_an_agent_that_comes_twice_counts_once_and_the_walk_goes_on_after_it():
-    sender = ScriptedSender((agents("a", "b"), 3), (agents("b", "c"), 3))
-    assert names(walk_assistants(sender)) == ["a", "b", "c"]
+    client = ScriptedSender((agents("a", "b"), 3), (agents("b", "c"), 3))
+    assert names(walk_assistants(client)) == ["a", "b", "c"]
 
 
 def test_where_the_count_does_not_fit_the_walk_is_done_again():
-    sender = ScriptedSender((agents("a"), 3), ([], 3), (agents("a", "b"), 2))
-    assert names(walk_assistants(sender)) == ["a", "b"]
+    client = ScriptedSender((agents("a"), 3), ([], 3), (agents("a", "b"), 2))
+    assert names(walk_assistants(client)) == ["a", "b"]
 
 
 def test_where_the_count_never_fits_it_is_an_error_with_the_numbers():
-    sender = ScriptedSender(*[(agents("a", "b"), 5), (agents("a", "b"), 5)] * 5)
+    client = ScriptedSender(*[(agents("a", "b"), 5), (agents("a", "b"), 5)] * 5)
     with pytest.raises(SynthflowIncompleteError, match="5 are declared, and 2 came") as caught:
-        list(walk_assistants(sender))
+        list(walk_assistants(client))
     assert (caught.value.expected, caught.value.received, caught.value.walks) == (5, 2, 5)
-    assert len(sender.asked) == 10
+    assert len(client.asked) == 10
 
 
 def test_more_agents_than_declared_are_an_error_too():
-    sender = ScriptedSender(*[(agents("a", "b", "c"), 2), ([], 2)] * 5)
+    client = ScriptedSender(*[(agents("a", "b", "c"), 2), ([], 2)] * 5)
     with pytest.raises(SynthflowIncompleteError, match="2 are declared, and 3 came"):
-        list(walk_assistants(sender))
+        list(walk_assistants(client))
 
 
 def test_nothing_is_yielded_before_the_list_is_complete():
-    sender = ScriptedSender(*[(agents("a"), 2), ([], 2)] * 5)
-    walk = walk_assistants(sender)
+    client = ScriptedSender(*[(agents("a"), 2), ([], 2)] * 5)
+    walk = walk_assistants(client)
     with pytest.raises(SynthflowIncompleteError):
         next(walk)
 
 
 def test_an_agent_is_known_by_model_id_then_by_id_then_by_all_of_it():
     page = [{"model_id": "a", "id": 1}, {"id": 1}, {"id": "b"}, {"name": "c"}, {"name": "c"}, {"name": "d", "x": [1]}]
-    sender = ScriptedSender((page, 5))
-    assert list(walk_assistants(sender)) == [page[0], page[1], page[2], page[4], page[5]]
+    client = ScriptedSender((page, 5))
+    assert list(walk_assistants(client)) == [page[0], page[1], page[2], page[4], page[5]]
 
 
 def test_without_a_total_an_offset_that_is_ignored_is_an_error_and_not_the_end():
     page = agents(*IDS[:100])
-    sender = ScriptedSender((page, None), (page, None), (page, None))
+    client = ScriptedSender((page, None), (page, None), (page, None))
     with pytest.raises(SynthflowProtocolError, match="ignores the offset"):
-        list(walk_assistants(sender))
+        list(walk_assistants(client))
 
 
 def test_without_a_total_a_last_page_that_is_shown_again_is_the_end():
     page = agents(*IDS[:100])
-    sender = ScriptedSender((page, None), (page, None), (agents(*IDS[1:100]), None))
-    assert names(walk_assistants(sender)) == IDS[:100]
+    client = ScriptedSender((page, None), (page, None), (agents(*IDS[1:100]), None))
+    assert names(walk_assistants(client)) == IDS[:100]
 
 
 def test_a_page_is_tried_again_like_any_other(synthflow):
     handle = synthflow(assistants=IDS, faults=[Fault(status=503, route="assistants", at=2)])
-    assert names(walk_assistants(make_sender(handle.url))) == IDS
+    assert names(walk_assistants(make_client(handle.url))) == IDS
 
 
 @pytest.mark.parametrize(
@@ -132,11 +132,11 @@ def test_a_page_is_tried_again_like_any_other(synthflow):
 def test_an_error_ends_the_walk(synthflow, fault, kind):
     handle = synthflow(assistants=IDS, faults=[fault])
     with pytest.raises(kind):
-        list(walk_assistants(make_sender(handle.url)))
+        list(walk_assistants(make_client(handle.url)))
 
 
 def test_the_walk_is_lazy():
-    sender = ScriptedSender((agents("a"), 1))
-    walk = assistants.walk_assistants(sender)
-    assert sender.asked == []
+    client = ScriptedSender((agents("a"), 1))
+    walk = assistants.walk_assistants(client)
+    assert client.asked == []
     assert names(walk) == ["a"]

@@ -16,12 +16,12 @@ import pytest
 import zstandard
 
 from airflow_provider_synthflow.exceptions import SynthflowConfigError
+from airflow_provider_synthflow.extraction.privacy import Privacy
+from airflow_provider_synthflow.extraction.spill import Spill
 from airflow_provider_synthflow.output.call_schema import rebuild
 from airflow_provider_synthflow.output.formats import FORMATS, check_format, open_writer
 from airflow_provider_synthflow.output.publication import Publication
-from airflow_provider_synthflow.privacy import Privacy
-from airflow_provider_synthflow.spill import Spill
-from airflow_provider_synthflow.stores import open_store
+from airflow_provider_synthflow.storage.open_store import open_store
 from airflow_provider_synthflow.window import Window
 from tests.synthflow_server.dataset import make_calls
 

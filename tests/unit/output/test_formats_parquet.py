@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from airflow_provider_synthflow.output.call_schema import COLUMNS, RAW, columns_of, rebuild
 from airflow_provider_synthflow.output.formats import open_writer
 from airflow_provider_synthflow.output.publication import Publication
-from airflow_provider_synthflow.stores import open_store
+from airflow_provider_synthflow.storage.open_store import open_store
 from airflow_provider_synthflow.window import Window
 from tests.synthflow_server.dataset import DAY_MS, DEFAULT_FROM_MS, make_calls
 

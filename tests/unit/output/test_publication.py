@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from airflow_provider_synthflow.exceptions import SynthflowConfigError, SynthflowOutputConflictError
-from airflow_provider_synthflow.output.local_store import LocalStore
 from airflow_provider_synthflow.output.publication import Publication
+from airflow_provider_synthflow.storage.local import LocalStore
 from airflow_provider_synthflow.window import Window
 from tests.unit.making import AGENT, FROM_MS, TO_MS, tree_of
 
@@ -292,7 +292,7 @@ class TestErrors:
 
         for name in ("write", "flush"):
             with monkeypatch.context() as patch:
-                patch.setattr(f"airflow_provider_synthflow.output.store.StagedFile.{name}", full)
+                patch.setattr(f"airflow_provider_synthflow.storage.base.StagedFile.{name}", full)
                 with pytest.raises(OSError, match="No space"):
                     publication(tmp_path).publish(RECORDS[:1], result(1))
             assert tree_of(tmp_path) == before

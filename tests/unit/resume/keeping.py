@@ -5,17 +5,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_synthflow.privacy import Privacy
-from airflow_provider_synthflow.resume.piece_writer import PieceWriter
-from airflow_provider_synthflow.resume.record import digest_of, key_of
-from airflow_provider_synthflow.resume.resume import Resume
+from airflow_provider_synthflow.extraction.privacy import Privacy
+from airflow_provider_synthflow.resume.checkpoint import Checkpoint
+from airflow_provider_synthflow.resume.segment_writer import SegmentWriter
+from airflow_provider_synthflow.resume.state import digest_of, key_of
 
 if TYPE_CHECKING:
     from airflow_provider_synthflow.client.settings import Settings
-    from airflow_provider_synthflow.extraction import WindowPlan
-    from airflow_provider_synthflow.resume.piece import KeptPage
+    from airflow_provider_synthflow.extraction.plan import WindowPlan
+    from airflow_provider_synthflow.resume.segment import KeptPage
 
-__all__ = ["KilledError", "MemoryState", "MemoryStore", "PatientWriter", "resume_for"]
+__all__ = ["KilledError", "MemoryState", "MemoryStore", "PatientWriter", "checkpoint_for"]
 
 
 class KilledError(BaseException):
@@ -46,7 +46,7 @@ class MemoryStore(dict[str, bytes]):
             del self[name]
 
 
-class PatientWriter(PieceWriter):
+class PatientWriter(SegmentWriter):
     """Write each piece before the next page comes, so that a test runs the same each time."""
 
     def offer(self, pages: list[KeptPage]) -> bool:
@@ -54,7 +54,7 @@ class PatientWriter(PieceWriter):
         return True
 
 
-def resume_for(
+def checkpoint_for(
     plan: WindowPlan,
     settings: Settings,
     *,
@@ -63,7 +63,7 @@ def resume_for(
     retry: bool = True,
     last: bool = False,
     privacy: Privacy | None = None,
-) -> Resume:
+) -> Checkpoint:
     """
     Return what keeps the pages of a plan.
 
@@ -77,4 +77,4 @@ def resume_for(
     """
     privacy = privacy or Privacy()
     digest = digest_of(plan, settings, privacy)
-    return Resume(store, state, key_of(plan), digest, privacy=privacy, retry=retry, last=last)
+    return Checkpoint(store, state, key_of(plan), digest, privacy=privacy, retry=retry, last=last)

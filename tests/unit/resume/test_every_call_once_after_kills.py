@@ -10,19 +10,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_synthflow.extraction import extract_window
-from airflow_provider_synthflow.resume import resume as resuming
-from airflow_provider_synthflow.spill import Spill
-from tests.completeness.chance import ChancePicker
-from tests.completeness.scenario import make_scenario
-from tests.completeness.searching import search
-from tests.completeness.trial import try_scenario
-from tests.unit.resume.keeping import KilledError, MemoryState, MemoryStore, PatientWriter, resume_for
-from tests.unit.test_every_call_once import scenarios
+from airflow_provider_synthflow.extraction.extract import extract_window
+from airflow_provider_synthflow.extraction.spill import Spill
+from airflow_provider_synthflow.resume import checkpoint as resuming
+from dev.soak.chance import ChancePicker
+from dev.soak.scenario import make_scenario
+from dev.soak.searching import search
+from dev.soak.trial import try_scenario
+from tests.unit.extraction.test_every_call_once import scenarios
+from tests.unit.resume.keeping import KilledError, MemoryState, MemoryStore, PatientWriter, checkpoint_for
 
 if TYPE_CHECKING:
-    from airflow_provider_synthflow.extraction import WindowPlan
-    from tests.completeness.scenario import Scenario
+    from airflow_provider_synthflow.extraction.plan import WindowPlan
+    from dev.soak.scenario import Scenario
     from tests.loopback import LoopbackSender
 
 _EXAMPLES = 100
@@ -32,7 +32,7 @@ _EXAMPLES = 100
 def small_pieces():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(resuming, "_PIECE", 1)  # each page is one
-        patch.setattr(resuming, "PieceWriter", PatientWriter)
+        patch.setattr(resuming, "SegmentWriter", PatientWriter)
         yield
 
 
@@ -52,33 +52,33 @@ class KilledReader:
     state: MemoryState = field(default_factory=MemoryState)
     store: MemoryStore = field(default_factory=MemoryStore)
 
-    def __call__(self, sender: LoopbackSender, plan: WindowPlan, spill: Spill, **options: Any) -> None:
+    def __call__(self, client: LoopbackSender, plan: WindowPlan, spill: Spill, **options: Any) -> None:
         for number, kill in enumerate(self.kills):
-            limit = sender.requests + kill
-            page = sender.page
+            limit = client.requests + kill
+            page = client.page
 
             def until_killed(*arguments: Any, page=page, limit=limit) -> Any:
-                if sender.requests >= limit:
+                if client.requests >= limit:
                     raise KilledError
                 return page(*arguments)
 
-            sender.page = until_killed
+            client.page = until_killed
             try:
                 with Spill() as lost:
-                    self._try(sender, plan, lost, retry=number > 0, **options)
+                    self._try(client, plan, lost, retry=number > 0, **options)
             except KilledError:
                 self.killed += 1
-                sender.pass_time(self.pause)
+                client.pass_time(self.pause)
             finally:
-                sender.page = page
-        self._try(sender, plan, spill, retry=bool(self.kills), **options)
+                client.page = page
+        self._try(client, plan, spill, retry=bool(self.kills), **options)
         assert not self.store
         assert not self.state
 
-    def _try(self, sender: Any, plan: WindowPlan, spill: Spill, *, retry: bool, **options: Any) -> None:
-        resume = resume_for(plan, sender.settings, store=self.store, state=self.state, retry=retry)
+    def _try(self, client: Any, plan: WindowPlan, spill: Spill, *, retry: bool, **options: Any) -> None:
+        resume = checkpoint_for(plan, client.settings, store=self.store, state=self.state, retry=retry)
         with resume:
-            self.taken_up += extract_window(sender, plan, spill, resume=resume, **options).recalled
+            self.taken_up += extract_window(client, plan, spill, resume=resume, **options).recalled
 
 
 def tamed(scenario: Scenario) -> Scenario:

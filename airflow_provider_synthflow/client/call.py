@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A call as it came over the wire: its own bytes, and the few fields that this package looks at."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from typing import Any, cast
+
+import msgspec
+
+from airflow_provider_synthflow.client.raw_json import refuse_constant
+from airflow_provider_synthflow.timestamps import instant_of_epoch, read_instant
+
+__all__ = ["TERMINAL_STATUSES", "CallRow", "decode_record", "encode_record", "is_terminal", "row_of", "started_at"]
+
+
+class _Seen(msgspec.Struct):
+    """Name the fields that are looked at; the others are skipped, not decoded."""
+
+    call_id: Any = None
+    call_status: Any = None
+    start_time: Any = None
+    telephony_start: Any = None
+
+
+_seen_decoder = msgspec.json.Decoder(_Seen)
+_record_decoder = msgspec.json.Decoder(dict[str, Any])
+
+
+class CallRow(msgspec.Struct, frozen=True, gc=False):  # a dataclass takes four times as long to make
+    """
+    Hold one call of a page.
+
+    :param call_id: the API's opaque id; for a record without one, the hash of its bytes
+    :param raw: the record's JSON exactly as received, or as it may be stored
+    :param status: ``call_status`` as received
+    :param start_time: ``start_time`` as received
+    :param telephony_start: ``telephony_start`` as received
+    :param stored: whether fields are dropped and hashed already, since the record was stored in between
+    """
+
+    call_id: str
+    raw: bytes
+    status: Any
+    start_time: Any
+    telephony_start: Any
+    stored: bool = False
+
+    def record(self) -> dict[str, Any]:
+        """Return the record as the API sent it, decoded."""
+        return decode_record(self.raw)
+
+
+def row_of(raw: bytes, *, stored: bool = False) -> CallRow:
+    """
+    Read a call's own bytes.
+
+    :param raw: one JSON object
+    :param stored: whether fields are dropped and hashed already
+    :raises ValueError: where it is not a JSON object
+    """
+    try:
+        seen = _seen_decoder.decode(raw)
+    except msgspec.MsgspecError:
+        record = _decode_leniently(raw)
+        seen = _Seen(**{name: record.get(name) for name in _Seen.__struct_fields__})
+    call_id = seen.call_id
+    if call_id is None or call_id == "":
+        # Nothing is required of a record. Without an id, the same bytes are the same call.
+        call_id = "sha256:" + hashlib.sha256(raw).hexdigest()
+    return CallRow(
+        call_id=call_id if isinstance(call_id, str) else str(call_id),
+        raw=raw,
+        status=seen.call_status,
+        start_time=seen.start_time,
+        telephony_start=seen.telephony_start,
+        stored=stored,
+    )
+
+
+def decode_record(raw: bytes) -> dict[str, Any]:
+    """
+    Decode one record without losing or renaming a field.
+
+    :param raw: one JSON object
+    :raises ValueError: where it is not a JSON object
+    """
+    try:
+        return _record_decoder.decode(raw)
+    except msgspec.MsgspecError:
+        return _decode_leniently(raw)
+
+
+def encode_record(record: dict[str, Any]) -> bytes:
+    """
+    Encode a record on one line.
+
+    :param record: what :func:`decode_record` gave, changed or not
+    """
+    try:
+        return msgspec.json.encode(record)
+    except (msgspec.MsgspecError, UnicodeError):  # half of a surrogate pair
+        return json.dumps(record, separators=(",", ":")).encode("ascii")
+
+
+def _decode_leniently(raw: bytes) -> dict[str, Any]:
+    """Decode what msgspec refuses and JSON allows: half a surrogate pair, a number beyond a double."""
+    record = json.loads(raw, parse_constant=refuse_constant)
+    if not isinstance(record, dict):
+        msg = "a call is not a JSON object"
+        raise ValueError(msg)  # noqa: TRY004 - json.loads raises ValueError too
+    return cast("dict[str, Any]", record)
+
+
+_LEGACY_ID = re.compile(r"(\d{13})x\d+")
+
+
+def started_at(row: CallRow) -> int | None:
+    """
+    Return when a call started.
+
+    ``start_time`` decides; where it is not readable, ``telephony_start``; where that is not either, the
+    time that a legacy id begins with.
+
+    :param row: the call
+    :return: UTC milliseconds since 1970, or None where nothing tells
+    """
+    for value in (row.start_time, row.telephony_start):
+        instant = read_instant(value)
+        if instant is not None:
+            return instant
+    legacy = _LEGACY_ID.fullmatch(row.call_id)
+    return instant_of_epoch(int(legacy[1])) if legacy else None
+
+
+TERMINAL_STATUSES = frozenset(
+    {
+        "completed",
+        "failed",
+        "no-answer",
+        "busy",
+        "canceled",
+        "user-canceled",
+        "hangup_on_voicemail",
+        "left_voicemail",
+    }
+)
+"""The statuses after which a call changes no more, from Synthflow's documentation; all others are not final."""
+
+
+def is_terminal(status: Any) -> bool:
+    """
+    Tell whether a status is final; an unknown one is not.
+
+    :param status: ``call_status`` as received
+    """
+    return isinstance(status, str) and status.strip().lower() in TERMINAL_STATUSES

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The calls of a window as a list, for those who want them in memory."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_synthflow.client.call import decode_record
+from airflow_provider_synthflow.exceptions import SynthflowConfigError
+from airflow_provider_synthflow.extraction.extract import Extraction, extract_window
+from airflow_provider_synthflow.extraction.plan import WindowPlan
+from airflow_provider_synthflow.extraction.spill import Spill
+from airflow_provider_synthflow.parameters import milliseconds_of
+from airflow_provider_synthflow.window.window import Window
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Iterable
+
+    from airflow_provider_synthflow.client.client import SynthflowClient
+    from airflow_provider_synthflow.client.query import CallsQuery
+
+__all__ = ["WindowCalls", "collect_window"]
+
+
+class WindowCalls(list[dict[str, Any]]):
+    """
+    Hold the calls of a window, in the order of their start.
+
+    :param calls: the calls, as the API sent them
+    :param extraction: the numbers of the walk
+    """
+
+    def __init__(self, calls: Iterable[dict[str, Any]], extraction: Extraction) -> None:
+        super().__init__(calls)
+        self.extraction = extraction
+
+
+def collect_window(
+    client: SynthflowClient,
+    query: CallsQuery,
+    window: Any,
+    *,
+    settle: dt.timedelta | float,
+    on_unplaced: str,
+    concurrency: int,
+    max_walks: int,
+) -> WindowCalls:
+    """
+    Extract a window into a list.
+
+    :param client: where to ask
+    :param query: the agent and the filters
+    :param window: a window, or what names one
+    :param settle: a timedelta, or seconds
+    :param on_unplaced: ``fail`` or ``include``
+    :param concurrency: pages in flight
+    :param max_walks: how often the pages are walked before giving up
+    :raises SynthflowError: typed
+    """
+    if on_unplaced not in {"fail", "include"}:
+        msg = f"on_unplaced '{on_unplaced}' is unknown. Use fail or include."
+        raise SynthflowConfigError(msg)
+    plan = WindowPlan(
+        window=Window.coerce(window),
+        query=query,
+        settle_ms=milliseconds_of(settle),
+        include_unplaced=on_unplaced == "include",
+        concurrency=concurrency,
+        max_walks=max_walks,
+    )
+    with Spill() as spill:
+        extraction = extract_window(client, plan, spill)
+        return WindowCalls((decode_record(record) for record in spill.records()), extraction)

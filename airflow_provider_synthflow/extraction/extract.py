@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The extraction of one window: ask for more than the window, walk to the end, keep what belongs. Plain Python."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from airflow_provider_synthflow.client.call import is_terminal
+from airflow_provider_synthflow.exceptions import SynthflowProtocolError
+from airflow_provider_synthflow.extraction.plan import STRAY_MS
+from airflow_provider_synthflow.extraction.privacy import Privacy
+from airflow_provider_synthflow.extraction.progress import Progress
+from airflow_provider_synthflow.extraction.start_order import NOWHERE, PageOrder, newest_first, placed
+from airflow_provider_synthflow.pagination.fetch import look_ahead, read_pages
+from airflow_provider_synthflow.pagination.recalled_pages import RecalledPages
+from airflow_provider_synthflow.pagination.walk import Walk
+from airflow_provider_synthflow.timestamps import format_instant
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from airflow_provider_synthflow.client.call import CallRow
+    from airflow_provider_synthflow.client.client import SynthflowClient
+    from airflow_provider_synthflow.extraction.checkpoint import Checkpoint
+    from airflow_provider_synthflow.extraction.plan import WindowPlan
+    from airflow_provider_synthflow.extraction.spill import Spill
+    from airflow_provider_synthflow.extraction.start_order import Placed
+
+__all__ = ["Extraction", "extract_window"]
+
+log = logging.getLogger(__name__)
+
+_NAMED = 10
+
+
+@dataclass(frozen=True)
+class Extraction:
+    """
+    Tell what an extraction found; the calls themselves are in the spill.
+
+    :param count: calls in the window
+    :param unsettled: of them, those not in a final status
+    :param not_started: calls without a start that are not final: they come with the window in which they start
+    :param unplaced: final calls without a start that were included
+    :param total_records: what the server declared for what was asked; None where it declares nothing
+    :param pages: pages of the complete walk
+    :param requests: requests sent, retries included
+    :param walks: walks needed
+    :param retries: of the requests, those sent again
+    :param waits: how often a request waited, for the pace or before a further try
+    :param recalled: of the pages, those that an earlier try of the task had read at first
+    """
+
+    count: int
+    unsettled: int
+    not_started: int
+    unplaced: int
+    total_records: int | None
+    pages: int
+    requests: int
+    walks: int
+    retries: int = 0
+    waits: int = 0
+    recalled: int = 0
+
+
+def extract_window(
+    client: SynthflowClient,
+    plan: WindowPlan,
+    spill: Spill,
+    *,
+    privacy: Privacy | None = None,
+    sleep: Callable[[float], None] | None = None,
+    resume: Checkpoint | None = None,
+) -> Extraction:
+    """
+    Bring the calls of one window into a spill, each exactly once, proven complete.
+
+    :param client: where to ask
+    :param plan: what to ask for
+    :param spill: where to keep the calls; empty at first
+    :param privacy: what to take out of them before they are kept
+    :param sleep: how to wait between two walks, in seconds; default: as the sender waits, which its closing ends
+    :param resume: what keeps pages for a further try, and has those of an earlier one; default: none is kept
+    :raises SynthflowError: typed; then the spill holds nothing of use
+    """
+    before = (client.requests, client.retries, client.waits)
+    asked = plan.asked
+    earlier = RecalledPages()
+    # Read from the oldest call on, the calls come in the order of the file, which can be written meanwhile.
+    walk = Walk(
+        look_ahead=look_ahead(plan.concurrency), max_walks=plan.max_walks, from_the_end=newest_first, earlier=earlier
+    )
+    keeper = _Keeper(plan, spill, privacy or Privacy())
+    order = PageOrder()
+    progress = Progress()
+    log.info("Reading %s of agent %s: asking %s for %s.", plan.window, asked.model_id, client.settings.host, asked)
+    if resume is not None:
+        for page in resume.take_up(earlier):  # before the first answer, since of two readings the later counts
+            keeper.take(order.take(page, keeper.place(page.rows), backward=newest_first(page)))
+    for page in read_pages(
+        walk,
+        lambda limit, offset: client.page(asked, limit, offset),
+        concurrency=plan.concurrency,
+        sleep=sleep or client.wait,
+    ):
+        keeper.take(order.take(page, keeper.place(page.rows), backward=walk.tail_first))
+        if resume is not None:
+            resume.keep(page, walk)
+        line = progress.line(walk.walks, len(page.rows), walk.total, there=walk.recalled_rows)
+        if line is not None:
+            log.info("%s", line)
+    keeper.take(order.rest())
+    requests, retries, waits = before
+    return keeper.finish(walk, client.requests - requests, client.retries - retries, client.waits - waits)
+
+
+class _Mark(Enum):
+    """Say what is to be counted of a call."""
+
+    UNSETTLED = "in the window and not final"
+    NOT_STARTED = "without a start and not final"
+    UNPLACED = "without a start and final"
+
+
+class _Keeper:
+    """Sort what comes into: in this window, not started, without a place, and elsewhere."""
+
+    def __init__(self, plan: WindowPlan, spill: Spill, privacy: Privacy) -> None:
+        self._window = plan.window
+        self._include_unplaced = plan.include_unplaced
+        reach = plan.settle_ms + STRAY_MS
+        self._earliest = plan.window.from_ms - reach
+        self._latest = plan.window.to_ms + reach
+        self._spill = spill
+        self._privacy = privacy
+        self._marks: dict[str, _Mark] = {}  # most calls have none
+
+    def place(self, rows: Sequence[CallRow]) -> list[Placed]:
+        """Find out when calls started; raise where one did far from what was asked for."""
+        calls = [placed(row) for row in rows]
+        if calls and not self._earliest <= min(calls)[0] <= max(calls)[0] <= self._latest:
+            for start, call_id, row in calls:
+                # One that never became final may be stuck since long ago, and match a filter on the end of calls.
+                near = start == NOWHERE or self._earliest <= start <= self._latest
+                if not near and is_terminal(row.status):
+                    msg = (
+                        f"The API ignored the window: asked for {self._window}, it sent a call that started at "
+                        f"{format_instant(start)}. Nothing was written."
+                    )
+                    raise SynthflowProtocolError(msg, call_ids=[call_id])
+        return calls
+
+    def take(self, calls: Sequence[Placed]) -> None:
+        """Take in calls; of two readings of the same call the later one counts."""
+        low, high = self._window.from_ms, self._window.to_ms
+        for start, call_id, row in calls:
+            final = is_terminal(row.status)
+            inside = low <= start < high
+            mark = None if final or not inside else _Mark.UNSETTLED
+            if start == NOWHERE:
+                mark = _Mark.UNPLACED if final else _Mark.NOT_STARTED
+                inside = final and self._include_unplaced
+                start = high  # noqa: PLW2901 - where it is included, it comes last
+            if mark is not None:
+                self._marks[call_id] = mark
+            elif self._marks:
+                self._marks.pop(call_id, None)
+            key = self._privacy.key_of(call_id)
+            if inside:
+                self._spill.put(key, start, row.raw if row.stored else self._privacy.apply(row.raw))
+            else:
+                self._spill.discard(key)
+
+    def finish(self, walk: Walk, requests: int, retries: int, waits: int) -> Extraction:
+        """Leave in the spill what the complete walk holds."""
+        for key in walk.gone():
+            self._marks.pop(key, None)
+            self._spill.discard(self._privacy.key_of(key))
+        marked = Counter(self._marks.values())
+        if marked[_Mark.UNPLACED] and not self._include_unplaced:
+            unplaced = sorted(key for key, mark in self._marks.items() if mark is _Mark.UNPLACED)
+            named = ", ".join(unplaced[:_NAMED]) + (", …" if len(unplaced) > _NAMED else "")
+            msg = (
+                f"{len(unplaced)} final calls have no readable start, so that no window is known to be theirs: "
+                f"{named}. Nothing was written. Set on_unplaced='include' to have them in this window, marked."
+            )
+            raise SynthflowProtocolError(msg, call_ids=unplaced)
+        return Extraction(
+            count=len(self._spill),
+            unsettled=marked[_Mark.UNSETTLED],
+            not_started=marked[_Mark.NOT_STARTED],
+            unplaced=marked[_Mark.UNPLACED],
+            total_records=walk.total,
+            pages=walk.pages,
+            requests=requests,
+            walks=walk.walks,
+            retries=retries,
+            waits=waits,
+            recalled=walk.recalled,
+        )

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Drop fields of a call, or replace them by a keyed hash, before anything is stored."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from airflow_provider_synthflow.client.call import decode_record
+from airflow_provider_synthflow.client.raw_json import members_of
+from airflow_provider_synthflow.exceptions import SynthflowConfigError
+from airflow_provider_synthflow.parameters import listed, looks_like_list
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+__all__ = ["Privacy"]
+
+
+class Privacy:
+    """
+    Change what a record holds before it is stored.
+
+    The same value gives the same hash in every window and every field, so that hashed files can be joined. A null
+    stays null, since its hash would tell no more and hide that there was nothing.
+
+    :param drop_fields: the top-level fields to remove
+    :param hash_fields: the top-level fields to replace by the HMAC-SHA-256 of their value, as hexadecimal digits;
+        a value that is no text is hashed as its JSON with sorted keys
+    :param key: the secret of the hash
+    :raises SynthflowConfigError: where ``hash_fields`` are named and there is no key
+    """
+
+    def __init__(
+        self, drop_fields: Sequence[str] = (), hash_fields: Sequence[str] = (), *, key: str | None = None
+    ) -> None:
+        self.drop_fields = _names(drop_fields, "drop_fields")
+        self.hash_fields = _names(hash_fields, "hash_fields")
+        if self.hash_fields and not key:
+            msg = (
+                "hash_fields needs a secret key, and the connection has none: "
+                "set hash_key in the connection's extra (keep it: another key gives other hashes)."
+            )
+            raise SynthflowConfigError(msg)
+        self._key = (key or "").encode()
+        self._changes = bool(self.drop_fields or self.hash_fields)
+        self._hides_ids = bool(self.hides(["call_id"]))
+
+    def __bool__(self) -> bool:
+        """Tell whether there is anything to change."""
+        return self._changes
+
+    def hides(self, names: Iterable[str]) -> list[str]:
+        """
+        Return those of some fields that are not stored as they are received.
+
+        :param names: the fields
+        """
+        return sorted({*self.drop_fields, *self.hash_fields} & set(names))
+
+    def key_of(self, call_id: str) -> str:
+        """
+        Return what stands for a call while its window is put together: its id, or a hash where that is not to be kept.
+
+        :param call_id: its id
+        """
+        return self._mac(call_id.encode("utf-8", "surrogatepass")) if self._hides_ids else call_id
+
+    def apply(self, raw: bytes) -> bytes:
+        """
+        Return a record without the dropped fields and with the hashed ones; as it is where there are none.
+
+        :param raw: one JSON object
+        """
+        if not self._changes:
+            return raw
+        fields = members_of(raw)  # the fields that stay keep their own bytes
+        for name in self.drop_fields:
+            fields.pop(name, None)
+        for name in self.hash_fields:
+            if fields.get(name, b"null") != b"null":
+                fields[name] = self._hash(fields[name])
+        return b"{%b}" % b",".join(b"%b:%b" % (_canonical(name), value) for name, value in fields.items())
+
+    def _hash(self, raw: bytes) -> bytes:
+        value = decode_record(b'{"":%b}' % raw)[""]
+        data = value.encode("utf-8", "surrogatepass") if isinstance(value, str) else _canonical(value)
+        return b'"%b"' % self._mac(data).encode()
+
+    def _mac(self, data: bytes) -> str:
+        return hmac.new(self._key, data, hashlib.sha256).hexdigest()
+
+
+def _canonical(value: Any) -> bytes:
+    try:
+        return msgspec.json.encode(value, order="deterministic")
+    except (msgspec.MsgspecError, UnicodeError):  # half of a surrogate pair
+        return json.dumps(value, sort_keys=True, separators=(",", ":")).encode("ascii")
+
+
+def _names(value: Sequence[str] | str | None, name: str) -> tuple[str, ...]:
+    """Take a list of names, or one text of names with commas, or of a list, as a template renders it."""
+    if not value:
+        return ()
+    value = listed(value)
+    names = value.split(",") if isinstance(value, str) and not looks_like_list(value) else value
+    if not isinstance(names, (list, tuple, set, frozenset)) or not all(isinstance(each, str) for each in names):
+        msg = f"{name} must be a list of field names, or one text of names with commas."
+        raise SynthflowConfigError(msg)
+    return tuple(dict.fromkeys(each.strip() for each in names if each.strip()))

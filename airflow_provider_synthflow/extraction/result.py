@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The result of a window: the same shape for a file and for XCom."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import time
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_synthflow import __version__
+from airflow_provider_synthflow.client.call import encode_record
+from airflow_provider_synthflow.exceptions import SynthflowConfigError
+from airflow_provider_synthflow.timestamps import format_instant
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from airflow_provider_synthflow.extraction.extract import Extraction
+    from airflow_provider_synthflow.extraction.plan import WindowPlan
+
+__all__ = ["result_of", "size_of", "with_calls"]
+
+_DIGITS = 20
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+_REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+
+
+def result_of(plan: WindowPlan, extraction: Extraction) -> dict[str, Any]:
+    """
+    Return the result of an extraction, without the calls and without what is said of a file.
+
+    :param plan: what was asked for
+    :param extraction: what was found
+    """
+    result: dict[str, Any] = {
+        "model_id": plan.query.model_id,
+        "from_date": plan.window.from_iso,
+        "to_date": plan.window.to_iso,
+        "count": extraction.count,
+        "unsettled": extraction.unsettled,
+        "not_started": extraction.not_started,
+        "total_records": extraction.total_records,
+        "query": plan.query.filters(),
+        "pages": extraction.pages,
+        "requests": extraction.requests,
+        "walks": extraction.walks,
+        "changed": True,
+        "provider_version": __version__,
+        "extracted_at": format_instant(time.time_ns() // 1_000_000),
+    }
+    if extraction.unplaced:
+        result["unplaced"] = extraction.unplaced
+    return result
+
+
+def with_calls(
+    result: dict[str, Any], records: Iterable[bytes], size: int, max_bytes: int, *, used: int = 0
+) -> dict[str, Any]:
+    """
+    Return the result with the calls in it, for XCom.
+
+    :param result: the result without the calls
+    :param records: the calls in order, each as JSON
+    :param size: the bytes of all records together
+    :param max_bytes: the encoded size above which an XCom is refused
+    :param used: the bytes of the other results in the same XCom
+    :raises SynthflowConfigError: where the result is larger than that
+    """
+    if used + size <= max_bytes:
+        result = {**result, "calls": [_for_xcom(record) for record in records]}
+        size = size_of(result)
+    if used + size > max_bytes:
+        msg = (
+            f"The result has {result['count']} calls and {used + size} bytes, more than max_xcom_bytes ({max_bytes}): "
+            "XCom is no place for that much. Set output_path to have the calls in a file."
+        )
+        raise SynthflowConfigError(msg)
+    return result
+
+
+def size_of(result: dict[str, Any]) -> int:
+    """
+    Return the bytes of an encoded result.
+
+    :param result: the result
+    """
+    return len(encode_record(result))
+
+
+def _for_xcom(record: bytes) -> dict[str, Any]:
+    """
+    Decode a record for XCom.
+
+    PostgreSQL refuses a NUL character there, and Airflow half of a surrogate pair and numbers beyond a double or
+    64 bits: the characters become U+FFFD, the numbers stay as their text.
+    """
+    value = json.loads(record, parse_int=_whole, parse_float=_fraction)
+    return {_storable(name): _storable(each) for name, each in value.items()}
+
+
+def _whole(text: str) -> int | str:
+    number = int(text) if len(text) <= _DIGITS else None
+    return text if number is None or not -(2**63) <= number < 2**63 else number
+
+
+def _fraction(text: str) -> float | str:
+    number = float(text)
+    return number if math.isfinite(number) else text
+
+
+def _storable(value: Any) -> Any:
+    if isinstance(value, str):
+        return _UNSTORABLE.sub(_REPLACEMENT, value)
+    if isinstance(value, list):
+        return [_storable(each) for each in value]
+    if isinstance(value, dict):
+        return {_storable(name): _storable(each) for name, each in value.items()}
+    return value

@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Keep the calls of one window on disk while they come, and give them back in order."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from array import array
+from itertools import pairwise
+from typing import IO, TYPE_CHECKING, Protocol
+
+from airflow_provider_synthflow.pagination.packed_ids import KeyLog
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+__all__ = ["Follower", "Spill"]
+
+_IN_MEMORY = 4 * 1024 * 1024
+_PIECE = 512 * 1024
+_JOINED = 128
+_DISCARDED = -1
+_SLOT_BITS = 40
+
+
+class Follower(Protocol):
+    """Get the records of a spill as they come."""
+
+    @property
+    def place(self) -> int | None:
+        """Return at which of its bytes the next record will begin; None: it cannot be read back."""
+
+    def write(self, record: bytes) -> None:
+        """
+        Take the next record.
+
+        :param record: its bytes
+        """
+
+    def reader(self) -> Callable[[int, int], bytes]:
+        """Return what reads so many bytes at a place, of all that was written so far."""
+
+
+class Spill:
+    """
+    Hold records by key, the last one given for a key, and give them back sorted.
+
+    The bytes go into a private file without a name (mode 0600), which the system frees with the process, also when
+    it is killed; up to 4 MiB stay in memory. What comes is only appended, in memory the key, the order and the
+    place, packed: about 60 bytes a call. Which record of a key is the last is found out when records are asked for.
+    """
+
+    def __init__(self) -> None:
+        self._file: IO[bytes] | None = None
+        self._closed = False
+        self._clear()
+
+    def _clear(self) -> None:
+        self._due: list[bytes] = []  # not in the file yet
+        self._due_bytes = 0
+        self._end = 0
+        self._keys = KeyLog()
+        self._orders = array("q")
+        self._places = array("q")  # in the file; of records that the follower has, the complement of that in its file
+        self._lengths = array("q")  # or _DISCARDED
+        self._live: array[int] | None = None  # the slots of the last records in order; None: not yet found out
+        self._follower: Follower | None = None
+        self._lent: Follower | None = None  # the follower, also when it is one no more: it has records to be read back
+        self._followed = array("q")  # the slots that it got
+        self._last = (float("-inf"), "")  # the order and the key of the last one
+
+    def __enter__(self) -> Self:
+        """Return the spill itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Free the file."""
+        self.close()
+
+    def __len__(self) -> int:
+        """Return how many records there are."""
+        return len(self._sorted())
+
+    def close(self) -> None:
+        """Free the file and forget the records."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+        self._closed = True
+        self._clear()
+
+    def put(self, key: str, order: int, data: bytes) -> None:
+        """
+        Keep a record, in place of an earlier one with the same key.
+
+        :param key: what tells records apart, and orders those of the same order
+        :param order: what the records are sorted by
+        :param data: the record
+        """
+        length = len(data)
+        if self._follower is not None:
+            if (order, key) > self._last:
+                self._last = (order, key)
+                self._followed.append(len(self._lengths))
+                place = self._follower.place
+                self._follower.write(data)
+                if place is not None:
+                    self._log(key, order, length, ~place)
+                    return
+            else:
+                self._follower = None  # it would get the record at the wrong place
+        self._log(key, order, length, self._end)
+        self._due.append(data)
+        self._due_bytes += length
+        self._end += length
+        if self._due_bytes > (_IN_MEMORY if self._file is None else _PIECE):
+            self._write()
+
+    def discard(self, key: str) -> None:
+        """
+        Forget a record, if there is one with this key.
+
+        :param key: its key
+        """
+        self._log(key, 0, _DISCARDED, 0)
+
+    def lead(self, follower: Follower) -> None:
+        """
+        Hand each record on as it comes, as long as they come in the order in which :meth:`records` gives them back.
+
+        What the follower can give back is not kept a second time, so that it has to live as long as the spill.
+
+        :param follower: what takes records
+        """
+        self._follower = self._lent = follower
+
+    def in_step(self) -> bool:
+        """Tell whether the follower got just what :meth:`records` gives back."""
+        return self._follower is not None and self._sorted() is self._followed
+
+    def size(self) -> int:
+        """Return the number of bytes of all records together."""
+        return sum(self._lengths[slot] for slot in self._sorted())
+
+    def records(self) -> Iterator[bytes]:
+        """Yield the records, sorted by their order and then by their key."""
+        live = self._sorted()
+        read = self._reader()
+        places, lengths = self._places, self._lengths
+        for slot in live:
+            yield read(lengths[slot], places[slot])
+
+    def _log(self, key: str, order: int, length: int, place: int) -> None:
+        if self._closed:
+            msg = "The spill is closed."
+            raise ValueError(msg)
+        self._keys.append(key)
+        self._orders.append(order)
+        self._places.append(place)
+        self._lengths.append(length)
+        self._live = None
+
+    def _write(self) -> None:
+        """Hand what is due to the file."""
+        if self._file is None:
+            self._file = tempfile.TemporaryFile(prefix="synthflow-")  # noqa: SIM115 - closed with the spill
+        for start in range(0, len(self._due), _JOINED):
+            self._file.write(b"".join(self._due[start : start + _JOINED]))
+        self._file.flush()
+        self._due.clear()
+        self._due_bytes = 0
+
+    def _reader(self) -> Callable[[int, int], bytes]:
+        """Return what reads so many bytes at a place, of all that is there now."""
+        own = self._own_reader()
+        if self._lent is None:
+            return own
+        lent = self._lent.reader()
+        return lambda length, place: own(length, place) if place >= 0 else lent(length, ~place)
+
+    def _own_reader(self) -> Callable[[int, int], bytes]:
+        if self._file is None:
+            held = b"".join(self._due)
+            return lambda length, place: held[place : place + length]
+        self._write()
+        descriptor = self._file.fileno()
+        return lambda length, place: os.pread(descriptor, length, place)
+
+    def _sorted(self) -> array[int]:
+        """Return the slots of the last record of each key, in the order of the records."""
+        if self._live is None and self._follower is not None:
+            # What was handed on is in order: it is all, if it is the same slots.
+            live = sorted(slot for slot in self._keys.last_slots() if self._lengths[slot] != _DISCARDED)
+            self._live = self._followed if array("q", live) == self._followed else None
+        if self._live is None:
+            orders, lengths = self._orders, self._lengths
+            # One number for order and slot: a list of them takes half of what tuples would.
+            ranked = [
+                orders[slot] << _SLOT_BITS | slot for slot in self._keys.last_slots() if lengths[slot] != _DISCARDED
+            ]
+            ranked.sort()
+            self._live = array("q", [rank & (1 << _SLOT_BITS) - 1 for rank in ranked])
+            del ranked
+            self._sort_ties(self._live)
+        return self._live
+
+    def _sort_ties(self, slots: array[int]) -> None:
+        """Sort the slots of equal orders by their keys."""
+        orders = self._orders
+        begin = 0
+        ends = [at for at, (left, right) in enumerate(pairwise(slots), 1) if orders[left] != orders[right]]
+        for end in [*ends, len(slots)]:
+            if end - begin > 1:
+                slots[begin:end] = array("q", sorted(slots[begin:end], key=self._keys.__getitem__))
+            begin = end

@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bring the calls of pages into the order of their starts while the pages come. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from airflow_provider_synthflow.client.call import started_at
+
+if TYPE_CHECKING:
+    from airflow_provider_synthflow.client.call import CallRow
+    from airflow_provider_synthflow.client.response import Page
+
+    Placed = tuple[int, str, CallRow]
+
+__all__ = ["NOWHERE", "PageOrder", "newest_first", "placed"]
+
+_MOST_HELD = 8 * 1024 * 1024
+
+NOWHERE = -(1 << 62)
+"""The start of a call that has none that can be read."""
+
+
+def newest_first(page: Page) -> bool:
+    """
+    Tell whether a page lists its newest call first.
+
+    :param page: a page with calls
+    """
+    starts = [start for start in (started_at(page.rows[0]), started_at(page.rows[-1])) if start is not None]
+    return bool(starts) and starts[0] > starts[-1]
+
+
+def placed(row: CallRow) -> Placed:
+    """
+    Return when a call started, or NOWHERE, its id, and the call.
+
+    :param row: the call
+    """
+    start = started_at(row)
+    return (NOWHERE if start is None else start, row.call_id, row)
+
+
+class PageOrder:
+    """
+    Hand on the calls of pages by (start, id), whichever page comes first, as long as little is to be held for that.
+
+    Pages of a list that is sorted by the start need no sorting but within a page: what comes early waits for the pages
+    before it, and calls that start in the same millisecond as a page's newest wait for the next page. Where more than
+    8 MiB would wait, or the list is not sorted, calls come in another order, and none is lost: the order is a help, and
+    nothing relies on it. Of several readings of a call, the latest comes last.
+    """
+
+    def __init__(self) -> None:
+        self._backward = False
+        self._edge: int | None = None  # up to where, or from where on, all pages have been handed on
+        self._waiting: list[tuple[int, int, dict[str, Placed]]] = []  # where a page begins and ends, and its calls
+        self._newest: dict[str, Placed] = {}
+        self._gave_up = False
+
+    def take(self, page: Page, calls: list[Placed], *, backward: bool) -> list[Placed]:
+        """
+        Take in a page, and return the calls that are due by now.
+
+        :param page: the page, with its offset
+        :param calls: its calls
+        :param backward: whether pages are read from the list's end to its begin; the first page decides
+        """
+        if self._gave_up:
+            return calls
+        begin = page.offset or 0
+        if self._edge is None:
+            self._backward = backward
+            # No row is in common with the page that comes first.
+            self._edge = (page.total or 0) - 1 if backward else begin + 1
+        by_id = {call[1]: call for call in calls}
+        for _, _, earlier in self._waiting:
+            for call_id in earlier.keys() & by_id.keys():
+                del earlier[call_id]
+        self._waiting.append((begin, begin + len(by_id), by_id))
+        due: list[Placed] = []
+        while (place := self._next_due()) is not None:
+            due += self._hand_on(self._waiting.pop(place)[2])
+        if self._held() > _MOST_HELD:
+            self._gave_up = True
+            due += self.rest()
+        return due
+
+    def rest(self) -> list[Placed]:
+        """Return the calls that still wait."""
+        rest: list[Placed] = []
+        for _, _, calls in sorted(self._waiting, key=lambda page: page[0], reverse=self._backward):
+            rest += self._hand_on(calls)
+        self._waiting.clear()
+        rest += self._newest.values()
+        self._newest = {}
+        return rest
+
+    def _held(self) -> int:
+        """Return how many bytes wait."""
+        held = (self._newest, *(calls for _, _, calls in self._waiting))
+        return sum([len(row.raw) for calls in held for _, _, row in calls.values()])
+
+    def _next_due(self) -> int | None:
+        """Return which of the waiting pages has a row in common with what has been handed on."""
+        edge = self._edge or 0
+        for place, (begin, end, _) in enumerate(self._waiting):
+            if end > edge if self._backward else begin < edge:
+                self._edge = min(edge, begin) if self._backward else max(edge, end)
+                return place
+        return None
+
+    def _hand_on(self, calls: dict[str, Placed]) -> list[Placed]:
+        """Return a page's calls in order, but for those that start with its newest."""
+        ranked = sorted((self._newest | calls if self._newest else calls).values())
+        count = len(ranked)
+        while count and ranked[count - 1][0] == ranked[-1][0]:
+            count -= 1
+        self._newest = {call[1]: call for call in ranked[count:]}
+        del ranked[count:]
+        return ranked

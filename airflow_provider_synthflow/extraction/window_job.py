@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One window brought to where its calls go: read, proven complete, and published in a file or handed over for XCom."""
+
+from __future__ import annotations
+
+import logging
+import time
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_synthflow.exceptions import SynthflowIncompleteError
+from airflow_provider_synthflow.extraction.extract import Extraction, extract_window
+from airflow_provider_synthflow.extraction.privacy import Privacy
+from airflow_provider_synthflow.extraction.result import result_of, with_calls
+from airflow_provider_synthflow.extraction.spill import Spill
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from airflow_provider_synthflow.client.client import SynthflowClient
+    from airflow_provider_synthflow.extraction.checkpoint import Checkpoint
+    from airflow_provider_synthflow.extraction.plan import WindowPlan
+    from airflow_provider_synthflow.output.publication import Draft, Publication
+
+__all__ = ["Delivered", "WindowJob"]
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Delivered:
+    """
+    Hold what a delivery came to.
+
+    :param result: what the task returns
+    :param extraction: the numbers of the reading; None where an earlier try's file was kept
+    :param seconds: how long it took
+    """
+
+    result: dict[str, Any]
+    extraction: Extraction | None
+    seconds: float
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Return what was read, by the names that the metrics have for it; nothing for a file that was kept."""
+        found = self.extraction
+        if found is None:
+            return {}
+        names = ("pages", "requests", "retries", "waits", "walks")
+        return {"calls": found.count, **{name: getattr(found, name) for name in names}}
+
+
+@dataclass(frozen=True)
+class WindowJob:
+    """
+    Say what is read and where it goes.
+
+    :param plan: the window and how to read it
+    :param publication: the file that the calls go to; None for XCom
+    :param privacy: what to take out of the calls before they are kept
+    :param on_empty: what to do without calls: ``write``, ``skip`` (nothing is published) or ``fail``
+    :param keep_unsettled: whether an earlier try's file counts in which calls were not final
+    :param max_bytes: the encoded size above which a result for XCom is refused
+    :param resume: what keeps pages for a further try; None: nothing is kept
+    """
+
+    plan: WindowPlan
+    publication: Publication | None = None
+    privacy: Privacy = field(default_factory=Privacy)
+    on_empty: str = "write"
+    keep_unsettled: bool = True
+    max_bytes: int = 1024 * 1024
+    resume: Checkpoint | None = None
+
+    def finished(self, since_ms: int | None) -> Delivered | None:
+        """
+        Return what an earlier try has delivered already, if its file is there and whole.
+
+        :param since_ms: from when on a file counts, UTC milliseconds since 1970; None: none does
+        """
+        if self.publication is None or since_ms is None:
+            return None
+        # A file from before the window was settled is another task's, with a shorter settle.
+        result = self.publication.finished(max(since_ms, self.plan.settled_ms), self._described())
+        if result is None or (not result.get("count") and self.on_empty == "fail"):
+            return None
+        if result.get("unsettled") and not self.keep_unsettled:
+            return None  # another task of the run, which takes what this one does not, wrote it
+        log.info("An earlier try of this run has written %s: it is kept.", result["path"])
+        if self.resume is not None:
+            self.resume.remove()  # it was killed before it could
+        return Delivered(result, None, 0.0)
+
+    def carry_out(self, client: SynthflowClient, *, look: Callable[[Extraction], None], used: int = 0) -> Delivered:
+        """
+        Read the window and publish its calls.
+
+        :param client: where to ask
+        :param look: looks at the numbers before anything is published, and may raise
+        :param used: the bytes of the other results in the same XCom
+        :raises SynthflowError: typed; then nothing was published
+        """
+        begun = time.monotonic()
+        if self.publication is not None:
+            self.publication.check()
+        with self.resume or nullcontext(), Spill() as spill, self._draft(spill) as draft:
+            extraction = extract_window(client, self.plan, spill, privacy=self.privacy, resume=self.resume)
+            look(extraction)
+            result = {**result_of(self.plan, extraction), **self._described()}
+            if not extraction.count and self.on_empty == "fail":
+                msg = f"There are no calls in {self.plan.window}, and on_empty is 'fail'."
+                raise SynthflowIncompleteError(msg, expected=1, received=0, walks=extraction.walks)
+            if self.publication is None:
+                result = with_calls(result, spill.records(), spill.size(), self.max_bytes, used=used)
+            # Nothing is written for an empty window that is skipped, unless calls of it are there from before.
+            elif extraction.count or self.on_empty != "skip" or self.publication.manifest() is not None:
+                # Where the calls came in another order, they are read back, in part from the draft.
+                whole = draft if spill.in_step() else None
+                result = self.publication.publish(spill.records(), result, draft=whole)
+        delivered = Delivered(result, extraction, time.monotonic() - begun)
+        log.info("%s", self._closing(delivered, extraction))
+        return delivered
+
+    @contextmanager
+    def _draft(self, spill: Spill) -> Iterator[Draft | None]:
+        """Let the file be written while the calls come; in the end it is known whether it can be published."""
+        if self.publication is None:
+            yield None
+            return
+        with self.publication.draft() as draft:
+            if draft is not None:
+                spill.lead(draft)
+            yield draft
+
+    def _described(self) -> dict[str, Any]:
+        """Return what the result says of fields that are not as they were received; nothing where all are."""
+        described = {"drop_fields": self.privacy.drop_fields, "hash_fields": self.privacy.hash_fields}
+        return {name: sorted(fields) for name, fields in described.items() if fields}
+
+    def _closing(self, delivered: Delivered, found: Extraction) -> str:
+        """Return the line that closes the log of a window."""
+        result = delivered.result
+        calls = [f"{found.count:,} calls of agent {self.plan.query.model_id} in {self.plan.window}"]
+        for number, what in (
+            (found.unsettled, "not final"),
+            (found.unplaced, "without a start"),
+            (found.not_started, "not started and left out"),
+        ):
+            if number:
+                calls.append(f"{number:,} {what}")
+        declared = "no total declared" if found.total_records is None else f"{found.total_records:,} declared"
+        walks = "1 walk" if found.walks == 1 else f"{found.walks} walks"
+        where = "in XCom" if "calls" in result else "nothing written"
+        if "path" in result:
+            where = f"{result['bytes']:,} bytes {'written' if result['changed'] else 'there already'}: {result['path']}"
+        return (
+            f"{', '.join(calls)}; {declared}, {found.pages:,} pages, {found.requests:,} requests "
+            f"({found.retries:,} sent again), {walks}, {delivered.seconds:.1f} s; {where}."
+        )

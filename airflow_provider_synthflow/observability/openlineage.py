@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What OpenLineage is told of a task: the calls it read, the files it wrote, with rows and bytes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_synthflow.storage.address import FileAddress
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+__all__ = ["lineage_of"]
+
+
+def lineage_of(results: Iterable[Mapping[str, Any]], host: str) -> Any:
+    """
+    Return the lineage of a task's results.
+
+    The input of each agent is ``calls/<model_id>`` at ``synthflow://<host>``, with the calls read; the output of each
+    window is its file, with rows and bytes. Results that went to XCom have no output.
+
+    :param results: the results of the task's windows, without calls
+    :param host: the API's host
+    :return: the ``OperatorLineage`` of Airflow's OpenLineage provider, or None where that is not installed
+    """
+    try:
+        from airflow.providers.openlineage.extractors import OperatorLineage  # noqa: PLC0415 - an extra
+        from openlineage.client import facet_v2  # noqa: PLC0415 - likewise
+        from openlineage.client.event_v2 import InputDataset, OutputDataset  # noqa: PLC0415 - likewise
+    except ImportError:
+        return None
+    results = list(results)
+    rows: dict[str, int] = {}
+    for result in results:
+        rows[result["model_id"]] = rows.get(result["model_id"], 0) + result["count"]
+    counted = getattr(facet_v2, "input_statistics_input_dataset", None)  # older clients know no counts of inputs
+    inputs = [
+        InputDataset(
+            namespace=f"synthflow://{host}",
+            name=f"calls/{model_id}",
+            inputFacets={"inputStatistics": counted.InputStatisticsInputDatasetFacet(rowCount=count)}
+            if counted
+            else {},
+        )
+        for model_id, count in rows.items()
+    ]
+    outputs = []
+    for result in results:
+        if "path" not in result:
+            continue
+        namespace, name = FileAddress.of(result["path"]).dataset
+        statistics = facet_v2.output_statistics_output_dataset.OutputStatisticsOutputDatasetFacet(
+            rowCount=result["count"], size=result["bytes"], fileCount=1
+        )
+        outputs.append(OutputDataset(namespace=namespace, name=name, outputFacets={"outputStatistics": statistics}))
+    return OperatorLineage(inputs=inputs, outputs=outputs)

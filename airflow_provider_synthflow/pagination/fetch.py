@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Read the pages of a walk, one after the other or several at a time in threads."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import platform
+from concurrent.futures import ThreadPoolExecutor
+from queue import SimpleQueue
+from typing import TYPE_CHECKING
+
+from airflow_provider_synthflow.exceptions import SynthflowRequestError
+from airflow_provider_synthflow.pagination.walk import Walk
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from concurrent.futures import Future
+
+    from airflow_provider_synthflow.client.call import CallRow
+    from airflow_provider_synthflow.client.client import SynthflowClient
+    from airflow_provider_synthflow.client.query import CallsQuery
+    from airflow_provider_synthflow.client.response import Page
+    from airflow_provider_synthflow.pagination.page_ranges import PageAsk
+
+__all__ = ["look_ahead", "read_pages", "read_rows", "share_one_heap"]
+
+_READY = 2
+
+
+def look_ahead(concurrency: int) -> int:
+    """
+    Return how far a walk that is read to its end is to look ahead, so that no connection waits for what to ask next.
+
+    :param concurrency: how many requests may be in flight
+    """
+    return concurrency + _READY if concurrency > 1 else 1
+
+
+def read_pages(
+    walk: Walk, fetch: Callable[[int, int], Page], *, concurrency: int, sleep: Callable[[float], None]
+) -> Iterator[Page]:
+    """
+    Send what a walk asks for until it is done, and yield the pages whose rows are to be used, each with its offset.
+
+    :param walk: the walk to drive
+    :param fetch: sends one request, of a limit and an offset, and returns its page
+    :param concurrency: how many requests may be in flight
+    :param sleep: how to wait between two rounds, in seconds
+    :raises SynthflowError: what ``fetch`` and the walk raise
+    """
+    if concurrency <= 1:
+        yield from _one_by_one(walk, fetch, sleep)
+    else:
+        yield from _side_by_side(walk, fetch, concurrency, sleep)
+
+
+def _one_by_one(walk: Walk, fetch: Callable[[int, int], Page], sleep: Callable[[float], None]) -> Iterator[Page]:
+    walks = walk.walks
+    while not walk.done:
+        for ask in walk.asks():
+            try:
+                page = fetch(ask.limit, ask.offset)
+            except SynthflowRequestError as error:  # noqa: PERF203 - a request costs far more
+                walk.refuse(ask, error)
+            else:
+                if walk.receive(ask, page):
+                    yield page.at(ask.offset)
+        if walk.walks != walks:
+            walks = walk.walks
+            sleep(walk.pause)
+
+
+def _side_by_side(
+    walk: Walk, fetch: Callable[[int, int], Page], concurrency: int, sleep: Callable[[float], None]
+) -> Iterator[Page]:
+    pending: dict[Future[Page], PageAsk] = {}
+    answered: SimpleQueue[Future[Page]] = SimpleQueue()  # to wait for any of the futures costs more than for a queue
+    walks = walk.walks
+    share_one_heap()
+    pool = ThreadPoolExecutor(concurrency, thread_name_prefix="synthflow-page")
+
+    def send() -> None:
+        for ask in walk.asks():
+            future = pool.submit(fetch, ask.limit, ask.offset)
+            pending[future] = ask
+            future.add_done_callback(answered.put)
+
+    try:
+        send()
+        while not walk.done:
+            future = answered.get()
+            ask = pending.pop(future)
+            usable = None
+            try:
+                page = future.result()
+            except SynthflowRequestError as error:
+                walk.refuse(ask, error)
+            else:
+                usable = page.at(ask.offset) if walk.receive(ask, page) else None
+            if walk.walks != walks:
+                walks = walk.walks
+                sleep(walk.pause)
+            send()  # before the page's rows are used, so that the next one is on its way meanwhile
+            if usable is not None:
+                yield usable
+    finally:
+        # Requests in flight end by their own time-out; those not yet sent are not sent any more.
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def read_rows(
+    client: SynthflowClient, query: CallsQuery, *, limit: int = 100, offset: int = 0, concurrency: int = 1
+) -> Iterator[CallRow]:
+    """
+    Yield all calls of a query, each once, as they come; complete, or an error at the end.
+
+    :param client: where to ask
+    :param query: which calls, with bounds as they are to be sent
+    :param limit: the page size
+    :param offset: the index of the first call
+    :param concurrency: pages in flight
+    :raises SynthflowError: typed
+    """
+    walk = Walk(limit=limit, offset=offset, look_ahead=concurrency)
+    seen: set[str] = set()
+    for page in read_pages(
+        walk, lambda size, start: client.page(query, size, start), concurrency=concurrency, sleep=client.wait
+    ):
+        for row in page.rows:
+            if row.call_id not in seen:
+                seen.add(row.call_id)
+                yield row
+
+
+_ARENA_MAX = -8  # M_ARENA_MAX of glibc's malloc.h
+
+
+@functools.cache
+def share_one_heap() -> bool:
+    """
+    Let the threads that are started from now on share one heap, where the C library is glibc.
+
+    It would give each thread a heap of its own. Pages are made in one thread and used up in another, which leaves
+    holes in the first one's heap: with eight threads, 100,000 calls held 14 MiB more (docs/performance.md). Python's
+    threads hardly ever allocate at the same moment, so that one heap costs them no time.
+
+    :return: whether the library took the setting, which then holds for this process
+    """
+    if platform.libc_ver()[0] != "glibc":
+        return False
+    try:
+        return bool(ctypes.CDLL(None).mallopt(_ARENA_MAX, 1))
+    except (AttributeError, OSError):  # a library that only looks like it
+        return False

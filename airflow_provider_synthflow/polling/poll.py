@@ -1,0 +1,338 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Look whether calls have started: what a sensor asks, and what the answer means."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_synthflow.client.call import started_at
+from airflow_provider_synthflow.exceptions import (
+    SynthflowProtocolError,
+    SynthflowRequestError,
+    SynthflowTransientError,
+)
+from airflow_provider_synthflow.extraction.plan import MARGIN_MS, STRAY_MS
+from airflow_provider_synthflow.timestamps import format_instant
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from airflow_provider_synthflow.client.async_client import AsyncSynthflowClient
+    from airflow_provider_synthflow.client.client import SynthflowClient
+    from airflow_provider_synthflow.client.query import CallsQuery
+    from airflow_provider_synthflow.client.response import Page
+    from airflow_provider_synthflow.polling.backoff import PollSchedule
+
+__all__ = ["PASSING", "Counting", "Poll", "poll", "wait_for_calls"]
+
+log = logging.getLogger(__name__)
+
+PASSING = (SynthflowTransientError, SynthflowProtocolError)
+"""The errors of a look that the next look may not have: they are waited out."""
+
+
+@dataclass
+class Poll:
+    """
+    Drive one poll: has a number of calls started since an instant?
+
+    Send what :meth:`next_page` returns and give the answer to :meth:`receive` or :meth:`refuse`, until there is none
+    to send. Mostly that is one small page: where there are fewer calls than are waited for, the declared total tells.
+    Once there are enough, the page at the other end of the list follows, and where calls that do not count are among
+    them, a few more (:class:`~airflow_provider_synthflow.polling.poll.Counting`).
+
+    :param query: the agent and the filters, without bounds
+    :param from_ms: UTC milliseconds since 1970, inclusive
+    :param to_ms: UTC milliseconds since 1970, exclusive
+    :param to_given: whether the end was given, or is now
+    :param min_calls: how many calls are waited for
+    """
+
+    query: CallsQuery
+    from_ms: int
+    to_ms: int
+    to_given: bool
+    min_calls: int = 1
+    _counting: Counting = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Begin to count."""
+        self._counting = Counting(self.from_ms, self.to_ms, self.min_calls)
+
+    def again(self, now_ms: int) -> Poll:
+        """
+        Return the same poll anew, up to now where no end was given.
+
+        :param now_ms: UTC milliseconds since 1970
+        """
+        return replace(self, to_ms=self.to_ms if self.to_given else now_ms)
+
+    @property
+    def lies_ahead(self) -> bool:
+        """Tell whether the time to count from is yet to come, so that there is nothing to ask."""
+        return self.to_ms <= self.from_ms
+
+    @property
+    def asked(self) -> CallsQuery:
+        """
+        Return the query with the bounds that are sent.
+
+        The API's ``to_date`` may bound a call's end, so that it is sent with a day to spare, and not at all where
+        the end is now: the calls are counted by their own start.
+        """
+        return self.query.between(max(0, self.from_ms - MARGIN_MS), self.to_ms + STRAY_MS if self.to_given else None)
+
+    def next_page(self) -> tuple[int, int] | None:
+        """Return the limit and the offset of the next page to ask for, or None where the answer is known."""
+        return self._counting.next_page()
+
+    def receive(self, offset: int, page: Page) -> None:
+        """
+        Take in a page.
+
+        :param offset: what it was asked for by
+        :param page: what came
+        """
+        self._counting.receive(offset, page)
+
+    def refuse(self, offset: int, error: SynthflowRequestError) -> None:
+        """
+        Take in that the API refused a page; what it does behind a list's end, or far in it, is not documented.
+
+        :param offset: what it was asked for by
+        :param error: how it was refused
+        :raises SynthflowRequestError: that, where it was the first page
+        """
+        if offset == 0:
+            raise error
+        self._counting.refuse(offset)
+
+    @property
+    def count(self) -> int:
+        """Return how many calls count, as far as it is known: at least so many."""
+        return self._counting.count
+
+    @property
+    def satisfied(self) -> bool:
+        """Tell whether enough calls started in the bounds."""
+        return self.count >= self.min_calls
+
+    def result(self) -> dict[str, Any]:
+        """Return what the sensor hands on: counts and instants, never data of a call."""
+        newest = max(self._counting.starts.values(), default=None)
+        return {
+            "model_id": self.query.model_id,
+            "from_date": format_instant(self.from_ms),
+            "count": self.count,
+            "newest_start_time": None if newest is None else format_instant(newest),
+        }
+
+
+def poll(client: SynthflowClient, state: Poll) -> Poll:
+    """
+    Carry out a poll.
+
+    :param client: where to ask
+    :param state: what to ask for
+    :raises SynthflowError: typed
+    """
+    while (ask := state.next_page()) is not None:
+        limit, offset = ask
+        try:
+            page = client.page(state.asked, limit, offset)
+        except SynthflowRequestError as error:
+            state.refuse(offset, error)
+        else:
+            state.receive(offset, page)
+    return state
+
+
+async def wait_for_calls(
+    client: AsyncSynthflowClient,
+    state: Poll,
+    patience: PollSchedule,
+    *,
+    deadline_ms: int | None = None,
+    clock: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+) -> Poll | None:
+    """
+    Poll again and again until enough calls have started; trouble that may pass is waited out.
+
+    :param client: where to ask
+    :param state: what to ask for
+    :param patience: how long to wait between two polls
+    :param deadline_ms: when to give up, UTC milliseconds since 1970; there is a last look then; default: never
+    :param clock: gives the time, UTC milliseconds since 1970
+    :return: the poll that found enough, or None where the time was over
+    :raises SynthflowError: typed, for what does not pass
+    """
+    pause, over = patience.at_first(client.companions), False
+    while not over:
+        left = float("inf") if deadline_ms is None else max(0.0, (deadline_ms - clock()) / 1000)
+        over = pause >= left
+        await client.wait(min(pause, left))
+        if over and patience.failures:
+            break  # what the server asked to wait is not cut short by a last look
+        look = state.again(clock())
+        try:
+            if not look.lies_ahead:
+                while (ask := look.next_page()) is not None:
+                    limit, offset = ask
+                    try:
+                        page = await client.page(look.asked, limit, offset)
+                    except SynthflowRequestError as error:
+                        look.refuse(offset, error)
+                    else:
+                        look.receive(offset, page)
+        except PASSING as error:
+            pause = patience.after_error(error)
+            log.warning("This look brought no answer, the next one may, in %.0f s: %s", pause, error)
+            continue
+        if look.satisfied:
+            return look
+        log.info("%d of %d calls since %s.", look.count, look.min_calls, format_instant(look.from_ms))
+        pause = patience.after_look()
+    return None
+
+
+_LARGEST_PAGE = 100
+_MOST_PAGES = 10
+_MOST_PROBES = 20
+
+
+class Counting:
+    """
+    Count the calls of a list that started between two instants.
+
+    A list that is sorted by the start, whichever way, holds the calls that count in one piece. So its first and its
+    last page are read, and where one of them shows calls outside, the end of the piece is looked for by halving, as a
+    word is in a dictionary: twenty pages at the most, which is enough for some hundred thousand calls. A list that
+    turns out not to be sorted, or declares no total, is read from its begin, ten pages at the most, and only the calls
+    that were seen count.
+
+    Ask for what :meth:`next_page` returns and give the answer to :meth:`receive`, until it returns None.
+
+    :param from_ms: UTC milliseconds since 1970, inclusive
+    :param to_ms: UTC milliseconds since 1970, exclusive
+    :param wanted: how many there are to be; it need not be known how many fewer there are
+    """
+
+    def __init__(self, from_ms: int, to_ms: int, wanted: int) -> None:
+        self.starts: dict[str, int] = {}
+        """When each call started that was seen and counts."""
+        self.total: int | None = None
+        self.pages = 0
+        self._from_ms = from_ms
+        self._to_ms = to_ms
+        self._wanted = max(wanted, 1)
+        self._others: set[str] = set()
+        self._sides: dict[int, int | None] = {}
+        """By the place in the list: before the instants (-1), between (0), behind (1), or not known."""
+        self._reach = 0  # all rows before it were read
+        self._length: int | None = None  # where no row came, or none is told, whatever is declared
+        self._is_sorted = True
+        self._ended = False
+
+    def next_page(self) -> tuple[int, int] | None:
+        """Return the limit and the offset of the next page to ask for, or None where the answer is known."""
+        if self._ended:
+            return None
+        if self.pages == 0:
+            return min(self._wanted, _LARGEST_PAGE), 0
+        if self.pages >= (_MOST_PROBES if self._can_be_halved else _MOST_PAGES):
+            return None
+        if self.total is None or not self._is_sorted:
+            return _LARGEST_PAGE, self._reach
+        gaps = self._gaps()
+        if not gaps or self.count + sum(end - begin for begin, end in gaps) < self._wanted:
+            return None
+        begin, end = gaps[-1]
+        if end == self._end:
+            return _LARGEST_PAGE, max(begin, end - _LARGEST_PAGE)
+        return _LARGEST_PAGE, max(begin, (begin + end - _LARGEST_PAGE) // 2)
+
+    def receive(self, offset: int, page: Page) -> None:
+        """
+        Take in a page.
+
+        :param offset: what it was asked for by
+        :param page: what came
+        """
+        self.pages += 1
+        if page.total is not None:
+            self.total = page.total
+        known = len(self.starts) + len(self._others)
+        for place, row in enumerate(page.rows, offset):
+            start = started_at(row)
+            side = None if start is None else (start >= self._to_ms) - (start < self._from_ms)
+            self._sides[place] = side
+            if start is not None and side == 0:
+                self.starts[row.call_id] = start
+            else:
+                self._others.add(row.call_id)
+        is_new = len(self.starts) + len(self._others) > known
+        if offset == self._reach:
+            self._reach += len(page.rows)
+            self._ended = not is_new or (self.total is not None and self._reach >= self.total)
+        elif not page.rows:
+            self._shorten(offset)
+        elif not is_new or page.offset not in {None, offset}:
+            self._is_sorted = False  # it is not the page that was asked for
+        sides = [side for _, side in sorted(self._sides.items()) if side is not None]
+        if sides != sorted(sides) and sides != sorted(sides, reverse=True):
+            self._is_sorted = False
+
+    def refuse(self, offset: int) -> None:
+        """
+        Note that the API refused a page behind the first one: its list ends before, or is not told so far.
+
+        :param offset: what it was asked for by
+        """
+        self.pages += 1
+        if self.total is None or not self._is_sorted:
+            self._ended = True
+        else:
+            self._shorten((offset + max((place + 1 for place in self._sides if place < offset), default=0)) // 2)
+
+    @property
+    def count(self) -> int:
+        """Return how many calls count, as far as it is known: at least so many."""
+        if self._ended or self.total is None or not self._is_sorted:
+            return len(self.starts)
+        return len(self.starts) + sum(end - begin for begin, end, left, right in self._unseen() if left == right == 0)
+
+    @property
+    def _can_be_halved(self) -> bool:
+        """Tell whether the rows that were seen show where others are."""
+        return self.total is not None and self._is_sorted and any(side is not None for side in self._sides.values())
+
+    def _shorten(self, length: int) -> None:
+        self._length = length if self._length is None else min(self._length, length)
+
+    @property
+    def _end(self) -> int:
+        return min(end for end in (self.total, self._length) if end is not None)
+
+    def _unseen(self) -> list[tuple[int, int, int | None, int | None]]:
+        """Return the stretches that were not seen, and on which side the nearest rows before and behind each are."""
+        stretches: list[tuple[int, int, int | None]] = []
+        after, side = 0, None
+        for place, here in sorted(self._sides.items()):
+            if place > after:
+                stretches.append((after, place, side))
+            after, side = place + 1, side if here is None else here
+        if self._end > after:
+            stretches.append((after, self._end, side))
+        behind = {}
+        side = None
+        for place, here in sorted(self._sides.items(), reverse=True):
+            side = side if here is None else here
+            behind[place] = side
+        return [(begin, end, left, behind.get(end)) for begin, end, left in stretches]
+
+    def _gaps(self) -> list[tuple[int, int]]:
+        """Return the stretches of which it is not known how many calls in them count; the last is to be looked at."""
+        return [(begin, end) for begin, end, left, right in self._unseen() if left is None or left != right]

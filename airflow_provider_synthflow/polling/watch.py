@@ -1,0 +1,248 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Watch an agent for new calls, for any number of announcers that share one poll. Plain Python on an event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_synthflow.client.async_client import AsyncSynthflowClient
+from airflow_provider_synthflow.client.call import is_terminal, started_at
+from airflow_provider_synthflow.exceptions import SynthflowError, SynthflowIncompleteError, SynthflowRequestError
+from airflow_provider_synthflow.extraction.plan import WindowPlan
+from airflow_provider_synthflow.pagination.walk import Walk
+from airflow_provider_synthflow.polling.backoff import Backoff, PollSchedule
+from airflow_provider_synthflow.polling.poll import PASSING
+from airflow_provider_synthflow.window.window import Window
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Awaitable, Callable
+
+    from airflow_provider_synthflow.client.query import CallsQuery
+    from airflow_provider_synthflow.client.settings import Settings
+    from airflow_provider_synthflow.polling.time_grid import CellAnnouncer
+
+__all__ = ["PollResult", "Watch", "beginning"]
+
+log = logging.getLogger(__name__)
+
+_SOON = 5.0
+"""Seconds after which one who joined, or has more to announce or to read, is served."""
+
+_HOLD_OFF = 60.0
+"""Not more: meanwhile Airflow waits for this watcher, up to 300 s, before others' cursors move that share its looks."""
+
+_hold_offs: dict[str, Backoff] = {}
+"""Of what could not even begin."""
+
+
+@asynccontextmanager
+async def beginning(what: str) -> AsyncGenerator[None, None]:
+    """
+    Surround the begin of something that is begun again at once where it fails: then it waits first.
+
+    :param what: the same text for the same thing
+    """
+    hold_off = _hold_offs.get(what) or Backoff(_HOLD_OFF)
+    await asyncio.sleep(hold_off.left)
+    try:
+        yield
+    except Exception:
+        hold_off.failed(_HOLD_OFF)
+        _hold_offs[what] = hold_off
+        raise
+    _hold_offs.pop(what, None)
+
+
+@dataclass
+class PollResult:
+    """
+    Hold what one look found.
+
+    :param from_ms: the start of the stretch that was read, UTC milliseconds since 1970, inclusive
+    :param to_ms: its end, exclusive; the same as its start where nothing had to be read
+    :param now_ms: when it was read, or before
+    :param starts: the start of each call
+    :param on_stored: what those who were told of the look want done once their events are stored
+    """
+
+    from_ms: int
+    to_ms: int
+    now_ms: int
+    starts: list[int]
+    on_stored: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
+
+
+@dataclass
+class _Member:
+    """Hold one who is told of each look."""
+
+    announcer: CellAnnouncer
+    interval: float
+    most_failures: int
+
+
+class Watch:
+    """
+    Look for the calls of one agent, again and again, as those who joined need it.
+
+    :param query: the agent and the filters, without bounds
+    :param read_settings: reads the connection
+    :param clock: gives the time, UTC milliseconds since 1970
+    """
+
+    def __init__(
+        self,
+        query: CallsQuery,
+        read_settings: Callable[[], Awaitable[Settings]],
+        *,
+        clock: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+    ) -> None:
+        self.query = query
+        self.clock = clock
+        self._read_settings = read_settings
+        self._members: dict[object, _Member] = {}
+        self._joined = asyncio.Event()
+        self._has_newcomer = False
+        self._hold_off = Backoff()  # Airflow starts a watcher that failed again at once
+
+    def join(self, member: object, announcer: CellAnnouncer, *, interval: float, most_failures: int) -> None:
+        """
+        Have the looks cover what an announcer wants.
+
+        :param member: who joins
+        :param announcer: what is to be announced
+        :param interval: seconds between two looks
+        :param most_failures: how many looks in a row may fail before the watch ends in an error
+        """
+        self._members[member] = _Member(announcer, interval, most_failures)
+        self._joined.set()
+        self._has_newcomer = True
+
+    def leave(self, member: object) -> None:
+        """
+        Forget one who joined.
+
+        :param member: who leaves
+        """
+        self._members.pop(member, None)
+        if not self._members:
+            self._joined.clear()
+
+    def hold_off(self) -> None:
+        """Have the next one who starts the looks wait: an interval, or twice as long as the last time."""
+        self._hold_off.failed(self._interval)
+
+    async def polls(self) -> AsyncGenerator[PollResult, None]:
+        """
+        Yield one look after the other, for ever.
+
+        :raises SynthflowError: typed: at once for what does not pass, and after too many failures in a row
+        """
+        await asyncio.sleep(self._hold_off.left)
+        try:
+            settings = await self._read_settings()
+            async with AsyncSynthflowClient.open(settings) as client, aclosing(self._looks_through(client)) as polls:
+                async for look in polls:
+                    yield look
+        except Exception as error:
+            self.hold_off()
+            said = error if isinstance(error, SynthflowError) else type(error).__name__
+            log.error("The watch of agent %s ends: %s", self.query.model_id, said)  # noqa: TRY400 - typed, says all
+            raise
+
+    async def _looks_through(self, client: AsyncSynthflowClient) -> AsyncGenerator[PollResult, None]:
+        patience = PollSchedule(self._interval)
+        pause = patience.at_first(client.companions)
+        while True:
+            await self._rest(client, pause, unbroken=patience.failures > 0)
+            patience.interval = max(self._interval, 1.0)
+            try:
+                look = await self._look(client)
+            except (*PASSING, SynthflowIncompleteError) as error:
+                pause = patience.after_error(error)
+                if patience.failures >= min((each.most_failures for each in self._members.values()), default=1):
+                    raise
+                log.warning("Look %d in a row failed, the next one is in %.0f s: %s", patience.failures, pause, error)
+                continue
+            self._hold_off.succeeded()
+            yield look
+            pause = patience.after_look()
+
+    @property
+    def _interval(self) -> float:
+        return min((each.interval for each in self._members.values()), default=60.0)
+
+    async def _rest(self, client: AsyncSynthflowClient, pause: float, *, unbroken: bool) -> None:
+        """Wait between two looks; less where someone has more to announce or lags behind, but not after trouble."""
+        while pause > 0:
+            step = pause if unbroken else min(pause, _SOON)
+            await client.wait(step)
+            pause -= step
+            if self._has_newcomer or self._is_busy():
+                break
+        await self._joined.wait()
+        self._has_newcomer = False
+
+    def _is_busy(self) -> bool:
+        now = self.clock()
+        for each in self._members.values():
+            wanted = each.announcer.wanted(now)
+            if each.announcer.has_more or (wanted and wanted[1] - wanted[0] > each.announcer.longest_read_ms):
+                return True
+        return False
+
+    async def _look(self, client: AsyncSynthflowClient) -> PollResult:
+        """Read what is wanted by the one who lags the most, and as much as possible of what the others want."""
+        now = self.clock()
+        announcers = [each.announcer for each in self._members.values()]
+        wanted = [stretch for each in announcers if (stretch := each.wanted(now))]
+        if not wanted:
+            return PollResult(now, now, now, [])
+        from_ms = min(start for start, _ in wanted)
+        longest = 2 * max(each.longest_read_ms for each in announcers)
+        to_ms = min(max(end for _, end in wanted), from_ms + longest)
+        settle_ms = max(each.settle_ms for each in announcers)
+        starts = await _read_starts(client, WindowPlan(Window(from_ms, to_ms), self.query, settle_ms))
+        return PollResult(from_ms, to_ms, now, starts)
+
+
+async def _read_starts(client: AsyncSynthflowClient, plan: WindowPlan) -> list[int]:
+    """Return the start of each call in a window, proven complete like the extraction of the window."""
+    asked = plan.asked
+    walk = Walk(max_walks=plan.max_walks)
+    walks = walk.walks
+    starts: dict[str, int | None] = {}
+    unplaced: set[str] = set()
+    while not walk.done:
+        for ask in walk.asks():
+            try:
+                page = await client.page(asked, ask.limit, ask.offset)
+            except SynthflowRequestError as error:
+                walk.refuse(ask, error)
+                continue
+            if walk.receive(ask, page):
+                for row in page.rows:
+                    starts[row.call_id] = started_at(row)
+                    _mark(unplaced, row.call_id, starts[row.call_id] is None and is_terminal(row.status))
+        if walk.walks != walks:
+            walks = walk.walks
+            await client.wait(walk.pause)
+    if unplaced & walk.ids:
+        log.warning(
+            "%d final calls have no readable start, so that no cell is theirs: they are not announced.",
+            len(unplaced & walk.ids),
+        )
+    found = (starts[key] for key in walk.ids)
+    return [start for start in found if start is not None and start in plan.window]
+
+
+def _mark(marked: set[str], key: str, is_marked: Any) -> None:
+    if is_marked:
+        marked.add(key)
+    else:
+        marked.discard(key)

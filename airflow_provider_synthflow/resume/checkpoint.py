@@ -1,0 +1,258 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Keep the pages of one window while they are read, and take up those that an earlier try has kept. Plain Python."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import time
+from typing import TYPE_CHECKING, Any, Protocol
+
+from airflow_provider_synthflow.client.call import is_terminal, row_of
+from airflow_provider_synthflow.client.response import Page
+from airflow_provider_synthflow.exceptions import SynthflowTransientError
+from airflow_provider_synthflow.resume.segment import BrokenSegmentError, KeptPage, unseal_segment
+from airflow_provider_synthflow.resume.segment_writer import SegmentWriter, segment_name
+from airflow_provider_synthflow.resume.state import CheckpointState
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+    from airflow_provider_synthflow.extraction.privacy import Privacy
+    from airflow_provider_synthflow.pagination.recalled_pages import RecalledPages
+    from airflow_provider_synthflow.pagination.walk import Walk
+    from airflow_provider_synthflow.storage.base import Store
+
+__all__ = ["JUDGED_FIELDS", "Checkpoint", "TaskState"]
+
+log = logging.getLogger(__name__)
+
+JUDGED_FIELDS = frozenset({"call_id", "call_status", "start_time", "telephony_start"})
+"""The fields by which a kept page is judged: where one of them may not be stored, no page is kept."""
+
+_PIECE = 4 * 1024 * 1024
+_SECONDS = 20.0
+_PATIENCE = 30.0
+
+
+class TaskState(Protocol):
+    """Keep small values for a task, from one of its tries to the next."""
+
+    def get(self, key: str, /) -> Any:
+        """
+        Return a value, None where there is none.
+
+        :param key: its name
+        """
+
+    def set(self, key: str, value: Any, /) -> None:
+        """
+        Keep a value.
+
+        :param key: its name
+        :param value: what JSON can hold
+        """
+
+    def delete(self, key: str, /) -> None:
+        """
+        Forget a value, if there is one.
+
+        :param key: its name
+        """
+
+
+class Checkpoint:
+    """
+    Keep the pages of one window, and remember them from try to try.
+
+    As a context manager it ends with the window: the pieces are removed, but where an error or a kill ended the try
+    and another try may take them up.
+
+    :param store: where the pieces go
+    :param state: what remembers them
+    :param key: under which name, see :func:`~airflow_provider_synthflow.resume.state.key_of`
+    :param digest: what is asked, see :func:`~airflow_provider_synthflow.resume.state.digest_of`
+    :param privacy: what is taken out of records before they are kept; it must leave :data:`JUDGED_FIELDS`
+    :param retry: whether this is a further try of a task that nobody cleared: only that one takes up pages
+    :param last: whether no try follows this one
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        state: TaskState,
+        key: str,
+        digest: str,
+        *,
+        privacy: Privacy,
+        retry: bool,
+        last: bool = False,
+    ) -> None:
+        self._store = store
+        self._state = state
+        self._key = key
+        self._digest = digest
+        self._privacy = privacy
+        self._retry = retry
+        self._last = last
+        self._off = False
+        self._begun_ms = 0
+        self._record: CheckpointState | None = None
+        self._written = 0  # pieces that the run had before this try
+        self._recalled = 0  # pages of theirs that the walk has not yet decided on
+        self._writer: SegmentWriter | None = None
+        self._pages: list[KeptPage] = []
+        self._bytes = 0
+        self._since = 0.0
+
+    def __enter__(self) -> Self:
+        """Return the object itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Remove the pieces, or leave them for the next try."""
+        if isinstance(error, (SynthflowTransientError, OSError)) and not self._last:
+            self._leave()
+        elif error is None or isinstance(error, Exception):
+            # After any other error the next try, if there is one, is to see everything for itself.
+            self._forget()
+        elif self._writer is not None:
+            self._writer.close(0)  # the process is to end, and is not held up
+
+    def take_up(self, earlier: RecalledPages) -> Iterator[Page]:
+        """
+        Hand over, before a walk begins, the pages that an earlier try has kept, and yield them in the order of reading.
+
+        Whether they are taken up the walk decides when its first page has come: what it then does not hold is to be
+        left out again.
+
+        :param earlier: what holds them for the walk
+        """
+        self._begun_ms = time.time_ns() // 1_000_000
+        self._since = time.monotonic()
+        self._remember()
+        if self._record is None:
+            return
+        if not (self._retry and self._record.serves(self._digest, self._begun_ms)):
+            self._start_over("they are from before a clearing, of another query, or too old")
+            return
+        try:
+            for page in self._kept(self._record):
+                rows = [row_of(raw, stored=True) for raw in page.rows]
+                earlier.add(page.offset, [row.call_id for row in rows], page.total)
+                self._recalled = len(earlier)
+                yield Page(rows, page.total, offset=page.offset)
+        except BrokenSegmentError as error:
+            earlier.drop()
+            self._start_over(f"piece {self._written + 1} {error}")
+
+    def remove(self) -> None:
+        """Remove what an earlier try has kept, where its window is published already."""
+        self._remember()
+        self._forget()
+
+    def keep(self, page: Page, walk: Walk) -> None:
+        """
+        Keep a page whose rows are used, if no row of it can change any more.
+
+        :param page: the page; its offset is known
+        :param walk: the walk that it belongs to
+        """
+        self._hear(walk)
+        if self._off or page.total is None or page.offset is None or not page.rows:
+            return
+        if not all(is_terminal(row.status) for row in page.rows):
+            return
+        self._pages.append(KeptPage(page.offset, page.total, [row.raw for row in page.rows]))
+        self._bytes += sum(len(row.raw) for row in page.rows)
+        if self._bytes >= _PIECE or time.monotonic() - self._since >= _SECONDS:
+            self._hand_over()
+
+    def _remember(self) -> None:
+        """Ask the task's state where the pages of earlier tries are."""
+        try:
+            self._record = CheckpointState.of(self._state.get(self._key))
+        except Exception as error:  # noqa: BLE001 - whatever it is, the extraction goes on without
+            self._turn_off("cannot be remembered", error)
+
+    def _hear(self, walk: Walk) -> None:
+        """Hear what a walk has decided on the pages of an earlier try."""
+        if self._recalled:
+            if walk.recalled:
+                log.info("%d pages that an earlier try has read are taken up.", walk.recalled)
+            else:
+                self._start_over("the list has changed since they were read")
+            self._recalled = 0
+
+    def _kept(self, record: CheckpointState) -> Iterator[KeptPage]:
+        """Yield the pages of a run, piece by piece."""
+        for number in itertools.count(1):
+            try:
+                data = self._store.read(segment_name(record.run, number))
+            except Exception as error:  # noqa: BLE001 - whatever it is, the extraction goes on without
+                msg = f"cannot be read ({type(error).__name__})"
+                raise BrokenSegmentError(msg) from None
+            if data is None:
+                return
+            yield from unseal_segment(data, bytes.fromhex(record.seal))
+            self._written = number
+
+    def _hand_over(self) -> None:
+        """Have what has come written, and begin the next piece."""
+        pages, self._pages, self._bytes, self._since = self._pages, [], 0, time.monotonic()
+        try:
+            if self._writer is None:
+                self._writer = self._begin()
+            if self._writer.failure is not None:
+                raise self._writer.failure  # noqa: TRY301 - it happened in the other thread
+            self._writer.offer(pages)  # a store that is too slow has gaps, and those pages are asked for again
+        except Exception as error:  # noqa: BLE001 - whatever it is, the extraction goes on without
+            self._turn_off("cannot be kept", error)
+
+    def _begin(self) -> SegmentWriter:
+        if self._record is None:
+            self._record = CheckpointState.begin(self._digest, self._begun_ms)
+            self._state.set(self._key, self._record.value())
+        seal = bytes.fromhex(self._record.seal)
+        return SegmentWriter(self._store, self._record.run, seal, written=self._written, change=self._privacy.apply)
+
+    def _leave(self) -> None:
+        """Write what is due, for the next try."""
+        if self._pages and not self._off:
+            self._hand_over()
+        if self._writer is not None:
+            self._writer.close(_PATIENCE)
+
+    def _forget(self) -> None:
+        """Remove the pieces, and what is remembered of them."""
+        self._pages = []
+        if self._writer is not None:
+            self._writer.drop()
+            self._writer.close(_PATIENCE)
+            self._writer = None
+        record, self._record = self._record, None
+        self._written = 0
+        if record is not None:
+            try:
+                self._store.remove_all(record.run)
+                self._state.delete(self._key)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the extraction goes on without
+                log.warning("The pages kept below resume_path cannot be removed (%s).", type(error).__name__)
+
+    def _start_over(self, why: str) -> None:
+        """Do without the pages of an earlier try, and begin anew."""
+        log.info("The pages that an earlier try has kept are not taken up: %s.", why)
+        self._recalled = 0
+        self._forget()
+
+    def _turn_off(self, what: str, error: Exception) -> None:
+        """Do without keeping any more; what was kept stays until the window is done."""
+        log.warning("Pages %s below resume_path (%s): the reading goes on without.", what, type(error).__name__)
+        self._off = True
+        self._pages = []
+        self._recalled = 0

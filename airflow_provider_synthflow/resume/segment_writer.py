@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Write pieces in a thread of their own, so that the reading of pages does not wait for a store."""
+
+from __future__ import annotations
+
+import threading
+from queue import Empty, Full, Queue
+from typing import TYPE_CHECKING
+
+from airflow_provider_synthflow.resume.segment import KeptPage, seal_segment
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from airflow_provider_synthflow.storage.base import Store
+
+__all__ = ["SegmentWriter", "segment_name"]
+
+
+def segment_name(run: str, number: int) -> str:
+    """
+    Return the name of a piece below the directory of all runs.
+
+    :param run: the directory of the run
+    :param number: which of its pieces, from 1
+    """
+    return f"{run}/{number:06}.pages"
+
+
+class SegmentWriter:
+    """
+    Write pieces one after the other; one may wait while another is written.
+
+    :param store: where they go
+    :param run: the directory of the run
+    :param key: what they are sealed with
+    :param written: how many pieces the run has already
+    :param change: what a record is made to before it is kept
+    """
+
+    def __init__(self, store: Store, run: str, key: bytes, *, written: int, change: Callable[[bytes], bytes]) -> None:
+        self.failure: Exception | None = None
+        self._store = store
+        self._run = run
+        self._key = key
+        self._number = written
+        self._change = change
+        self._due: Queue[list[KeptPage] | None] = Queue(maxsize=1)
+        # A daemon: a process that is to end does not wait for a store.
+        self._thread = threading.Thread(target=self._work, name="synthflow-pieces", daemon=True)
+        self._thread.start()
+
+    def offer(self, pages: list[KeptPage]) -> bool:
+        """
+        Hand over a piece, unless the store is so slow that another one still waits.
+
+        :param pages: what it holds, the records as they were received
+        :return: whether it is taken
+        """
+        try:
+            self._due.put_nowait(pages)
+        except Full:
+            return False
+        return True
+
+    def close(self, seconds: float) -> bool:
+        """
+        Write what waits, and end.
+
+        :param seconds: how long to wait for that
+        :return: whether nothing is written any more
+        """
+        try:
+            self._due.put(None, timeout=seconds)
+        except Full:
+            return False
+        self._thread.join(seconds)
+        return not self._thread.is_alive()
+
+    def drop(self) -> None:
+        """Leave out the piece that waits; the one that is being written is not stopped."""
+        try:
+            self._due.get_nowait()
+        except Empty:
+            return
+
+    def _work(self) -> None:
+        while self._write_next():  # which lets go of the pages before it waits for others
+            pass
+
+    def _write_next(self) -> bool:
+        pages = self._due.get()
+        if pages is not None and self.failure is None:
+            try:
+                self._write(pages)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the extraction goes on without
+                self.failure = error
+        return pages is not None
+
+    def _write(self, pages: list[KeptPage]) -> None:
+        kept = [KeptPage(page.offset, page.total, [self._change(row) for row in page.rows]) for page in pages]
+        self._store.put_private(segment_name(self._run, self._number + 1), seal_segment(kept, self._key))
+        self._number += 1

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What Airflow's task state keeps of a window that is being read: where its pieces are, and what they answer. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import secrets
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_synthflow import __version__
+
+if TYPE_CHECKING:
+    from airflow_provider_synthflow.client.settings import Settings
+    from airflow_provider_synthflow.extraction.plan import WindowPlan
+    from airflow_provider_synthflow.extraction.privacy import Privacy
+
+__all__ = ["LONGEST_MS", "CheckpointState", "digest_of", "key_of"]
+
+LONGEST_MS = 6 * 3_600_000
+"""How old the first reading may be: far more than the tries of a task take, and less than people edit labels in."""
+
+_MOST_SKEW_MS = 5 * 60_000
+_HEX = re.compile(r"[0-9a-f]{32,64}")
+
+
+@dataclass(frozen=True)
+class CheckpointState:
+    """
+    Name the pieces of one window.
+
+    :param run: the directory of the pieces, by chance
+    :param seal: what the pieces are sealed with, by chance, as hexadecimal digits: who can write into the store alone
+        cannot make one
+    :param digest: what was asked, see :func:`digest_of`
+    :param begun_ms: when the first of them was read, UTC milliseconds since 1970
+    """
+
+    run: str
+    seal: str
+    digest: str
+    begun_ms: int
+
+    @classmethod
+    def begin(cls, digest: str, begun_ms: int) -> CheckpointState:
+        """
+        Name the pieces of a window that nothing was kept of so far.
+
+        :param digest: what is asked
+        :param begun_ms: when the first page was read, UTC milliseconds since 1970
+        """
+        return cls(secrets.token_hex(16), secrets.token_hex(32), digest, begun_ms)
+
+    @classmethod
+    def of(cls, value: Any) -> CheckpointState | None:
+        """
+        Read what the task state holds, or return None for what is no such record.
+
+        :param value: what :meth:`value` returned once, or anything
+        """
+        try:
+            record = cls(**value)
+            # The run becomes a path: nothing else may come into it.
+            sound = all(_HEX.fullmatch(text) for text in (record.run, record.seal, record.digest))
+        except TypeError:
+            return None
+        return record if sound and type(record.begun_ms) is int else None
+
+    def value(self) -> dict[str, Any]:
+        """Return what the task state is to hold."""
+        return asdict(self)
+
+    def serves(self, digest: str, now_ms: int) -> bool:
+        """
+        Tell whether the pieces answer what is asked now, and are young enough.
+
+        :param digest: what is asked
+        :param now_ms: UTC milliseconds since 1970
+        """
+        return self.digest == digest and -_MOST_SKEW_MS <= now_ms - self.begun_ms <= LONGEST_MS
+
+
+def digest_of(plan: WindowPlan, settings: Settings, privacy: Privacy) -> str:
+    """
+    Return what two readings have in common only where each page of one may stand for the same page of the other.
+
+    It is keyed with the API's key, so that another workspace's key gives another one, and a telephone number among the
+    filters cannot be found by trying.
+
+    :param plan: what is asked
+    :param settings: where, and with which key
+    :param privacy: what is taken out of the records
+    """
+    asked = {
+        "host": settings.base_url,
+        "parameters": plan.asked.parameters(0, 0),
+        "window": [plan.window.from_ms, plan.window.to_ms, plan.settle_ms],
+        "drop_fields": sorted(privacy.drop_fields),
+        "hash_fields": sorted(privacy.hash_fields),
+        "hash_key": settings.hash_key if privacy.hash_fields else None,
+        "version": __version__,
+    }
+    key = hashlib.sha256(settings.api_key.encode("utf-8", "surrogatepass")).digest()
+    return hashlib.blake2b(json.dumps(asked, sort_keys=True).encode(), key=key, digest_size=32).hexdigest()
+
+
+def key_of(plan: WindowPlan) -> str:
+    """
+    Return the name under which the task state keeps a window's record.
+
+    :param plan: what is asked
+    """
+    named = json.dumps([plan.query.model_id, plan.window.from_ms, plan.window.to_ms])
+    return f"synthflow_resume_{hashlib.sha256(named.encode()).hexdigest()[:32]}"

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A directory of a local disk: made when it is needed, locked while it is written, unmade where nothing came of it."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import fcntl
+import functools
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+__all__ = ["Folder", "begin_writeback", "sync"]
+
+
+def sync(folder: Path) -> None:
+    """
+    Have a directory's names written down.
+
+    :param folder: the directory
+    """
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+class Folder:
+    """
+    Be a directory that is made when it is needed, and unmade where nothing came of that.
+
+    :param path: where it is, or will be
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._made: list[Path] = []  # the deepest first
+
+    def nearest(self) -> Path:
+        """Return the directory itself, or the nearest one above it that is there."""
+        nearest = self.path
+        while not nearest.exists() and nearest != nearest.parent:
+            nearest = nearest.parent
+        return nearest
+
+    def make(self) -> None:
+        """Make it, with those above it."""
+        missing = self.path
+        while not missing.exists() and missing != missing.parent:
+            self._made.append(missing)
+            missing = missing.parent
+        self.path.mkdir(parents=True, exist_ok=True)
+
+    def unmake(self) -> None:
+        """Remove what was made, as far as it is empty."""
+        for path in self._made:
+            with contextlib.suppress(OSError):  # something else was put there meanwhile
+                path.rmdir()
+        self._made.clear()
+
+    def lock(self) -> contextlib.ExitStack:
+        """
+        Make it, wait until nobody else has its lock, and return what gives the lock back.
+
+        The lock leaves no trace, and goes with the process. Some network file systems have none: there nobody waits.
+
+        :raises OSError: where it cannot be made
+        """
+        while True:
+            with contextlib.ExitStack() as lock:
+                lock.callback(self.unmake)
+                self.make()
+                descriptor = os.open(self.path, os.O_RDONLY)
+                lock.callback(os.close, descriptor)
+                with contextlib.suppress(OSError):
+                    fcntl.flock(descriptor, fcntl.LOCK_EX)
+                with contextlib.suppress(FileNotFoundError):
+                    # Whoever had the lock before may have unmade the directory.
+                    if os.path.samestat(os.fstat(descriptor), self.path.stat()):
+                        return lock.pop_all()
+
+
+_WRITE = 2  # SYNC_FILE_RANGE_WRITE of Linux's fs.h: begin, and wait for nothing
+
+
+def begin_writeback(descriptor: int, begin: int, end: int) -> None:
+    """
+    Ask Linux to begin writing a part of a file to its disk; elsewhere nothing happens.
+
+    It is a hint: whether anything is on the disk, only ``os.fsync`` tells, and its errors.
+
+    :param descriptor: the open file
+    :param begin: the first byte
+    :param end: the byte after the last
+    """
+    call = _sync_file_range()
+    if call is not None:
+        call(descriptor, begin, end - begin, _WRITE)
+
+
+@functools.cache
+def _sync_file_range() -> Callable[[int, int, int, int], int] | None:
+    """Return the call of the C library, which Python's own ``os`` lacks; None where there is none."""
+    with contextlib.suppress(AttributeError, OSError, TypeError):
+        call = ctypes.CDLL(None).sync_file_range
+        call.argtypes = (ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint)
+        return call
+    return None

@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Find the store that an output path names: a local disk, or what Airflow's ObjectStoragePath knows."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from airflow_provider_synthflow.exceptions import SynthflowConfigError
+from airflow_provider_synthflow.storage.local import LocalStore
+
+if TYPE_CHECKING:
+    from airflow_provider_synthflow.storage.base import Store
+
+__all__ = ["is_local", "open_store", "text_of_path"]
+
+_EXTRAS = {
+    **dict.fromkeys(("s3", "s3a", "s3n"), "s3"),
+    **dict.fromkeys(("gs", "gcs"), "gcs"),
+    **dict.fromkeys(("abfs", "abfss", "adl", "az", "wasb"), "azure"),
+}
+
+
+_SCHEME = re.compile(r"(?!file:)[A-Za-z][A-Za-z0-9+.-]+:/")
+
+
+def text_of_path(path: Any, name: str = "output_path") -> str:
+    """
+    Return a path as text; an ObjectStoragePath with its connection in it.
+
+    :param path: a path or a URL, as users write it
+    :param name: what the parameter is called, for the errors
+    :raises SynthflowConfigError: for what is no path, or was a URL before a local path was made of it
+    """
+    if hasattr(path, "protocol"):  # an ObjectStoragePath
+        text = str(path)
+    elif isinstance(path, (str, os.PathLike)):
+        text = str(os.fspath(path)).strip()
+    else:
+        msg = f"{name} must be a path or a URL, as text."
+        raise SynthflowConfigError(msg)
+    if is_local(text) and _SCHEME.match(text):
+        msg = (
+            f"{name} {text} is neither a URL nor a path on this disk: a URL has two slashes and a bucket behind them. "
+            "Give it as text, since a pathlib.Path leaves one slash."
+        )
+        raise SynthflowConfigError(msg)
+    return text
+
+
+def is_local(path: str) -> bool:
+    """
+    Tell whether a path names a place on a local disk.
+
+    :param path: a path or a URL
+    """
+    scheme, _, rest = path.partition("://")
+    return not rest or scheme == "file"
+
+
+def open_store(output_path: str, output_conn_id: str | None = None, *, name: str = "output_path") -> Store:
+    """
+    Return the store of an output path.
+
+    :param output_path: a path, a ``file://`` URL, or a URL of a store that ObjectStoragePath knows; the connection
+        may stand in it, as in ``s3://conn_id@bucket/directory``
+    :param output_conn_id: the Airflow connection of the store; a local disk needs none; default: what the store's
+        own library finds in the environment
+    :param name: what the parameter is called that holds the path, for the errors
+    :raises SynthflowConfigError: for a store or a connection that is not known
+    """
+    if is_local(output_path):
+        if output_conn_id:
+            msg = f"output_conn_id is set, but {name} is on a local disk, which needs none. Remove one of the two."
+            raise SynthflowConfigError(msg)
+        return LocalStore(output_path)
+    from airflow_provider_synthflow.storage.object_store import ObjectStore  # noqa: PLC0415 - only where it is one
+
+    conn_id, url = _split(output_path, output_conn_id, name)
+    if conn_id:
+        _check_connection(conn_id, url, name)
+    fs, root = _attach(url, conn_id, name)
+    return ObjectStore(fs, root, url)
+
+
+def _split(output_path: str, output_conn_id: str | None, name: str) -> tuple[str | None, str]:
+    """Return the connection, wherever it stands, and the URL without it."""
+    parts = urlsplit(output_path)
+    within, _, host = parts.netloc.rpartition("@")
+    if ":" in within:
+        msg = f"{name} holds credentials. Keep them in an Airflow connection, and name that: {parts.scheme}://conn_id@…"
+        raise SynthflowConfigError(msg)
+    if within and output_conn_id and within != output_conn_id:
+        msg = f"{name} names the connection '{within}' and output_conn_id '{output_conn_id}'. Remove one of the two."
+        raise SynthflowConfigError(msg)
+    if not host:
+        msg = f"{name} {output_path} names no bucket. Write {parts.scheme}://bucket/directory."
+        raise SynthflowConfigError(msg)
+    return within or output_conn_id, parts._replace(netloc=host).geturl()
+
+
+def _check_connection(conn_id: str, url: str, name: str) -> None:
+    """Raise where a connection is not there: the stores' libraries would go on without credentials."""
+    from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook  # noqa: PLC0415 - on a worker
+
+    try:
+        BaseHook.get_connection(conn_id)
+    except AirflowNotFoundException:
+        msg = (
+            f"The connection '{conn_id}' of {name} {url} is not there. Create it, or correct output_conn_id. "
+            f"(What stands before an @ in {name} is read as a connection.)"
+        )
+        raise SynthflowConfigError(msg) from None
+
+
+def _attach(url: str, conn_id: str | None, name: str) -> tuple[Any, str]:
+    """Return the file system that Airflow makes for a URL, and the URL's path in its own way."""
+    from airflow.providers.common.compat.sdk import ObjectStoragePath  # noqa: PLC0415 - only on a worker
+
+    scheme = url.partition("://")[0]
+    extra = _EXTRAS.get(scheme)
+    cure = (
+        f"pip install 'airflow-provider-synthflow[{extra}]'"
+        if extra
+        else "the Airflow provider that brings it, or name a local path, s3://, gs:// or abfss://"
+    )
+    try:
+        path = ObjectStoragePath(url, conn_id=conn_id)
+        found = path.fs, path.path
+    except ImportError:
+        msg = f"{name} begins with {scheme}://, and its file system is not installed. Install it: {cure}."
+    except ValueError as error:
+        if "filesystem" not in str(error) and "protocol" not in str(error).lower():
+            msg = f"The connection of {name} {url} cannot be used ({type(error).__name__}). Correct its fields."
+        else:
+            msg = f"{name} begins with {scheme}://, which this Airflow does not know. Install it: {cure}."
+    except Exception as error:  # noqa: BLE001 - each store's library has its own
+        msg = (
+            f"The connection of {name} {url} cannot be used ({type(error).__name__}). "
+            "Correct output_conn_id and its credentials."
+        )
+    else:
+        return found
+    raise SynthflowConfigError(msg) from None

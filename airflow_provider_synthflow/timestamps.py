@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Turn what people and the API write as a time into whole UTC milliseconds since 1970, and back."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from decimal import Decimal
+from typing import Any, TypeAlias
+
+from pendulum.parsing import parse_iso8601
+
+__all__ = ["InstantLike", "format_instant", "instant_of_epoch", "instant_of_iso", "read_instant", "to_milliseconds"]
+
+InstantLike: TypeAlias = "dt.datetime | int | str"
+"""What a user may give as a time: an aware datetime, epoch milliseconds, or ISO 8601 with a zone."""
+
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc)
+_MILLISECOND = dt.timedelta(milliseconds=1)
+_EARLIEST, _LATEST = -62_135_596_800_000, 253_402_300_799_999  # the years 1 to 9999
+_INTEGER = re.compile(r"[+-]?\d{1,19}")
+_MOST_DIGITS = 19
+_NUMBER = re.compile(r"\d{1,19}(\.\d{1,20})?([eE]\+?\d{1,2})?")  # 1776876567837, 1776876567.837, 1.776e12
+
+
+def to_milliseconds(value: object, *, name: str = "time") -> int:
+    """
+    Turn a time that a user gave into UTC milliseconds since 1970.
+
+    :param value: an aware datetime (also pendulum's), an integer of epoch milliseconds, a string of such an
+        integer (what a rendered template gives), or an ISO 8601 date-time with a zone.
+        What is finer than a millisecond is cut off.
+    :param name: what to call the value in an error
+    :raises ValueError: for a time without a zone, or what is no time at all
+    """
+    if isinstance(value, dt.datetime):
+        moment: object = value
+    elif isinstance(value, bool):
+        moment = None
+    elif isinstance(value, int):
+        return _possible(value, name)
+    elif isinstance(value, str):
+        text = value.strip()
+        if _INTEGER.fullmatch(text):
+            return _possible(int(text), name)
+        moment = _parse(text)
+    else:
+        moment = None
+    if not isinstance(moment, dt.datetime):
+        msg = (
+            f"{name} is not a time: got {type(value).__name__}. "
+            "Give an aware datetime, epoch milliseconds, or ISO 8601 with a zone such as 2026-11-23T00:00:00Z."
+        )
+        raise ValueError(msg)  # noqa: TRY004 - one class for all that is wrong with a time
+    if moment.utcoffset() is None:
+        msg = (
+            f"{name} has no time zone. Give an aware datetime or a zone in the text, "
+            "such as 2026-11-23T00:00:00Z, since a naive time would be guessed."
+        )
+        raise ValueError(msg)
+    return _possible(_since_epoch(moment), name)
+
+
+def format_instant(milliseconds: int) -> str:
+    """
+    Write UTC milliseconds as ISO 8601 with three decimals, such as ``2026-11-23T00:00:00.000Z``.
+
+    :param milliseconds: UTC milliseconds since 1970
+    """
+    moment = _EPOCH + milliseconds * _MILLISECOND
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{milliseconds % 1000:03d}Z"
+
+
+def instant_of_epoch(value: int | Decimal) -> int | None:
+    """
+    Read a number that the API sent as a time; its size tells its unit.
+
+    Below 10^11 it is seconds (as milliseconds that would be before March 1973), below 10^14 milliseconds,
+    then microseconds, then nanoseconds. Zero and negative numbers are no time.
+
+    :param value: a positive number since 1970
+    :return: UTC milliseconds since 1970, or None
+    """
+    if not 0 < value < 10**20:
+        return None
+    if value < 10**11:
+        return int(value * 1000)
+    if value < 10**14:
+        return int(value)
+    if value < 10**17:
+        return int(value // 1_000)
+    return int(value // 1_000_000)
+
+
+def instant_of_iso(text: str) -> int | None:
+    """
+    Read an ISO 8601 date-time that the API sent, taken as UTC where it has no zone.
+
+    :param text: such as ``2026-04-22T16:49:27.837`` (the API's naive fields are UTC)
+    :return: UTC milliseconds since 1970, or None where it is no date-time
+    """
+    moment = _parse(text)
+    if not isinstance(moment, dt.datetime):
+        return None
+    if moment.utcoffset() is None:
+        moment = moment.replace(tzinfo=dt.timezone.utc)
+    return _since_epoch(moment)
+
+
+def read_instant(value: Any) -> int | None:
+    """
+    Read a time as any version of the API may write it, exact to the millisecond.
+
+    :param value: a number of (milli)seconds, the text of one, ISO 8601 (UTC where it has no zone), or anything
+    :return: UTC milliseconds since 1970, or None where it is no time
+    """
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int):
+        return instant_of_epoch(value)
+    if isinstance(value, float):
+        value = repr(value)  # its shortest text, so that 1776876567.837 s keeps all its milliseconds
+    if not isinstance(value, str):
+        return None
+    if value.isdecimal() and len(value) <= _MOST_DIGITS:  # as the API writes it, nearly always
+        return instant_of_epoch(int(value))
+    text = value.strip()
+    if _NUMBER.fullmatch(text):
+        return instant_of_epoch(Decimal(text))
+    return instant_of_iso(text)
+
+
+def _since_epoch(moment: dt.datetime) -> int:
+    """Return the milliseconds since 1970; pendulum's own difference is no plain timedelta and cannot be divided."""
+    return dt.datetime.__sub__(moment, _EPOCH) // _MILLISECOND
+
+
+def _possible(milliseconds: int, name: str) -> int:
+    """Return milliseconds that lie in the calendar; an instant in nanoseconds does not."""
+    if not _EARLIEST <= milliseconds <= _LATEST:
+        msg = (
+            f"{name} is not a time: it lies outside of the years 1 to 9999. "
+            "A number is counted in milliseconds since 1970."
+        )
+        raise ValueError(msg)
+    return milliseconds
+
+
+def _parse(text: str) -> object:
+    """Parse ISO 8601 into a datetime, a date, a time or a duration; None where it is none of them."""
+    try:
+        moment: object = parse_iso8601(text)
+        if isinstance(moment, dt.datetime):
+            moment.utcoffset()  # an offset of a day or more is found out only here
+    except (ValueError, OverflowError):
+        return None
+    return moment

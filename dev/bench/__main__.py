@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Measure all, or the memory alone, and print the table: `python -m dev.bench [--quick] [--write] [--memory]`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dev.bench.data import make_dataset
+from dev.bench.lines import Line, growth_lines, import_line, memory_lines, speed_lines
+from dev.bench.plan import Effort, growth_cases, run_rounds, speed_cases
+from dev.bench.report import machine, seconds_table, table
+from dev.bench.running import READERS, Bench
+from dev.bench.server import run_server
+from tests.documents import put_between
+
+if TYPE_CHECKING:
+    from dev.bench.plan import Runs
+    from dev.bench.running import Case, Run
+
+_ROOT = Path(__file__).resolve().parents[2]
+_DOCUMENT = _ROOT / "docs" / "performance.md"
+_DEFERRED = Line(
+    "1,000 deferred sensors in one triggerer", "every poll on time, under one core", "by itself: make scale", met=None
+)
+
+
+def measure(effort: Effort, folder: Path) -> str:
+    """
+    Measure all, and return the report.
+
+    :param effort: how much is done
+    :param folder: for data, environments, output
+    """
+    begun = time.monotonic()
+    dataset = make_dataset(folder, max(effort.calls, *effort.growth))
+    with run_server(dataset, folder) as server:
+        bench = Bench(server, folder)
+        for reader in READERS:
+            bench.python(reader)
+        described = machine(server.kind)
+        speeds = run_rounds(list(speed_cases(effort)), bench.run, bench.distinct_calls)
+        growth = run_rounds(list(growth_cases(effort)), bench.run, bench.distinct_calls)
+        imports = [
+            bench.execute("imports", bench.python("ours"))[0]["seconds"] * 1000 for _ in range(effort.imports + 1)
+        ][1:]  # the first one fills the caches
+    lines = [*speed_lines(speeds, effort.calls), *growth_lines(growth, effort), import_line(imports), _DEFERRED]
+    said = f"{described} It took {time.monotonic() - begun:.0f} s, with {effort.calls:,} calls where speed is measured."
+    return f"{said}\n\n{table(lines)}\n{_incomplete(speeds, growth)}{seconds_table(speeds)}\n{seconds_table(growth)}"
+
+
+def measure_memory(effort: Effort, folder: Path) -> tuple[str, bool]:
+    """
+    Measure the memory of our own processes alone, and return the report, and whether all is as it must be.
+
+    :param effort: with how many calls
+    :param folder: for data and output
+    """
+    effort = replace(effort, growth=(min(effort.growth), max(effort.growth)))
+    last: dict[str, Run | None] = {}
+
+    def told_count() -> int:
+        return 0 if last["run"] is None else int(last["run"].told["count"])
+
+    with run_server(make_dataset(folder, max(effort.growth)), folder) as server:
+        bench = Bench(server, folder)
+
+        def run(case: Case) -> Run | None:
+            last["run"] = bench.run(case)
+            return last["run"]
+
+        runs = run_rounds(list(growth_cases(effort)), run, told_count)
+        described = machine(server.kind)
+    lines = [*memory_lines(runs, effort)]
+    wrong = _incomplete(runs)
+    return f"{described}\n\n{table(lines)}\n{wrong}{seconds_table(runs)}", not wrong and all(line.met for line in lines)
+
+
+def _incomplete(*all_runs: Runs) -> str:
+    """Return a sentence on each reader that failed or whose output was not complete."""
+    sentences = []
+    for runs in all_runs:
+        sentences += [
+            f"**{case.reader} `{case.format}` left {distinct} different calls of {case.calls}.**\n\n"
+            for case, distinct in runs.distinct.items()
+            if distinct != case.calls
+        ]
+        sentences += [f"**{case.reader} `{case.format}` failed.**\n\n" for case in runs.failed]
+    return "".join(sentences)
+
+
+def main() -> None:
+    """Do what the command line says."""
+    parser = argparse.ArgumentParser(prog="python -m dev.bench", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a short form of one or two minutes; less exact")
+    parser.add_argument("--write", action="store_true", help="put the report into docs/performance.md")
+    parser.add_argument(
+        "--memory",
+        type=int,
+        nargs="*",
+        metavar="CALLS",
+        help="measure only the memory that the most of these numbers of calls cost over the fewest: 1,000 and 100,000",
+    )
+    arguments = parser.parse_args()
+    folder = _ROOT / ".cache" / "bench"
+    effort = Effort.quick() if arguments.quick else Effort()
+    if arguments.memory is not None:
+        report, right = measure_memory(replace(effort, growth=tuple(arguments.memory) or effort.growth), folder)
+        print(f"\n{report}")
+        sys.exit(0 if right else 1)
+    report = measure(effort, folder)
+    print(f"\n{report}")
+    (folder / "report.md").write_text(report, encoding="utf-8")
+    if arguments.write:
+        put_between(_DOCUMENT, "bench", report)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The matrix counts what pytest reports, keeps it, and shows it as tables in the document."""
+
+from __future__ import annotations
+
+from dev.matrix.outcome import Outcome, tables
+from tests.documents import put_between
+
+REPORT = """<testsuites><testsuite>
+<testcase classname="a" name="one"/>
+<testcase classname="a" name="two"><skipped message="new in Airflow 3.2: runs"/></testcase>
+<testcase classname="a" name="three"><skipped message="root may write everywhere"/></testcase>
+<testcase classname="b" name="four"><failure message="no"/></testcase>
+<testcase classname="b" name="five"><error message="no"/></testcase>
+</testsuite></testsuites>"""
+TABLES = """| Airflow | Python | passed | skipped | failed |
+| --- | --- | ---: | ---: | ---: |
+| 2.11.2 | 3.10.13 | 1 | 2 | 2 |
+| 3.3.2 | 3.13.0 | 4,321 | 0 | 0 |
+
+| reason of skipped tests | 2.11 | 3.3 |
+| --- | ---: | ---: |
+| new in Airflow 3.2: runs | 1 |  |
+| root may write everywhere | 1 |  |
+"""
+
+
+def outcomes(folder):
+    (folder / "report.xml").write_text(REPORT, encoding="utf-8")
+    old = Outcome("2.11", "2.11.2", "3.10.13", "digest")
+    old.read(folder / "report.xml")
+    return [old, Outcome("3.3", "3.3.2", "3.13.0", "digest", passed=4321)]
+
+
+def test_an_outcome_is_counted_from_the_report_and_shown_by_version_and_reason(tmp_path):
+    old, new = outcomes(tmp_path)
+
+    assert old.failed == ["b::four", "b::five"]
+    assert tables([old, new]) == TABLES
+
+
+def test_an_outcome_is_the_same_when_it_was_kept(tmp_path):
+    old, _ = outcomes(tmp_path)
+
+    old.save(tmp_path / "outcome.json")
+
+    assert Outcome.load(tmp_path / "outcome.json") == old
+
+
+def test_the_tables_replace_those_between_the_marks(tmp_path):
+    document = tmp_path / "document.md"
+    document.write_text("before\n<!-- matrix: begin -->\nold\n<!-- matrix: end -->\nafter\n", encoding="utf-8")
+
+    put_between(document, "matrix", TABLES)
+
+    assert document.read_text(encoding="utf-8") == (
+        f"before\n<!-- matrix: begin -->\n{TABLES}<!-- matrix: end -->\nafter\n"
+    )

@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: Apache-2.0
+"""In any file system of fsspec's, a file comes under a hidden name and gets its own by a move."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+
+import pytest
+from fsspec.implementations.local import LocalFileSystem
+from fsspec.implementations.memory import MemoryFileSystem
+
+from airflow_provider_synthflow.exceptions import SynthflowConfigError, SynthflowTransientError
+from airflow_provider_synthflow.output.publication import Publication
+from airflow_provider_synthflow.storage import object_store
+from airflow_provider_synthflow.storage.errors import typed
+from airflow_provider_synthflow.storage.object_store import ObjectStore
+from airflow_provider_synthflow.window import Window
+from tests.unit.making import AGENT, FROM_MS, TO_MS
+
+PLACE = f"model_id={AGENT}/from_date=20240301T000000Z/to_date=20240302T000000Z"
+RESULT = {"query": {}}
+
+
+@pytest.fixture(params=["memory", "local"])
+def place(request, tmp_path, monkeypatch):
+    """Give a file system and a directory in it."""
+    monkeypatch.setattr(object_store, "_PATIENCE", 0.0)
+    if request.param == "local":
+        return LocalFileSystem(), str(tmp_path)
+    fs = MemoryFileSystem()
+    fs.store.clear()
+    fs.pseudo_dirs[:] = [""]
+    return fs, "/lake/out"
+
+
+def publication(place) -> Publication:
+    fs, root = place
+    return Publication(ObjectStore(fs, root, "any://lake/out"), AGENT, Window(FROM_MS, TO_MS), "jsonl", {})
+
+
+def names(place) -> set[str]:
+    fs, root = place
+    return {path.rpartition("/")[2] for path in fs.find(root)}
+
+
+def test_publishes_replaces_and_leaves_the_unchanged(place):
+    fs, root = place
+    publication(place).check()
+    for data, changed in ((b"a", True), (b"b", True), (b"b", False), (b"longer", True)):
+        told = publication(place).publish([data], RESULT)
+
+        assert told["changed"] is changed
+        assert fs.cat_file(f"{root}/{PLACE}/calls.jsonl") == data + b"\n"
+        assert told["sha256"] == hashlib.sha256(data + b"\n").hexdigest()
+        assert told["path"] == f"any://lake/out/{PLACE}/calls.jsonl"
+        assert names(place) == {"calls.jsonl", "_manifest.json"}
+
+
+def test_an_upload_that_fails_leaves_what_was_there(place, monkeypatch):
+    fs, root = place
+    publication(place).publish([b"old"], RESULT)
+
+    def broken(self, local, path, **_):
+        self.pipe_file(path, b"half")
+        raise TimeoutError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(fs), "put_file", broken)
+        with pytest.raises(SynthflowTransientError, match="any://lake/out failed"):
+            publication(place).publish([b"new"], RESULT)
+
+    assert fs.cat_file(f"{root}/{PLACE}/calls.jsonl") == b"old\n"
+    assert names(place) == {"calls.jsonl"}  # the manifest was taken away, and comes with the next run
+    publication(place).publish([b"new"], RESULT)
+    assert names(place) == {"calls.jsonl", "_manifest.json"}
+
+
+@pytest.mark.parametrize(("age", "left"), [(3600, True), (2 * 24 * 3600, False)])
+def test_what_a_killed_process_left_is_swept_when_it_is_old(tmp_path, age, left):
+    folder = tmp_path / PLACE
+    folder.mkdir(parents=True)
+    for name in (".0123456789abcdef.tmp", "notes.tmp", ".hidden"):
+        (folder / name).write_bytes(b"half")
+        os.utime(folder / name, (time.time() - age,) * 2)
+
+    publication((LocalFileSystem(), str(tmp_path))).publish([b"x"], RESULT)
+
+    swept = {".0123456789abcdef.tmp"} if not left else set()
+    assert {path.name for path in folder.iterdir()} == {
+        ".0123456789abcdef.tmp", "notes.tmp", ".hidden", "calls.jsonl", "_manifest.json",
+    } - swept  # fmt: skip
+
+
+class RefusedError(Exception):
+    """Stands for an error of Azure's or Google's, whose status is a field."""
+
+    def __init__(self, status: object) -> None:
+        super().__init__("secret words")
+        self.status_code = status
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (PermissionError("secret words"), SynthflowConfigError),
+        (FileNotFoundError("secret words"), SynthflowConfigError),
+        (ValueError("secret words"), SynthflowConfigError),
+        (OSError(5, "secret words"), SynthflowTransientError),
+        (TimeoutError("secret words"), SynthflowTransientError),
+        *[(RefusedError(status), SynthflowConfigError) for status in (301, 400, "401", 403, 404)],
+        *[(RefusedError(status), SynthflowTransientError) for status in (None, 408, 409, 412, 429, 500, "503")],
+    ],
+    ids=repr,
+)
+def test_an_error_of_a_store_is_typed_and_says_none_of_its_words(error, kind):
+    with pytest.raises((SynthflowConfigError, SynthflowTransientError)) as caught, typed("any://lake"):
+        raise error
+
+    assert type(caught.value) is kind
+    assert "secret" not in str(caught.value)
+    assert caught.value.__cause__ is None
+    assert "any://lake" in str(caught.value)
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), AttributeError("bug"), KeyError("bug")])
+def test_an_error_of_this_machine_or_program_stays_what_it_is(error):
+    with pytest.raises(type(error)) as caught, typed("any://lake"):
+        raise error
+
+    assert caught.value is error
+
+
+def test_private_files_are_there_whole_and_go_with_their_directory(place):
+    fs, root = place
+    store = ObjectStore(fs, root, "any://lake/out")
+    for number in (1, 2):
+        store.put_private(f"run/{number}.pages", b"%d" % number)
+    store.put_private("other/1.pages", b"theirs")
+
+    assert store.read("run/2.pages") == b"2"
+    store.remove_all("run")
+    store.remove_all("run")  # nothing is there any more
+
+    assert names(place) == {"1.pages"}
+    assert store.read("run/1.pages") is None
+    assert store.read("other/1.pages") == b"theirs"
