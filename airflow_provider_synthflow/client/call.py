@@ -13,13 +13,14 @@ import msgspec
 from airflow_provider_synthflow.client.raw_json import refuse_constant
 from airflow_provider_synthflow.timestamps import instant_of_epoch, read_instant
 
-__all__ = ["TERMINAL_STATUSES", "CallRow", "decode_record", "encode_record", "is_terminal", "row_of", "started_at"]
+__all__ = ["TERMINAL_STATUSES", "CallRow", "decode_record", "encode_record", "is_terminal", "read_call"]
 
 
 class _Seen(msgspec.Struct):
-    """Name the fields that are looked at; the others are skipped, not decoded."""
+    """The fields that are looked at; the others are skipped, not decoded."""
 
     call_id: Any = None
+    model_id: Any = None
     call_status: Any = None
     start_time: Any = None
     telephony_start: Any = None
@@ -27,25 +28,28 @@ class _Seen(msgspec.Struct):
 
 _seen_decoder = msgspec.json.Decoder(_Seen)
 _record_decoder = msgspec.json.Decoder(dict[str, Any])
+_LEGACY_ID = re.compile(r"(\d{13})x\d+")
 
 
 class CallRow(msgspec.Struct, frozen=True, gc=False):  # a dataclass takes four times as long to make
     """
-    Hold one call of a page.
+    A call of a page.
 
     :param call_id: the API's opaque id; for a record without one, the hash of its bytes
     :param raw: the record's JSON exactly as received, or as it may be stored
+    :param started_ms: when it started, in UTC milliseconds since 1970; None where nothing tells
+    :param final: whether its status is one after which it changes no more
     :param status: ``call_status`` as received
-    :param start_time: ``start_time`` as received
-    :param telephony_start: ``telephony_start`` as received
+    :param model_id: ``model_id`` as received
     :param stored: whether fields are dropped and hashed already, since the record was stored in between
     """
 
     call_id: str
     raw: bytes
-    status: Any
-    start_time: Any
-    telephony_start: Any
+    started_ms: int | None = None
+    final: bool = False
+    status: Any = None
+    model_id: Any = None
     stored: bool = False
 
     def record(self) -> dict[str, Any]:
@@ -53,9 +57,9 @@ class CallRow(msgspec.Struct, frozen=True, gc=False):  # a dataclass takes four 
         return decode_record(self.raw)
 
 
-def row_of(raw: bytes, *, stored: bool = False) -> CallRow:
+def read_call(raw: bytes, *, stored: bool = False) -> CallRow:
     """
-    Read a call's own bytes.
+    Read a call of its own bytes.
 
     :param raw: one JSON object
     :param stored: whether fields are dropped and hashed already
@@ -70,14 +74,21 @@ def row_of(raw: bytes, *, stored: bool = False) -> CallRow:
     if call_id is None or call_id == "":
         # Nothing is required of a record. Without an id, the same bytes are the same call.
         call_id = "sha256:" + hashlib.sha256(raw).hexdigest()
-    return CallRow(
-        call_id=call_id if isinstance(call_id, str) else str(call_id),
-        raw=raw,
-        status=seen.call_status,
-        start_time=seen.start_time,
-        telephony_start=seen.telephony_start,
-        stored=stored,
-    )
+    elif not isinstance(call_id, str):
+        call_id = str(call_id)
+    started_ms = read_instant(seen.start_time)
+    if started_ms is None:
+        started_ms = _started_elsewhere(seen.telephony_start, call_id)
+    return CallRow(call_id, raw, started_ms, is_terminal(seen.call_status), seen.call_status, seen.model_id, stored)
+
+
+def _started_elsewhere(telephony_start: Any, call_id: str) -> int | None:
+    """Read the start of a call whose ``start_time`` is not readable: its telephony's, or its legacy id's."""
+    started_ms = read_instant(telephony_start)
+    if started_ms is not None:
+        return started_ms
+    legacy = _LEGACY_ID.fullmatch(call_id)
+    return instant_of_epoch(int(legacy[1])) if legacy else None
 
 
 def decode_record(raw: bytes) -> dict[str, Any]:
@@ -112,27 +123,6 @@ def _decode_leniently(raw: bytes) -> dict[str, Any]:
         msg = "a call is not a JSON object"
         raise ValueError(msg)  # noqa: TRY004 - json.loads raises ValueError too
     return cast("dict[str, Any]", record)
-
-
-_LEGACY_ID = re.compile(r"(\d{13})x\d+")
-
-
-def started_at(row: CallRow) -> int | None:
-    """
-    Return when a call started.
-
-    ``start_time`` decides; where it is not readable, ``telephony_start``; where that is not either, the
-    time that a legacy id begins with.
-
-    :param row: the call
-    :return: UTC milliseconds since 1970, or None where nothing tells
-    """
-    for value in (row.start_time, row.telephony_start):
-        instant = read_instant(value)
-        if instant is not None:
-            return instant
-    legacy = _LEGACY_ID.fullmatch(row.call_id)
-    return instant_of_epoch(int(legacy[1])) if legacy else None
 
 
 TERMINAL_STATUSES = frozenset(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from airflow_provider_synthflow.client.call import CallRow, decode_record, row_of
+from airflow_provider_synthflow.client.call import CallRow, decode_record, read_call
 from airflow_provider_synthflow.client.raw_json import check_utf8, elements_of, members_of, refuse_constant
 from airflow_provider_synthflow.client.redaction import redact
 from airflow_provider_synthflow.client.retry import retry_after_seconds
@@ -105,7 +105,7 @@ def read_page(body: bytes) -> Page:
     """
     pagination, elements = _read(body, "calls")
     try:
-        rows = [row_of(bytes(element)) for element in elements]
+        rows = [read_call(bytes(element)) for element in elements]
     except ValueError:
         msg = "The API's answer holds a call that is not a JSON object."
         raise SynthflowProtocolError(msg) from None

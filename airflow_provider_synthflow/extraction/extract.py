@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from airflow_provider_synthflow.client.call import is_terminal
 from airflow_provider_synthflow.exceptions import SynthflowProtocolError
 from airflow_provider_synthflow.extraction.plan import STRAY_MS
 from airflow_provider_synthflow.extraction.privacy import Privacy
@@ -147,7 +146,7 @@ class _Keeper:
             for start, call_id, row in calls:
                 # One that never became final may be stuck since long ago, and match a filter on the end of calls.
                 near = start == NOWHERE or self._earliest <= start <= self._latest
-                if not near and is_terminal(row.status):
+                if not near and row.final:
                     msg = (
                         f"The API ignored the window: asked for {self._window}, it sent a call that started at "
                         f"{format_instant(start)}. Nothing was written."
@@ -159,7 +158,7 @@ class _Keeper:
         """Take in calls; of two readings of the same call the later one counts."""
         low, high = self._window.from_ms, self._window.to_ms
         for start, call_id, row in calls:
-            final = is_terminal(row.status)
+            final = row.final
             inside = low <= start < high
             mark = None if final or not inside else _Mark.UNSETTLED
             if start == NOWHERE:

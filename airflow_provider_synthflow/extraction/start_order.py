@@ -5,8 +5,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from airflow_provider_synthflow.client.call import started_at
-
 if TYPE_CHECKING:
     from airflow_provider_synthflow.client.call import CallRow
     from airflow_provider_synthflow.client.response import Page
@@ -27,7 +25,7 @@ def newest_first(page: Page) -> bool:
 
     :param page: a page with calls
     """
-    starts = [start for start in (started_at(page.rows[0]), started_at(page.rows[-1])) if start is not None]
+    starts = [row.started_ms for row in (page.rows[0], page.rows[-1]) if row.started_ms is not None]
     return bool(starts) and starts[0] > starts[-1]
 
 
@@ -37,8 +35,7 @@ def placed(row: CallRow) -> Placed:
 
     :param row: the call
     """
-    start = started_at(row)
-    return (NOWHERE if start is None else start, row.call_id, row)
+    return (NOWHERE if row.started_ms is None else row.started_ms, row.call_id, row)
 
 
 class PageOrder:

@@ -8,7 +8,6 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_synthflow.client.call import started_at
 from airflow_provider_synthflow.exceptions import (
     SynthflowProtocolError,
     SynthflowRequestError,
@@ -266,7 +265,7 @@ class Counting:
             self.total = page.total
         known = len(self.starts) + len(self._others)
         for place, row in enumerate(page.rows, offset):
-            start = started_at(row)
+            start = row.started_ms
             side = None if start is None else (start >= self._to_ms) - (start < self._from_ms)
             self._sides[place] = side
             if start is not None and side == 0:

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_synthflow.client.async_client import AsyncSynthflowClient
-from airflow_provider_synthflow.client.call import is_terminal, started_at
 from airflow_provider_synthflow.exceptions import SynthflowError, SynthflowIncompleteError, SynthflowRequestError
 from airflow_provider_synthflow.extraction.plan import WindowPlan
 from airflow_provider_synthflow.pagination.walk import Walk
@@ -227,8 +226,8 @@ async def _read_starts(client: AsyncSynthflowClient, plan: WindowPlan) -> list[i
                 continue
             if walk.receive(ask, page):
                 for row in page.rows:
-                    starts[row.call_id] = started_at(row)
-                    _mark(unplaced, row.call_id, starts[row.call_id] is None and is_terminal(row.status))
+                    starts[row.call_id] = row.started_ms
+                    _mark(unplaced, row.call_id, row.started_ms is None and row.final)
         if walk.walks != walks:
             walks = walk.walks
             await client.wait(walk.pause)

@@ -8,7 +8,7 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any, Protocol
 
-from airflow_provider_synthflow.client.call import is_terminal, row_of
+from airflow_provider_synthflow.client.call import read_call
 from airflow_provider_synthflow.client.response import Page
 from airflow_provider_synthflow.exceptions import SynthflowTransientError
 from airflow_provider_synthflow.resume.segment import BrokenSegmentError, KeptPage, unseal_segment
@@ -143,7 +143,7 @@ class Checkpoint:
             return
         try:
             for page in self._kept(self._record):
-                rows = [row_of(raw, stored=True) for raw in page.rows]
+                rows = [read_call(raw, stored=True) for raw in page.rows]
                 earlier.add(page.offset, [row.call_id for row in rows], page.total)
                 self._recalled = len(earlier)
                 yield Page(rows, page.total, offset=page.offset)
@@ -166,7 +166,7 @@ class Checkpoint:
         self._hear(walk)
         if self._off or page.total is None or page.offset is None or not page.rows:
             return
-        if not all(is_terminal(row.status) for row in page.rows):
+        if not all(row.final for row in page.rows):
             return
         self._pages.append(KeptPage(page.offset, page.total, [row.raw for row in page.rows]))
         self._bytes += sum(len(row.raw) for row in page.rows)

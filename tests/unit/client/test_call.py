@@ -8,21 +8,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_synthflow.client.call import CallRow, decode_record, encode_record, row_of
+from airflow_provider_synthflow.client.call import CallRow, decode_record, encode_record, read_call
 
 WHOLE = (
-    b'{ "call_id":"a", "call_status":"completed", "start_time":"1776876567837", "telephony_start":{} ,'
+    b'{ "call_id":"a", "model_id":"m", "call_status":"completed", "start_time":"1776876567837", "telephony_start":{} ,'
     b'"duration":1.10,"big":123456789012345678901234567890,"name":"Gr\xc3\xbc\xc3\x9fe","new_field":[1,{"x":null}]}'
 )
 
 
 def test_a_row_holds_the_fields_that_are_looked_at_and_the_bytes_as_they_came():
-    assert row_of(WHOLE) == CallRow("a", WHOLE, "completed", "1776876567837", {})
+    assert read_call(WHOLE) == CallRow("a", WHOLE, 1776876567837, final=True, status="completed", model_id="m")
 
 
 def test_the_record_of_a_row_has_every_field_with_its_name_and_its_value():
-    assert row_of(WHOLE).record() == {
+    assert read_call(WHOLE).record() == {
         "call_id": "a",
+        "model_id": "m",
         "call_status": "completed",
         "start_time": "1776876567837",
         "telephony_start": {},
@@ -31,7 +32,7 @@ def test_the_record_of_a_row_has_every_field_with_its_name_and_its_value():
         "name": "Grüße",
         "new_field": [1, {"x": None}],
     }
-    assert list(row_of(WHOLE).record())[:2] == ["call_id", "call_status"]
+    assert list(read_call(WHOLE).record())[:2] == ["call_id", "model_id"]
 
 
 @pytest.mark.parametrize(
@@ -39,15 +40,15 @@ def test_the_record_of_a_row_has_every_field_with_its_name_and_its_value():
     [(b'"a"', "a"), (b"5", "5"), (b"123456789012345678901234", "123456789012345678901234"), (b'"\\u00e9"', "é")],
 )
 def test_an_id_is_a_text_whatever_it_is_on_the_wire(call_id, expected):
-    assert row_of(b'{"call_id":' + call_id + b"}").call_id == expected
+    assert read_call(b'{"call_id":' + call_id + b"}").call_id == expected
 
 
 @pytest.mark.parametrize("raw", [b"{}", b'{"call_id":null,"x":1}', b'{"call_id":"","x":1}', b'{"x":"\\ud83d"}'])
 def test_a_record_without_an_id_is_known_by_its_bytes(raw):
-    row = row_of(raw)
+    row = read_call(raw)
     assert row.call_id == "sha256:" + hashlib.sha256(raw).hexdigest()
-    assert row == row_of(raw)
-    assert row.call_id != row_of(raw + b" ").call_id
+    assert row == read_call(raw)
+    assert row.call_id != read_call(raw + b" ").call_id
 
 
 @pytest.mark.parametrize(
@@ -62,13 +63,13 @@ def test_a_record_without_an_id_is_known_by_its_bytes(raw):
     ],
 )
 def test_what_json_allows_and_msgspec_does_not_is_read_all_the_same(raw):
-    row = row_of(raw)
+    row = read_call(raw)
     assert (row.call_id, row.raw) == ("a", raw)
     assert row.record() == json.loads(raw)
 
 
 @pytest.mark.parametrize("raw", [b"[]", b"1", b'"a"', b"null", b"", b'{"a":', b'["\\ud83d"]', b'{"a":NaN}'])
-@pytest.mark.parametrize("read", [row_of, decode_record])
+@pytest.mark.parametrize("read", [read_call, decode_record])
 def test_what_is_no_json_object_is_an_error(read, raw):
     with pytest.raises(ValueError):  # noqa: PT011 - of whichever decoder
         read(raw)
@@ -96,7 +97,7 @@ def test_a_record_is_written_on_one_line_without_blanks(record, expected):
 
 def test_a_row_cannot_be_changed():
     with pytest.raises(AttributeError):
-        row_of(WHOLE).call_id = "b"
+        read_call(WHOLE).call_id = "b"
 
 
 values = st.recursive(

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_synthflow.client.call import row_of, started_at
+from airflow_provider_synthflow.client.call import read_call
 from airflow_provider_synthflow.timestamps import read_instant
 
 T = 1_776_876_567_837  # 2026-04-22T16:49:27.837Z
@@ -15,7 +15,7 @@ LEGACY = f"{T}x123456789012345678"
 
 
 def start_of(**fields):
-    return started_at(row_of(json.dumps({"call_id": "c", **fields}).encode()))
+    return read_call(json.dumps({"call_id": "c", **fields}).encode()).started_ms
 
 
 @pytest.mark.parametrize(
@@ -109,6 +109,6 @@ def test_nothing_that_the_api_may_send_makes_reading_it_fail(value):
 
 @pytest.mark.parametrize("text", ["2026-11-23T16:49:27-8376", "2026-11-23T16:49:27+99:99", "0000-00-00T00:00:00Z"])
 def test_a_malformed_time_is_no_time_and_the_next_field_decides(text):
-    row = row_of(b'{"call_id":"a","start_time":"%s","telephony_start":"2026-11-23T02:00:00.123"}' % text.encode())
+    row = read_call(b'{"call_id":"a","start_time":"%s","telephony_start":"2026-11-23T02:00:00.123"}' % text.encode())
 
-    assert started_at(row) == read_instant("2026-11-23T02:00:00.123")
+    assert row.started_ms == read_instant("2026-11-23T02:00:00.123")

@@ -219,7 +219,7 @@ def test_no_error_of_a_refusal_holds_data_of_a_call():
     ids=["another offset", "twice", "too many", "another offset and no rows"],
 )
 def test_a_page_that_is_not_what_was_asked_for_is_no_empty_window_though_it_declares_none(ids, echoed, concurrency):
-    page = Page([CallRow(each, b"{}", None, None, None) for each in ids], total=0, limit=100, offset=echoed)
+    page = Page([CallRow(each, b"{}") for each in ids], total=0, limit=100, offset=echoed)
     walk = Walk(look_ahead=concurrency)
 
     with pytest.raises((SynthflowProtocolError, SynthflowIncompleteError)):
@@ -227,7 +227,7 @@ def test_a_page_that_is_not_what_was_asked_for_is_no_empty_window_though_it_decl
 
 
 def test_a_page_that_is_wrong_once_and_declares_none_hides_no_call():
-    right = Page([CallRow(each, b"{}", None, None, None) for each in "abc"], total=3, limit=100, offset=0)
+    right = Page([CallRow(each, b"{}") for each in "abc"], total=3, limit=100, offset=0)
     wrong = Page(right.rows, total=0, limit=100, offset=7)
     answers = [wrong, right, right]
     walk = Walk()
@@ -240,7 +240,7 @@ def test_a_page_that_is_wrong_once_and_declares_none_hides_no_call():
 @pytest.mark.parametrize("concurrency", [1, 4])
 @pytest.mark.parametrize("count", [1, 2, 150])
 def test_rows_that_come_where_none_are_declared_are_refused_and_not_waited_for_for_ever(count, concurrency):
-    rows = [CallRow(str(number), b"{}", None, None, None) for number in range(count)]
+    rows = [CallRow(str(number), b"{}") for number in range(count)]
     walk = Walk(look_ahead=concurrency)
 
     with pytest.raises(SynthflowIncompleteError):

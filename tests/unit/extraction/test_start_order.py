@@ -16,7 +16,7 @@ from tests.unit.making import FROM_MS
 
 def row(number: int, start: int | None, reading: int = 0) -> CallRow:
     """Make a call that tells which reading of it this is."""
-    return CallRow(f"c{number:03}", b"%d" % reading, "completed", None if start is None else str(FROM_MS + start), None)
+    return CallRow(f"c{number:03}", b"%d" % reading, None if start is None else FROM_MS + start, final=True)
 
 
 def orders_of(rows):

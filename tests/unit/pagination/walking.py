@@ -21,7 +21,7 @@ __all__ = ["Drive", "Listing", "drive", "ids_of", "page_of"]
 
 def page_of(ids: Iterable[str], total: int | None = None, **echo: Any) -> Page:
     """Make a page of calls that have nothing but an id."""
-    return Page([CallRow(call_id, b"{}", None, None, None) for call_id in ids], total, **echo)
+    return Page([CallRow(call_id, b"{}") for call_id in ids], total, **echo)
 
 
 def ids_of(page: Page) -> list[str]:

@@ -24,10 +24,7 @@ def rows_of(before: int, inside: int, behind: int, nowhere: int = 0) -> list[Cal
         *(TO_MS + number for number in range(behind)),
         *[None] * nowhere,
     ]
-    return [
-        CallRow(call_id=str(number), raw=b"{}", status="", start_time=start, telephony_start=None)
-        for number, start in enumerate(starts)
-    ]
+    return [CallRow(call_id=str(number), raw=b"{}", started_ms=start) for number, start in enumerate(starts)]
 
 
 def count(rows: list[CallRow], wanted: int, *, total: int | None = -1, most: int = 100, refused_from: int = 10**9):
@@ -57,7 +54,7 @@ def test_a_sorted_list_is_counted_exactly_where_there_are_enough(numbers, wanted
     assert (counting.count >= wanted) is (inside >= wanted)
     if inside >= wanted:
         assert counting.count == inside
-        newest = max(start for start in (row.start_time for row in rows) if start is not None and start < TO_MS)
+        newest = max(start for start in (row.started_ms for row in rows) if start is not None and start < TO_MS)
         assert max(counting.starts.values()) == newest
     assert counting.pages <= 20
 
