@@ -9,6 +9,7 @@ from tests.synthflow_server.behaviour import TEST_KEY, Behaviour
 from tests.synthflow_server.clock import SimulatedClock, WallClock
 from tests.synthflow_server.dataset import Call, agent_ids, make_calls
 from tests.synthflow_server.faults import Change, Fault
+from tests.synthflow_server.recordings import audio, serve_recordings
 from tests.synthflow_server.server import Handle, serve
 
 __all__ = [
@@ -23,6 +24,8 @@ __all__ = [
     "SynthflowApi",
     "WallClock",
     "agent_ids",
+    "audio",
     "make_calls",
     "serve",
+    "serve_recordings",
 ]

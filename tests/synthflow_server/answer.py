@@ -10,14 +10,31 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
-__all__ = ["HTML", "Action", "Answer", "ApiError", "detail_body", "encode"]
+__all__ = ["HTML", "Action", "Answer", "ApiError", "Stream", "detail_body", "encode"]
 
 Action = Literal["reset", "timeout_before_headers", "timeout_mid_body", "truncated_body"]
 
 HTML = b"<!DOCTYPE html>\n<html><head><title>Bad gateway</title></head><body><h1>Bad gateway</h1></body></html>\n"
 encode = msgspec.json.encode
+
+
+@dataclass
+class Stream:
+    """
+    Hold a body that is made while it is sent.
+
+    :param size: how many bytes it has
+    :param pieces: makes the bytes
+    :param length: what the headers say of its length: the truth, more, less, nothing, or that it comes in chunks
+    :param pause_s: seconds between two pieces
+    """
+
+    size: int
+    pieces: Callable[[], Iterator[bytes]]
+    length: Literal["exact", "more", "less", "absent", "chunked"] = "exact"
+    pause_s: float = 0.0
 
 
 @dataclass
@@ -31,6 +48,7 @@ class Answer:
     :param action: what goes wrong on the connection, if anything
     :param seconds: how long an action of the `timeout` kind stalls
     :param delay_s: how long the server waits before it answers
+    :param stream: what is sent in place of the body
     """
 
     status: int
@@ -39,6 +57,7 @@ class Answer:
     action: Action | None = None
     seconds: float = 0.0
     delay_s: float = 0.0
+    stream: Stream | None = None
 
     @classmethod
     def of_json(cls, status: int, value: Any) -> Answer:

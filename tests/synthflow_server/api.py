@@ -20,14 +20,13 @@ from tests.synthflow_server.presentation import State, as_got, as_listed
 from tests.synthflow_server.query import Filters, read_filters, read_page
 from tests.synthflow_server.rates import RateLimit
 from tests.synthflow_server.received import Received
+from tests.synthflow_server.recordings import Recordings
 from tests.synthflow_server.routes import (
     analytics_of,
     assistant_of,
     read_dates,
     read_simple_page,
     route_of,
-    signed_answer,
-    signed_url,
 )
 from tests.synthflow_server.spoiling import delayed, replaced, spoiled
 from tests.synthflow_server.store import Entry, Store
@@ -67,6 +66,7 @@ class SynthflowApi:
         self.clock: Clock = clock or SimulatedClock(_after(known))
         self.requests: list[Received] = []
         self.assistants = assistants
+        self.recordings = Recordings()
         self._behaviour = behaviour
         self._lock = threading.RLock()
         self._store = Store(known, behaviour.late_fields_after_ms)
@@ -170,8 +170,6 @@ class SynthflowApi:
     def _answer(self, received: Received, call_id: str) -> Answer:
         if not received.route:
             return Answer.of_json(404, {"detail": "Not Found"})
-        if received.route == "signed":
-            return signed_answer()
         fired = [armed.script for armed in self._armed if armed.fires(received.route, received.query)]
         changes = [script for script in fired if isinstance(script, Change)]
         fault = next((script for script in fired if isinstance(script, Fault)), None)
@@ -187,6 +185,8 @@ class SynthflowApi:
     def _ordinary(self, received: Received, call_id: str, fault: Fault | None) -> Answer:
         now_ms = self.clock.now_ms()
         try:
+            if received.route == "signed":  # the signature is what entitles to it
+                return self.recordings.answer(received.path, received.query, now_ms, self._behaviour)
             self._authorise(received.headers.get("authorization", ""))
             self._rate.take(self._behaviour, now_ms)
             route = {
@@ -242,11 +242,13 @@ class SynthflowApi:
 
     def _get_recording(self, call_id: str, headers: Mapping[str, str], now_ms: int) -> Answer:
         entry = self._shown(call_id, now_ms)
+        behaviour = self._behaviour
         over = entry.state_at(now_ms) in (State.LATE, State.FINAL)
-        if not over or not entry.call.record.get("recording_url"):
+        late = entry.end_ms is not None and now_ms < entry.end_ms + behaviour.recordings_after_ms
+        if not over or late or not entry.call.record.get("recording_url"):
             raise ApiError(404, "Recording not found.")
-        base = self._behaviour.signed_base or f"http://{headers.get('host', '127.0.0.1')}"
-        return Answer(302, {"Location": signed_url(base, call_id)})
+        base = behaviour.signed_base or f"http://{headers.get('host', '127.0.0.1')}"
+        return Answer(302, {"Location": self.recordings.address(base, call_id, now_ms, behaviour)})
 
     def _shown(self, call_id: str, now_ms: int) -> Entry:
         entry = self._store.entries.get(call_id)

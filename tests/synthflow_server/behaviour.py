@@ -96,9 +96,26 @@ class Behaviour:
     """How `telephony_start` and `telephony_end` are written; `object` is the documentation's `{}`."""
     late_fields_after_ms: int = 0
     """How long after a call's end `transcript`, `judge_results` and `executed_actions` are null."""
-    recording_urls: Literal["stable", "rotating"] = "stable"
-    """Whether the signature in `recording_url` differs in each answer."""
+    recording_urls: Literal["stable", "rotating", "absent", "null"] = "stable"
+    """Whether the signature in `recording_url` differs in each answer, or the field is gone, as from 2027-01-10."""
 
+    # --- the recordings
+    recordings_after_ms: int = 0
+    """How long after a call's end its recording is there."""
+    recording_bytes: int = 2000
+    """How large a recording is."""
+    recording_format: Literal["mp3", "wav", "ogg"] = "mp3"
+    """What a recording is."""
+    recording_type: Literal["true", "octet-stream", "absent"] = "true"
+    """The content type that comes with a recording."""
+    recording_length: Literal["exact", "more", "less", "absent", "chunked"] = "exact"
+    """What the headers say of a recording's length: the truth, more (it is cut), less, nothing; or in chunks."""
+    recording_redirects: int = 0
+    """How often a signed address leads on to another one."""
+    recording_pause_s: float = 0.0
+    """Seconds between two pieces of a recording."""
+    signed_life_ms: int = 86_400_000
+    """How long a signed address is good; until then a call has the same one."""
     signed_base: str | None = None
     """What stands before `/signed/` where a recording's URL redirects to; None is this server."""
 

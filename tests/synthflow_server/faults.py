@@ -30,7 +30,7 @@ FaultKind = Literal[
     "duplicate_rows",
     "redirect",
 ]
-Route = Literal["calls", "call", "recording", "assistants", "analytics", "any"]
+Route = Literal["calls", "call", "recording", "signed", "assistants", "analytics", "any"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -95,6 +95,10 @@ def as_listed(call: Call, state: State, behaviour: Behaviour, signature: str | N
     elif state is State.LATE:
         _blank(record, _LATE)
     _write_times(record, behaviour)
+    if behaviour.recording_urls == "absent":
+        record.pop("recording_url", None)
+    elif behaviour.recording_urls == "null" and "recording_url" in record:
+        record["recording_url"] = None
     if signature is not None and record.get("recording_url"):
         record["recording_url"] = f"{record['recording_url']}&X-Amz-Nonce={signature}"
     return record

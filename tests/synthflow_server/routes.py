@@ -4,12 +4,10 @@
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 from collections import Counter
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
-from tests.synthflow_server.answer import Answer, ApiError
+from tests.synthflow_server.answer import ApiError
 from tests.synthflow_server.dataset import DAY_MS, Call
 from tests.synthflow_server.presentation import state_of, status_in
 from tests.synthflow_server.query import read_integer
@@ -17,7 +15,7 @@ from tests.synthflow_server.query import read_integer
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ["analytics_of", "assistant_of", "day_of", "read_dates", "route_of", "signed_url"]
+__all__ = ["analytics_of", "assistant_of", "day_of", "read_dates", "route_of"]
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc)
 
@@ -41,12 +39,6 @@ def route_of(method: str, path: str) -> tuple[str, str]:
     if call_id and not slash:
         return "call", call_id
     return ("recording", call_id) if call_id and tail == "recording" else ("", "")
-
-
-def signed_url(base: str, call_id: str) -> str:
-    """Return the signed address of a recording, the same each time."""
-    signature = hashlib.sha256(f"signed/{call_id}".encode()).hexdigest()
-    return f"{base}/signed/recordings/{quote(call_id, safe='')}.mp3?X-Amz-Expires=86400&X-Amz-Signature={signature}"
 
 
 def assistant_of(assistant: str | Mapping[str, Any], number: int) -> dict[str, Any]:
@@ -119,8 +111,3 @@ def read_simple_page(query: Mapping[str, str]) -> tuple[int, int]:
     if not 1 <= limit <= 100:
         raise ApiError(400, "Limit must be between 1 and 100.")
     return limit, max(offset or 0, 0)
-
-
-def signed_answer() -> Answer:
-    """Return the answer of a signed address: a few bytes that pass for a recording."""
-    return Answer(200, {"Content-Type": "audio/mpeg"}, b"ID3\x04\x00\x00\x00\x00\x00\x00")

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.synthflow_server.answer import Answer
+    from tests.synthflow_server.answer import Answer, Stream
     from tests.synthflow_server.api import SynthflowApi
+    from tests.synthflow_server.recordings import RecordingHost
 
 __all__ = ["Handle", "serve"]
 
@@ -34,7 +35,7 @@ class Handle:
     :param port: the port; 0 takes a free one
     """
 
-    def __init__(self, api: SynthflowApi, *, host: str = "127.0.0.1", port: int = 0) -> None:
+    def __init__(self, api: SynthflowApi | RecordingHost, *, host: str = "127.0.0.1", port: int = 0) -> None:
         self.api = api
         self.host = host
         self.port = port
@@ -65,7 +66,7 @@ class Handle:
 
 
 @contextlib.contextmanager
-def serve(api: SynthflowApi, *, host: str = "127.0.0.1", port: int = 0) -> Iterator[Handle]:
+def serve(api: SynthflowApi | RecordingHost, *, host: str = "127.0.0.1", port: int = 0) -> Iterator[Handle]:
     """
     Serve an API over HTTP as long as the context lasts.
 
@@ -87,7 +88,7 @@ class _Server(ThreadingHTTPServer):
     block_on_close = False
     request_queue_size = 1024
 
-    def __init__(self, address: tuple[str, int], api: SynthflowApi) -> None:
+    def __init__(self, address: tuple[str, int], api: SynthflowApi | RecordingHost) -> None:
         self.api = api
         self.stopping = threading.Event()
         self.connections: set[socket.socket] = set()
@@ -173,6 +174,10 @@ class _Connection(socketserver.StreamRequestHandler):
             return False
         if answer.action == "timeout_before_headers" and self.server.stopping.wait(answer.seconds):
             return False
+        if answer.stream is not None and answer.action is None and with_body:
+            return self._stream(answer, answer.stream, close=close)
+        if answer.stream is not None:
+            answer.body = b"".join(answer.stream.pieces())
         head = _head(answer, close=close or answer.action == "truncated_body")
         body = answer.body if with_body else b""
         if answer.action in ("truncated_body", "timeout_mid_body"):
@@ -188,6 +193,19 @@ class _Connection(socketserver.StreamRequestHandler):
             self.connection.sendall(body)
         return not close
 
+    def _stream(self, answer: Answer, stream: Stream, *, close: bool) -> bool:
+        """Send a body as it is made, with a length that may be wrong; where it is, the connection ends."""
+        lengths = {"exact": stream.size, "more": stream.size + 10, "less": stream.size - 10}
+        close = close or stream.length in ("more", "absent")
+        self.connection.sendall(_head(answer, close=close, length=lengths.get(stream.length, stream.length)))
+        for piece in stream.pieces():
+            if stream.pause_s and self.server.stopping.wait(stream.pause_s):
+                return False
+            self.connection.sendall(b"%x\r\n%b\r\n" % (len(piece), piece) if stream.length == "chunked" else piece)
+        if stream.length == "chunked":
+            self.connection.sendall(b"0\r\n\r\n")
+        return not close
+
     def _reset(self) -> None:
         """Break the connection so that the client sees a reset."""
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
@@ -196,10 +214,13 @@ class _Connection(socketserver.StreamRequestHandler):
         self.connection.close()
 
 
-def _head(answer: Answer, *, close: bool) -> bytes:
+def _head(answer: Answer, *, close: bool, length: int | str | None = None) -> bytes:
     lines = [f"HTTP/1.1 {answer.status} {_REASONS.get(answer.status, 'Unknown')}"]
     lines += [f"{name}: {value}" for name, value in answer.headers.items()]
-    lines.append(f"Content-Length: {len(answer.body)}")
+    if length == "chunked":
+        lines.append("Transfer-Encoding: chunked")
+    elif length != "absent":
+        lines.append(f"Content-Length: {len(answer.body) if length is None else length}")
     if close:
         lines.append("Connection: close")
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")

@@ -4,7 +4,7 @@ from __future__ import annotations
 import pytest
 import requests
 
-from tests.synthflow_server import Behaviour, SimulatedClock, SynthflowApi, agent_ids, make_calls
+from tests.synthflow_server import Behaviour, SimulatedClock, SynthflowApi, agent_ids, audio, make_calls
 from tests.synthflow_server.dataset import DAY_MS, DEFAULT_FROM_MS
 from tests.unit.synthflow_server.asking import AUTH, T0, ask, make_call
 
@@ -61,7 +61,7 @@ def test_a_recording_is_a_redirect_to_the_same_signed_address_each_time(synthflo
     location = answers[0].headers["Location"]
     assert location == answers[1].headers["Location"]
     assert location.startswith(f"http://127.0.0.1:{handle.port}/signed/")
-    assert requests.get(location, timeout=5).content.startswith(b"ID3")
+    assert requests.get(location, timeout=5).content == audio("a")
 
 
 def test_a_key_that_follows_the_redirect_is_seen(synthflow):
