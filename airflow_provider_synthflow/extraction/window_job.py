@@ -16,7 +16,7 @@ from airflow_provider_synthflow.extraction.result import result_of, with_calls
 from airflow_provider_synthflow.extraction.spill import Spill
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from airflow_provider_synthflow.client.client import SynthflowClient
     from airflow_provider_synthflow.extraction.checkpoint import Checkpoint
@@ -64,6 +64,7 @@ class WindowJob:
     :param keep_unsettled: whether an earlier try's file counts in which calls were not final
     :param max_bytes: the encoded size above which a result for XCom is refused
     :param resume: what keeps pages for a further try; None: nothing is kept
+    :param origin: the task and the run, which the result names
     """
 
     plan: WindowPlan
@@ -73,6 +74,7 @@ class WindowJob:
     keep_unsettled: bool = True
     max_bytes: int = 1024 * 1024
     resume: Checkpoint | None = None
+    origin: Mapping[str, str] = field(default_factory=dict)
 
     def finished(self, since_ms: int | None) -> Delivered | None:
         """
@@ -108,7 +110,7 @@ class WindowJob:
         with self.resume or nullcontext(), Spill() as spill, self._draft(spill) as draft:
             extraction = extract_window(client, self.plan, spill, privacy=self.privacy, resume=self.resume)
             look(extraction)
-            result = {**result_of(self.plan, extraction), **self._described()}
+            result = {**result_of(self.plan, extraction), **self._described(), **self.origin}
             if not extraction.count and self.on_empty == "fail":
                 msg = f"There are no calls in {self.plan.window}, and on_empty is 'fail'."
                 raise SynthflowIncompleteError(msg, expected=1, received=0, walks=extraction.walks)

@@ -187,6 +187,7 @@ class SynthflowListCallsOperator(WaitingOperator):
 
     def _extract(self, context: Context, failures: Failures) -> dict[str, Any] | list[dict[str, Any]]:
         from airflow_provider_synthflow.operators.batch import run_batch  # noqa: PLC0415 - likewise
+        from airflow_provider_synthflow.operators.origin import read_origin  # noqa: PLC0415 - likewise
         from airflow_provider_synthflow.operators.retries import finished_since  # noqa: PLC0415 - only on a worker
 
         self._check_choices()
@@ -197,7 +198,8 @@ class SynthflowListCallsOperator(WaitingOperator):
             self._host = hook.settings.host
             privacy = self._privacy(hook)
             resume = resuming(context, self.resume_path, given(self.output_conn_id), hook.settings, privacy)
-            deliveries = {part: self._delivery(part, privacy, resume) for part in parts}
+            origin = read_origin(context)
+            deliveries = {part: self._delivery(part, privacy, resume, origin) for part in parts}
             self._wait_to_settle(list(deliveries.values()))
             results = run_batch(parts, lambda part: self._deliver(hook, deliveries[part], since_ms, failures))
         self._hook = None
@@ -272,7 +274,11 @@ class SynthflowListCallsOperator(WaitingOperator):
         return parts, many
 
     def _delivery(
-        self, part: AgentWindow, privacy: Privacy, resume: Callable[[WindowPlan], Checkpoint | None]
+        self,
+        part: AgentWindow,
+        privacy: Privacy,
+        resume: Callable[[WindowPlan], Checkpoint | None],
+        origin: dict[str, str],
     ) -> WindowJob:
         """Return what one window of one agent is to be brought to."""
         from airflow_provider_synthflow.extraction.window_job import WindowJob  # noqa: PLC0415 - only on a worker
@@ -286,6 +292,7 @@ class SynthflowListCallsOperator(WaitingOperator):
             keep_unsettled=self.on_unsettled == "include",
             max_bytes=self.max_xcom_bytes,
             resume=resume(plan),
+            origin=origin,
         )
 
     def _wait_to_settle(self, deliveries: list[WindowJob]) -> None:
