@@ -38,7 +38,7 @@ _AIRFLOW_2 = version("apache-airflow").startswith("2.")
 _API = "/api/v1" if _AIRFLOW_2 else "/api/v2"
 
 COMPONENTS = ("webserver", "scheduler", "triggerer")
-"""What :meth:`AirflowDeployment.start` starts, in this order; the first answers whether the others are well."""
+"""What :meth:`AirflowDeployment.start` starts; the first answers whether the others are well, and tasks' requests."""
 if not _AIRFLOW_2:
     COMPONENTS = ("api-server", "dag-processor", "scheduler", "triggerer")
 
@@ -46,7 +46,7 @@ _BEATING = frozenset({"dag-processor", "scheduler", "triggerer"})
 
 
 class HastyConnection(sqlite3.Connection):
-    """Be a connection that does not wait for the disk: after a power cut nobody needs the database of a test."""
+    """A connection that does not wait for the disk: after a power cut nobody needs the database of a test."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -74,7 +74,7 @@ for command in json.loads(sys.argv[1]):
 
 class AirflowDeployment:
     """
-    Run all processes of Airflow with their own home, ports and environment, and leave nothing behind.
+    All processes of an Airflow with their own home, ports and environment, which leave nothing behind.
 
     It runs the Airflow of the Python that runs the tests, and sees this repository on its path. Nothing of
     the tests' own Airflow settings gets into it. As a context manager it starts and stops.
@@ -103,8 +103,10 @@ class AirflowDeployment:
             "AIRFLOW__API__PORT": str(self.port),
             "AIRFLOW__API__SECRET_KEY": secrets.token_urlsafe(24),
             "AIRFLOW__API__WORKERS": "1",
+            "AIRFLOW__CORE__DAGBAG_IMPORT_TIMEOUT": "300",  # on a busy machine Airflow's own imports take 20 seconds
             "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
             "AIRFLOW__CORE__DAGS_FOLDER": str(dags_folder),
+            "AIRFLOW__CORE__DAG_FILE_PROCESSOR_TIMEOUT": "400",  # its place before Airflow 3.0
             "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{self.url}/execution/",
             "AIRFLOW__CORE__FERNET_KEY": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
@@ -112,6 +114,7 @@ class AirflowDeployment:
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": self.database_url,
             **({_CONNECT_ARGS: f"{__name__}.SQLITE_PATIENT"} if self.database else {}),
+            "AIRFLOW__DAG_PROCESSOR__DAG_FILE_PROCESSOR_TIMEOUT": "400",
             "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(trigger_port),
             "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(log_port),
             "AIRFLOW__SCHEDULER__MAX_DAGRUNS_TO_CREATE_PER_LOOP": "50",
@@ -143,16 +146,24 @@ class AirflowDeployment:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def start(self, *components: str, timeout: float = 90) -> None:
+    def start(self, *components: str, timeout: float = 300) -> None:
         """
         Start Airflow and wait until what was started reports itself healthy.
+
+        The API server comes first, and the others once it answers: the scheduler starts tasks as soon as it runs,
+        and a task whose first request is refused has failed.
 
         :param components: the commands to start, such as ``"scheduler"``; all of them where none is named
         :param timeout: seconds until this is an error
         """
         self.prepare()
-        for component in components or COMPONENTS:
-            self.spawn(component, component)
+        components = components or COMPONENTS
+        if COMPONENTS[0] in components:
+            self.spawn(COMPONENTS[0], COMPONENTS[0])
+            self.wait_for(self._healthy, "the API server answers", timeout=timeout)
+        for component in components:
+            if component != COMPONENTS[0]:
+                self.spawn(component, component)
         self.wait_for(self._healthy, "Airflow is healthy", timeout=timeout)
 
     def prepare(self) -> None:

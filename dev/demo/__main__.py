@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dev.demo.failure import explain_failure
 from dev.demo.files import compare, digests, manifests
 from dev.demo.source import open_source
 from tests.airflow_deployment import AirflowDeployment
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 _ROOT = Path(__file__).resolve().parents[2]
 _FOLDER = _ROOT / ".demo"
 _DAG_ID = "synthflow_daily_to_files"
-_PATIENCE_SECONDS = 300
+_PATIENCE_SECONDS = 600
+"""How long no run may end before the demonstration gives up; a busy machine takes minutes to start a task."""
 _ACTIVE_RUNS = 4
 _DAY = dt.timedelta(days=1)
 
@@ -48,7 +50,8 @@ def main() -> int:
         finally:
             deployment.stop()
         if not done:
-            _say("stopped", f"not all runs succeeded; the logs are in {_FOLDER / 'airflow' / 'logs'}")
+            _say("stopped", "not all runs succeeded")
+            print("\n".join(f"            {line}" for line in explain_failure(deployment.home)))
             return 1
         _print_table(output, source)
         comparison = compare([each["path"] for each in manifests(output, source)], source.held())
@@ -70,6 +73,8 @@ def _deployment(source: Source, output: Path) -> AirflowDeployment:
             "AIRFLOW_CONN_SYNTHFLOW_DEFAULT": source.connection,
             "SYNTHFLOW_MODEL_ID": ",".join(source.agents),
             "SYNTHFLOW_OUTPUT_PATH": str(output),
+            "AIRFLOW__CORE__DEFAULT_TASK_RETRIES": "2",  # as in any deployment: machines are busy now and then
+            "AIRFLOW__CORE__DEFAULT_TASK_RETRY_DELAY": "5",
             "AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE": "False",  # the backfill's days, and no others
         },
     )
@@ -88,9 +93,11 @@ def _prepare(deployment: AirflowDeployment, source: Source) -> None:
 
 def _follow(deployment: AirflowDeployment, source: Source, output: Path) -> bool:
     """Show how far the runs are until all have ended, and tell whether all succeeded."""
-    deadline = time.monotonic() + _PATIENCE_SECONDS
-    while time.monotonic() < deadline:
+    ended, last_end = 0, time.monotonic()
+    while time.monotonic() < last_end + _PATIENCE_SECONDS:
         done, failed = (_count_runs(deployment, state) for state in ("success", "failed"))
+        if done > ended:
+            ended, last_end = done, time.monotonic()
         calls = sum(manifest["count"] for manifest in manifests(output, source))
         bar = "#" * done + "." * (source.days - done)
         _say("runs", f"[{bar}] {done} of {source.days} days, {calls:,} calls in files", again=True)
