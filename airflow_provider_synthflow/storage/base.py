@@ -8,9 +8,10 @@ import os
 from typing import IO, TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from contextlib import AbstractContextManager
 
-__all__ = ["PIECE", "Staged", "StagedFile", "Store", "Writable"]
+__all__ = ["PIECE", "Staged", "StagedFile", "Store", "Upload", "Writable"]
 
 PIECE = 1024 * 1024
 """How many bytes of a file are read at a time."""
@@ -72,8 +73,18 @@ class Staged(Protocol):
         """
 
 
+class Upload(Writable, Protocol):
+    """A file that is seen, whole, when the context of :meth:`Store.upload` ends without an error."""
+
+    size: int
+
+    @property
+    def sha256(self) -> str:
+        """Return the SHA-256 of what was written, as hexadecimal digits."""
+
+
 class Store(Protocol):
-    """Be a place for files."""
+    """A place for files."""
 
     def location(self, relative: str) -> str:
         """
@@ -103,6 +114,33 @@ class Store(Protocol):
         :param relative: its path below the output path
         :param size: their number
         :param sha256: their SHA-256 as hexadecimal digits
+        """
+
+    def list_files(self, prefix: str = "") -> Iterator[tuple[str, int]]:
+        """
+        Yield the files whose relative paths begin with a prefix, as pairs of path and size, in the order of the paths.
+
+        They are listed as they are asked for, in small memory however many there are. Left out are files whose own
+        names begin with a dot, as those do that are not yet published.
+
+        :param prefix: what the paths below the output path begin with, such as ``model_id=``; default: all files
+        """
+
+    def open(self, relative: str) -> IO[bytes] | None:
+        """
+        Open a file for reading in pieces, from any place in it, or return None where there is no such file.
+
+        :param relative: its path below the output path
+        """
+
+    def upload(self, relative: str) -> AbstractContextManager[Upload]:
+        """
+        Open a file to write into, which is seen, whole, when the context ends without an error.
+
+        It replaces an earlier one. After an error nothing of it is left; what a killed process leaves, :meth:`sweep` of
+        its directory removes. Files of any length can be written: an object store gets the bytes as they come.
+
+        :param relative: its path below the output path
         """
 
     def take(self, relative: str) -> bytes | None:

@@ -8,13 +8,13 @@ import ctypes
 import fcntl
 import functools
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
+    from collections.abc import Callable, Iterator
 
-__all__ = ["Folder", "begin_writeback", "sync"]
+__all__ = ["Folder", "begin_writeback", "list_directory", "sync"]
 
 
 def sync(folder: Path) -> None:
@@ -83,6 +83,27 @@ class Folder:
                     # Whoever had the lock before may have unmade the directory.
                     if os.path.samestat(os.fstat(descriptor), self.path.stat()):
                         return lock.pop_all()
+
+
+def list_directory(
+    directory: Path, relative: str, prefix: str, above: tuple[tuple[int, int], ...]
+) -> Iterator[tuple[str, int]]:
+    """Yield the files below a directory, in the order of their paths, as an object store lists them."""
+    try:
+        status = directory.stat()
+        with os.scandir(directory) as entries:
+            found = sorted((f"{relative}{entry.name}{'/' * entry.is_dir()}", entry) for entry in entries)
+    except (FileNotFoundError, NotADirectoryError):
+        return  # it was removed meanwhile, or never there
+    if (status.st_dev, status.st_ino) in above:
+        return  # a link that leads back
+    for path, entry in found:
+        if path.endswith("/"):
+            if path.startswith(prefix[: len(path)]):
+                yield from list_directory(Path(entry.path), path, prefix, (*above, (status.st_dev, status.st_ino)))
+        elif path.startswith(prefix) and not entry.name.startswith("."):
+            with contextlib.suppress(FileNotFoundError):
+                yield path, entry.stat().st_size
 
 
 _WRITE = 2  # SYNC_FILE_RANGE_WRITE of Linux's fs.h: begin, and wait for nothing

@@ -1,33 +1,38 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What each kind of fsspec file system needs so that a file appears whole, and what it can tell of one."""
+"""What an fsspec file system needs so that a file appears whole: any of them, and what object stores have in common."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import hashlib
-import os
 import secrets
 import threading
 import time
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from fsspec.spec import AbstractBufferedFile, AbstractFileSystem  # type: ignore[import-untyped]
 
 from airflow_provider_synthflow.storage.base import PIECE
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterable
+    from collections.abc import Callable, Coroutine
 
-__all__ = ["AzureFiles", "Files", "GoogleFiles", "S3Files", "files_of"]
+__all__ = ["DIGEST_KEY", "LISTED_AT_ONCE", "PART", "FileUpload", "Files", "ObjectFiles", "PartUpload"]
 
 _Answer = TypeVar("_Answer")
 
-_PART = 5 * 1024 * 1024
-_PARTS_AT_ONCE = 2
-_MOST_PARTS = 10_000
+DIGEST_KEY = "sha256"
+"""Under which name an object's metadata keep the SHA-256 of its bytes."""
+
+LISTED_AT_ONCE = 1000
+"""How many objects a page of a listing has at most."""
+
+PART = 8 * 1024 * 1024
+"""How large a part of an upload is, where the store has no rule of its own."""
+
 _MOST_SECONDS_TO_END = 30.0
-_GOOGLE_PART = 8 * 1024 * 1024
 _SWEPT_AFTER = 24 * 3600.0
-_DIGEST_KEY = "sha256"
 
 
 class Files:
@@ -79,8 +84,69 @@ class Files:
         """
         self.fs.invalidate_cache()
         with contextlib.suppress(FileNotFoundError):
-            self.fs.rm(directory, recursive=True)
+            # By exact names: fsspec's own recursive removal takes a path for a pattern.
+            for found in self.fs.ls(directory, detail=True):
+                if found["type"] == "directory":
+                    self.remove_all(found["name"])
+                else:
+                    self.fs.rm_file(found["name"])
+            self.fs.rmdir(directory)
         self.fs.invalidate_cache()
+
+    def list_page(self, prefix: str, token: Any = None) -> tuple[list[tuple[str, int]], Any]:
+        """
+        Return some of the files whose paths begin with a prefix, as pairs of path and size, in order.
+
+        :param prefix: what the paths begin with
+        :param token: what the page before came with; None: the first page
+        :return: the files, and what brings the next page; None after the last
+        """
+        if token is None:
+            self.fs.invalidate_cache()
+            token = [(prefix.rpartition("/")[0], None)]
+        pending, found = list(token), []
+        while pending:
+            path, size = pending.pop()
+            if size is not None:
+                found.append((path, size))
+                continue
+            pending += self._children(path, prefix)
+            break
+        return found, pending or None
+
+    def _children(self, directory: str, prefix: str) -> list[tuple[str, int | None]]:
+        """Return what is in a directory, the last first; directories without a size."""
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            entries = [
+                (each["name"], None if each["type"] == "directory" else each["size"])
+                for each in self.fs.ls(directory, detail=True)
+                if each["name"].startswith(prefix) or prefix.startswith(f"{each['name']}/")
+            ]
+            return sorted(entries, key=lambda entry: entry[0] + "/" * (entry[1] is None), reverse=True)
+        return []
+
+    def open(self, path: str) -> Any | None:
+        """
+        Open a file for reading in pieces, or return None where there is no such file.
+
+        :param path: the file
+        """
+        self.fs.invalidate_cache()
+        try:
+            return self.fs.open(path, "rb", cache_type="readahead") if self.fs.isfile(path) else None
+        except FileNotFoundError:
+            return None
+
+    def begin_upload(self, path: str) -> PartUpload:
+        """
+        Begin an upload whose bytes are still to come.
+
+        :param path: the file, which others see when the upload is finished
+        """
+        folder, _, _ = path.rpartition("/")
+        hidden = f"{folder}/.{secrets.token_hex(8)}.tmp"
+        self.fs.makedirs(folder, exist_ok=True)
+        return FileUpload(self.fs, hidden, finish=lambda: self._rename(hidden, path), drop=lambda: self.remove(hidden))
 
     def put(self, local: str, path: str, sha256: str) -> None:  # noqa: ARG002 - for stores with metadata
         """
@@ -95,7 +161,7 @@ class Files:
         self.fs.makedirs(folder, exist_ok=True)
         try:
             self.upload(local, hidden)
-            self.fs.mv(hidden, path)
+            self._rename(hidden, path)
         finally:
             self.fs.invalidate_cache()
             with contextlib.suppress(Exception):  # it has its name, or the file system is not there
@@ -152,7 +218,14 @@ class Files:
             return
         self.wait_for(self.fs._put_file(local, path, **options))  # noqa: SLF001 - the coroutine of put_file
 
-    def wait_for(self, upload: Coroutine[Any, Any, None]) -> None:
+    def _rename(self, path: str, new: str) -> None:
+        if type(self.fs).mv is not AbstractFileSystem.mv:
+            self.fs.mv(path, new)
+            return
+        self.fs.cp_file(path, new)  # fsspec's own move takes a path for a pattern
+        self.fs.rm_file(path)
+
+    def wait_for(self, upload: Coroutine[Any, Any, _Answer]) -> _Answer:
         """
         Wait for an upload, and cancel it where the waiting is interrupted.
 
@@ -162,15 +235,15 @@ class Files:
         # out would go on to write.
         ended = threading.Event()
 
-        async def run() -> None:
+        async def run() -> _Answer:
             try:
-                await upload
+                return await upload
             finally:
                 ended.set()
 
         future = asyncio.run_coroutine_threadsafe(run(), self.fs.loop)
         try:
-            future.result()
+            return future.result()
         finally:
             if not future.done():
                 future.cancel()
@@ -178,7 +251,77 @@ class Files:
             self.fs.invalidate_cache()
 
 
-class _ObjectFiles(Files):
+class PartUpload(Protocol):
+    """An upload in parts, of which nothing is seen before its end."""
+
+    repeatable: bool
+    """Whether a part that failed may be sent again."""
+
+    @property
+    def part_size(self) -> int:
+        """Return the size of the next part."""
+
+    def send(self, part: bytes) -> None:
+        """
+        Send a part, which is not the last.
+
+        :param part: its bytes, :attr:`part_size` of them
+        """
+
+    def finish(self, last: bytes, sha256: str) -> None:
+        """
+        Send the last part, and let the file be seen.
+
+        :param last: its bytes, any number of them
+        :param sha256: the SHA-256 of all
+        """
+
+    def abort(self) -> None:
+        """Leave nothing behind."""
+
+
+class FileUpload:
+    """An upload through a file of fsspec's, as its libraries divide it."""
+
+    part_size = PART
+    repeatable = False
+
+    def __init__(
+        self,
+        fs: Any,
+        path: str,
+        *,
+        finish: Callable[[], None] = lambda: None,
+        drop: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._file = fs.open(path, "wb", block_size=self.part_size)
+        self._finish = finish
+        self._drop = drop
+
+    def send(self, part: bytes) -> None:
+        """Send a part, which is not the last."""
+        self._file.write(part)
+
+    def finish(self, last: bytes, sha256: str) -> None:  # noqa: ARG002 - what fsspec has no place for
+        """Send the last part, and let the file be seen."""
+        self._file.write(last)
+        self._file.close()
+        self._finish()
+
+    def abort(self) -> None:
+        """Leave nothing behind; a file that is closed without its end is not seen."""
+        with contextlib.suppress(Exception):  # why it came to that matters more
+            if hasattr(self._file, "discard"):
+                self._file.discard()
+        if isinstance(self._file, AbstractBufferedFile):
+            self._file.closed = True
+        else:
+            self._file.close()
+        with contextlib.suppress(Exception):
+            self._drop()
+
+
+class ObjectFiles(Files):
     """Work with an object store, where an object appears by the last request of its upload."""
 
     def probe(self, path: str) -> None:
@@ -199,189 +342,16 @@ class _ObjectFiles(Files):
         :param directory: the directory
         """
 
-
-class S3Files(_ObjectFiles):
-    """Work with S3 and what speaks its API, by s3fs."""
-
-    def probe(self, path: str) -> None:
+    def remove_all(self, directory: str) -> None:
         """
-        Begin an upload and abort it: whoever may do that may write, and nobody sees it.
+        Remove all objects below a directory, by their exact names.
 
-        :param path: the file
+        :param directory: the directory
         """
-        bucket, key, _ = self.fs.split_path(path)
-        upload = self.fs.call_s3("create_multipart_upload", Bucket=bucket, Key=key)["UploadId"]
-        self._abort(bucket, key, upload)
-        with contextlib.suppress(PermissionError):  # a store that refuses is left to its own rules
-            self.sweep(path)  # what others began, and were killed before they aborted it
-
-    def read(self, path: str) -> bytes | None:
-        """
-        Return a small file's bytes as they are now, or None where there is no such file.
-
-        :param path: the file
-        """
-        from fsspec.asyn import sync  # type: ignore[import-untyped]  # noqa: PLC0415 - there where an S3 file system is
-
-        bucket, key, _ = self.fs.split_path(path)
-        try:  # in one request; s3fs itself would look at its listings before
-            body = self.fs.call_s3("get_object", Bucket=bucket, Key=key)["Body"]
-        except FileNotFoundError:
-            return None
-        data: bytes = sync(self.fs.loop, body.read)
-        return data
-
-    def put(self, local: str, path: str, sha256: str) -> None:
-        """
-        Upload a local file in one request, or in parts of which none is left behind.
-
-        :param local: the local file
-        :param path: where it goes
-        :param sha256: its SHA-256, which goes along as the object's metadata
-        """
-        bucket, key, _ = self.fs.split_path(path)
-        try:
-            self.wait_for(self._upload(local, Bucket=bucket, Key=key, Metadata={_DIGEST_KEY: sha256}))
-        except BaseException:
-            # The abort itself may have failed or been interrupted.
-            with contextlib.suppress(Exception):  # the store may be out of reach; the next try sweeps
-                self.sweep(path)
-            raise
-
-    async def _upload(self, local: str, **target: Any) -> None:
-        """
-        Upload a local file; its parts, where it has several, have all ended before the upload is aborted.
-
-        s3fs itself aborts while a part may still be under way: that one comes in later, is not seen, and costs money.
-        """
-        call = self.fs._call_s3  # noqa: SLF001 - the coroutine of call_s3
-        size = os.path.getsize(local)  # noqa: ASYNC240, PTH202 - a local file's, at once
-        with open(local, "rb") as file:  # noqa: ASYNC230, PTH123 - likewise
-            if size < 2 * _PART:
-                await call("put_object", Body=file.read(), **target)
+        token = None
+        while True:
+            page, token = self.list_page(f"{directory}/", token)
+            for path, _ in page:
+                self.remove(path)
+            if token is None:
                 return
-            part_size = max(_PART, -(-size // _MOST_PARTS))
-            upload = (await call("create_multipart_upload", **target))["UploadId"]
-            place = {"Bucket": target["Bucket"], "Key": target["Key"], "UploadId": upload}
-
-            async def put_part(number: int, data: bytes) -> dict[str, Any]:
-                answer = await call("upload_part", PartNumber=number, Body=data, **place)
-                return {"PartNumber": number, "ETag": answer["ETag"]}
-
-            try:
-                parts: list[dict[str, Any]] = []
-                while data := [piece for _ in range(_PARTS_AT_ONCE) if (piece := file.read(part_size))]:
-                    puts = (put_part(number, piece) for number, piece in enumerate(data, len(parts) + 1))
-                    parts += await _all_of(puts)
-                await call("complete_multipart_upload", MultipartUpload={"Parts": parts}, **place)
-            except BaseException as error:
-                try:
-                    await call("abort_multipart_upload", **place)
-                except FileNotFoundError:
-                    raise  # another try has cut it off: that is why, whatever the store said of the part
-                except Exception:  # noqa: BLE001 - why it came to that matters more
-                    raise error from None
-                raise
-
-    def sha256(self, path: str, size: int) -> str | None:
-        """
-        Return a file's SHA-256, from the object's metadata where it is there.
-
-        :param path: the file
-        :param size: the size in bytes that is of interest
-        """
-        bucket, key, _ = self.fs.split_path(path)
-        try:
-            head = self.fs.call_s3("head_object", Bucket=bucket, Key=key)
-        except FileNotFoundError:
-            return None
-        if head["ContentLength"] != size:
-            return None
-        return head["Metadata"].get(_DIGEST_KEY) or super().sha256(path, size)
-
-    def sweep(self, directory: str) -> None:
-        """
-        Abort the unfinished uploads below a directory, or of a file: they are not seen, but cost money.
-
-        :param directory: the directory or the file
-        """
-        bucket, prefix, _ = self.fs.split_path(directory)
-        found = self.fs.call_s3("list_multipart_uploads", Bucket=bucket, Prefix=prefix)
-        for upload in found.get("Uploads") or ():
-            if upload["Key"] == prefix or upload["Key"].startswith(f"{prefix}/"):
-                self._abort(bucket, upload["Key"], upload["UploadId"])
-
-    def _abort(self, bucket: str, key: str, upload: str) -> None:
-        with contextlib.suppress(FileNotFoundError):  # another try was quicker
-            self.fs.call_s3("abort_multipart_upload", Bucket=bucket, Key=key, UploadId=upload)
-
-
-async def _all_of(doing: Iterable[Coroutine[Any, Any, _Answer]]) -> list[_Answer]:
-    """Return the answers of all, or raise the first error, once all have ended."""
-    answers: list[_Answer] = []
-    for answer in await asyncio.gather(*doing, return_exceptions=True):
-        if isinstance(answer, BaseException):
-            raise answer
-        answers.append(answer)
-    return answers
-
-
-class GoogleFiles(_ObjectFiles):
-    """Work with Google Cloud Storage, by gcsfs."""
-
-    def put(self, local: str, path: str, sha256: str) -> None:
-        """
-        Upload a local file in one request, or in a resumable session that shows nothing before its end.
-
-        :param local: the local file
-        :param path: where it goes
-        :param sha256: its SHA-256, which goes along as the object's metadata
-        """
-        self.upload(local, path, {"chunksize": _GOOGLE_PART, "metadata": {_DIGEST_KEY: sha256}})
-
-    def sha256(self, path: str, size: int) -> str | None:
-        """
-        Return a file's SHA-256, from the object's metadata where it is there.
-
-        :param path: the file
-        :param size: the size in bytes that is of interest
-        """
-        self.fs.invalidate_cache()
-        try:
-            found = self.fs.info(path)
-        except FileNotFoundError:
-            return None
-        if found["size"] != size:
-            return None
-        return (found.get("metadata") or {}).get(_DIGEST_KEY) or super().sha256(path, size)
-
-
-class AzureFiles(_ObjectFiles):
-    """Work with Azure Blob Storage, by adlfs."""
-
-    def put(self, local: str, path: str, sha256: str) -> None:  # noqa: ARG002 - adlfs has metadata of its own
-        """
-        Upload a local file in one request, or in blocks that are shown when all are there.
-
-        :param local: the local file
-        :param path: where it goes
-        :param sha256: its SHA-256
-        """
-        self.upload(local, path)
-
-
-_KINDS: dict[str, type[Files]] = {
-    **dict.fromkeys(("s3", "s3a"), S3Files),
-    **dict.fromkeys(("gs", "gcs"), GoogleFiles),
-    **dict.fromkeys(("abfs", "abfss", "az"), AzureFiles),
-}
-
-
-def files_of(fs: Any) -> Files:
-    """
-    Return what works with a file system.
-
-    :param fs: the fsspec file system
-    """
-    names = (fs.protocol,) if isinstance(fs.protocol, str) else fs.protocol
-    return next((_KINDS[name] for name in names if name in _KINDS), Files)(fs)

@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING
 
 from airflow_provider_synthflow.exceptions import SynthflowConfigError
 from airflow_provider_synthflow.storage.base import PIECE, StagedFile
-from airflow_provider_synthflow.storage.directory import Folder, begin_writeback, sync
+from airflow_provider_synthflow.storage.directory import Folder, begin_writeback, list_directory, sync
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -103,6 +103,43 @@ class LocalStore:
             return _sha256_of(self._root / relative, size) == sha256
         except OSError as error:
             raise self._typed(error) from None
+
+    def list_files(self, prefix: str = "") -> Iterator[tuple[str, int]]:
+        """
+        Yield the files whose relative paths begin with a prefix, as pairs of path and size, in the order of the paths.
+
+        :param prefix: what the paths below the output path begin with
+        """
+        directory, slash, _ = prefix.rpartition("/")
+        try:
+            yield from list_directory(self._root / directory, f"{directory}{slash}", prefix, ())
+        except OSError as error:
+            raise self._typed(error) from None
+
+    def open(self, relative: str) -> IO[bytes] | None:
+        """
+        Open a file for reading, or return None where there is no such file.
+
+        :param relative: its path below the output path
+        """
+        try:
+            return (self._root / relative).open("rb")
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            return None
+        except OSError as error:
+            raise self._typed(error) from None
+
+    @contextlib.contextmanager
+    def upload(self, relative: str) -> Iterator[_LocalStaged]:
+        """
+        Open a file to write into, which is seen, whole, when the context ends without an error.
+
+        :param relative: its path below the output path
+        """
+        directory, _, name = relative.rpartition("/")
+        with self.stage(directory) as staged:
+            yield staged
+            staged.publish(name)
 
     def take(self, relative: str) -> bytes | None:
         """
@@ -248,7 +285,7 @@ class LocalStore:
 
 
 class _LocalStaged(StagedFile):
-    """Be a staged file on the disk where it will be published."""
+    """A staged file on the disk where it will be published."""
 
     def __init__(self, file: IO[bytes], temporary: Path, folder: Folder, *, nameless: bool) -> None:
         super().__init__(file)
@@ -259,11 +296,7 @@ class _LocalStaged(StagedFile):
         self.published = False
 
     def write(self, data: bytes, /) -> int:
-        """
-        Write bytes at the end.
-
-        :param data: the bytes
-        """
+        """Write bytes at the end."""
         written = super().write(data)
         if self.size - self._handed_over >= _WRITTEN_AT_ONCE:
             begin_writeback(self._file.fileno(), self._handed_over, self.size)
@@ -271,11 +304,7 @@ class _LocalStaged(StagedFile):
         return written
 
     def publish(self, name: str) -> None:
-        """
-        Give the file its name, in place of an earlier one; readers see the old file or the new one, whole.
-
-        :param name: the name in the directory
-        """
+        """Give the file its name, in place of an earlier one; readers see the old file or the new one, whole."""
         self.flush()
         os.fsync(self._file.fileno())
         if self._nameless:
@@ -297,11 +326,7 @@ class _LocalStaged(StagedFile):
         sync(self._folder.path)  # so that the name outlives a power cut, too
 
     def is_at(self, name: str) -> bool:
-        """
-        Tell whether the file that has a name now has these very bytes.
-
-        :param name: the name in the directory
-        """
+        """Tell whether the file that has a name now has these very bytes."""
         self.flush()
         path = self._folder.path / name
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):

@@ -4,21 +4,27 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import io
 import os
 import tempfile
+from functools import partial
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 import tenacity
 
 from airflow_provider_synthflow.exceptions import SynthflowTransientError
-from airflow_provider_synthflow.storage.base import StagedFile
+from airflow_provider_synthflow.storage.azure import AzureFiles
+from airflow_provider_synthflow.storage.base import PIECE, StagedFile
 from airflow_provider_synthflow.storage.errors import typed, was_cut_off
-from airflow_provider_synthflow.storage.fsspec_files import files_of
+from airflow_provider_synthflow.storage.fsspec_files import Files
+from airflow_provider_synthflow.storage.google import GoogleFiles
+from airflow_provider_synthflow.storage.s3 import S3Files
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from airflow_provider_synthflow.storage.fsspec_files import Files
+    from airflow_provider_synthflow.storage.fsspec_files import PartUpload
 
 __all__ = ["ObjectStore"]
 
@@ -28,6 +34,13 @@ _TRIES = 4
 _PROBE = ".probe"
 _PATIENCE = 20.0
 _LONGEST_PAUSE = 4.0
+
+
+_KINDS: dict[str, type[Files]] = {
+    **dict.fromkeys(("s3", "s3a"), S3Files),
+    **dict.fromkeys(("gs", "gcs"), GoogleFiles),
+    **dict.fromkeys(("abfs", "abfss", "az"), AzureFiles),
+}
 
 
 class ObjectStore:
@@ -43,7 +56,8 @@ class ObjectStore:
     """
 
     def __init__(self, fs: Any, root: str, url: str) -> None:
-        self._files = files_of(fs)
+        names = (fs.protocol,) if isinstance(fs.protocol, str) else fs.protocol
+        self._files = next((_KINDS[name] for name in names if name in _KINDS), Files)(fs)
         self._root = root.rstrip("/")
         self._url = url.rstrip("/")
 
@@ -81,6 +95,48 @@ class ObjectStore:
         :param sha256: their SHA-256 as hexadecimal digits
         """
         return _ask(self._url, lambda: self._files.sha256(f"{self._root}/{relative}", size)) == sha256
+
+    def list_files(self, prefix: str = "") -> Iterator[tuple[str, int]]:
+        """
+        Yield the files whose relative paths begin with a prefix, as pairs of path and size, in the order of the paths.
+
+        :param prefix: what the paths below the output path begin with
+        """
+        token, above = None, f"{self._root}/"
+        while True:
+            page, token = _ask(self._url, partial(self._files.list_page, f"{above}{prefix}", token))
+            for path, size in page:
+                if not path.endswith("/") and not path.rpartition("/")[2].startswith("."):
+                    yield path.removeprefix(above), size
+            if token is None:
+                return
+
+    def open(self, relative: str) -> IO[bytes] | None:
+        """
+        Open a file for reading in pieces, or return None where there is no such file.
+
+        :param relative: its path below the output path
+        """
+        file = _ask(self._url, lambda: self._files.open(f"{self._root}/{relative}"))
+        return None if file is None else io.BufferedReader(_Reader(file, self._url), PIECE)
+
+    @contextlib.contextmanager
+    def upload(self, relative: str) -> Iterator[_Upload]:
+        """
+        Open a file to write into, which is seen, whole, when the context ends without an error.
+
+        Its bytes are sent as they come: the worker's disk has none of them.
+
+        :param relative: its path below the output path
+        """
+        parts = _ask(self._url, lambda: self._files.begin_upload(f"{self._root}/{relative}"))
+        upload = _Upload(parts, self._url)
+        try:
+            yield upload
+            upload.finish()
+        except BaseException:
+            parts.abort()
+            raise
 
     def take(self, relative: str) -> bytes | None:
         """
@@ -200,6 +256,92 @@ class _ObjectStaged(StagedFile):
         finally:
             self._file.seek(0, os.SEEK_END)
         return True
+
+
+class _Upload:
+    """A file that is sent in parts as its bytes come."""
+
+    def __init__(self, parts: PartUpload, url: str) -> None:
+        self._parts = parts
+        self._url = url
+        self._buffer = bytearray()
+        self._sha256 = hashlib.sha256()
+        self.size = 0
+
+    @property
+    def sha256(self) -> str:
+        """Return the SHA-256 of what was written, as hexadecimal digits."""
+        return self._sha256.hexdigest()
+
+    def write(self, data: bytes, /) -> int:
+        """Write bytes at the end."""
+        self._sha256.update(data)
+        self.size += len(data)
+        self._buffer += data
+        while len(self._buffer) > self._parts.part_size:  # so that there is always a last part
+            part = bytes(self._buffer[: self._parts.part_size])
+            self._ask(partial(self._parts.send, part))
+            del self._buffer[: len(part)]
+        return len(data)
+
+    def flush(self) -> None:
+        """Leave what is buffered to its part."""
+
+    def finish(self) -> None:
+        """Send what is left, and let the file be seen."""
+        self._ask(lambda: self._parts.finish(bytes(self._buffer), self.sha256))
+
+    def _ask(self, action: Callable[[], None]) -> None:
+        if self._parts.repeatable:
+            _ask(self._url, action)
+            return
+        with typed(self._url):
+            action()
+
+
+class _Reader(io.RawIOBase):
+    """A file of a store, whose failing requests are made again."""
+
+    def __init__(self, file: Any, url: str) -> None:
+        self._file = file
+        self._url = url
+
+    def readable(self) -> bool:
+        """Tell that it can be read."""
+        return True
+
+    def seekable(self) -> bool:
+        """Tell that it can be read from anywhere."""
+        return True
+
+    def readinto(self, buffer: Any, /) -> int:
+        """Read bytes into a buffer."""
+        begin = self._file.tell()
+
+        def read() -> bytes:
+            self._file.seek(begin)
+            data: bytes = self._file.read(len(buffer))
+            return data
+
+        data = _ask(self._url, read)
+        buffer[: len(data)] = data
+        return len(data)
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        """Go to a place in the file."""
+        place: int = self._file.seek(offset, whence)
+        return place
+
+    def tell(self) -> int:
+        """Return the place in the file."""
+        place: int = self._file.tell()
+        return place
+
+    def close(self) -> None:
+        """Close the file below, too."""
+        if not self.closed:
+            self._file.close()
+        super().close()
 
 
 def _ask(url: str, action: Callable[[], _Answer]) -> _Answer:

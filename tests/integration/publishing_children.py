@@ -18,7 +18,7 @@ import botocore.session  # noqa: E402
 import s3fs  # noqa: E402
 
 from airflow_provider_synthflow.output.publication import Publication  # noqa: E402
-from airflow_provider_synthflow.storage import fsspec_files as file_systems  # noqa: E402
+from airflow_provider_synthflow.storage import s3  # noqa: E402
 from airflow_provider_synthflow.storage.local import LocalStore  # noqa: E402
 from airflow_provider_synthflow.storage.object_store import ObjectStore  # noqa: E402
 from airflow_provider_synthflow.window import Window  # noqa: E402
@@ -34,7 +34,7 @@ def records_of(turn: int) -> list[bytes]:
 
 def publish_for_ever(folder: str, url: str, turn: int) -> None:
     """Publish to both places in turn."""
-    file_systems._PART = PART
+    s3._PART = PART
     fs = s3fs.S3FileSystem(
         key="AKIATESTKEY", secret="test-secret-0123456789", endpoint_url=url, client_kwargs={"region_name": "us-east-1"}
     )

@@ -43,7 +43,7 @@ TURNS = 1_000_003
 def s3(s3_server, monkeypatch):
     monkeypatch.setenv("AIRFLOW_CONN_LAKE", s3_server.connection())
     monkeypatch.setattr("moto.s3.models.S3_UPLOAD_PART_MIN_SIZE", 1000)
-    monkeypatch.setattr("airflow_provider_synthflow.storage.fsspec_files._PART", 20_000)
+    monkeypatch.setattr("airflow_provider_synthflow.storage.s3._PART", 20_000)
     monkeypatch.setattr(publishing, "_PAUSE", 0.02)
     return s3_server
 

@@ -1,0 +1,236 @@
+# SPDX-License-Identifier: Apache-2.0
+"""S3 and what speaks its API, by s3fs's connection."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from airflow_provider_synthflow.storage.fsspec_files import DIGEST_KEY, ObjectFiles
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Iterable
+
+    from airflow_provider_synthflow.storage.fsspec_files import PartUpload
+
+__all__ = ["S3Files"]
+
+_Answer = TypeVar("_Answer")
+
+_PART = 5 * 1024 * 1024
+_PARTS_AT_ONCE = 2
+_MOST_PARTS = 10_000
+
+
+class S3Files(ObjectFiles):
+    """Work with S3 and what speaks its API, by s3fs."""
+
+    def probe(self, path: str) -> None:
+        """
+        Begin an upload and abort it: whoever may do that may write, and nobody sees it.
+
+        :param path: the file
+        """
+        bucket, key, _ = self.fs.split_path(path)
+        upload = self.fs.call_s3("create_multipart_upload", Bucket=bucket, Key=key)["UploadId"]
+        self._abort(bucket, key, upload)
+        with contextlib.suppress(PermissionError):  # a store that refuses is left to its own rules
+            self.sweep(path)  # what others began, and were killed before they aborted it
+
+    def read(self, path: str) -> bytes | None:
+        """
+        Return a small file's bytes as they are now, or None where there is no such file.
+
+        :param path: the file
+        """
+        bucket, key, _ = self.fs.split_path(path)
+        try:  # in one request; s3fs itself would look at its listings before
+            body = self.fs.call_s3("get_object", Bucket=bucket, Key=key)["Body"]
+        except FileNotFoundError:
+            return None
+        data: bytes = self.wait_for(body.read())
+        return data
+
+    def put(self, local: str, path: str, sha256: str) -> None:
+        """
+        Upload a local file in one request, or in parts of which none is left behind.
+
+        :param local: the local file
+        :param path: where it goes
+        :param sha256: its SHA-256, which goes along as the object's metadata
+        """
+        bucket, key, _ = self.fs.split_path(path)
+        try:
+            self.wait_for(self._upload(local, Bucket=bucket, Key=key, Metadata={DIGEST_KEY: sha256}))
+        except BaseException:
+            # The abort itself may have failed or been interrupted.
+            with contextlib.suppress(Exception):  # the store may be out of reach; the next try sweeps
+                self.sweep(path)
+            raise
+
+    async def _upload(self, local: str, **target: Any) -> None:
+        """
+        Upload a local file; its parts, where it has several, have all ended before the upload is aborted.
+
+        s3fs itself aborts while a part may still be under way: that one comes in later, is not seen, and costs money.
+        """
+        call = self.fs._call_s3  # noqa: SLF001 - the coroutine of call_s3
+        size = os.path.getsize(local)  # noqa: ASYNC240, PTH202 - a local file's, at once
+        with open(local, "rb") as file:  # noqa: ASYNC230, PTH123 - likewise
+            if size < 2 * _PART:
+                await call("put_object", Body=file.read(), **target)
+                return
+            part_size = max(_PART, -(-size // _MOST_PARTS))
+            upload = (await call("create_multipart_upload", **target))["UploadId"]
+            place = {"Bucket": target["Bucket"], "Key": target["Key"], "UploadId": upload}
+
+            async def put_part(number: int, data: bytes) -> dict[str, Any]:
+                answer = await call("upload_part", PartNumber=number, Body=data, **place)
+                return {"PartNumber": number, "ETag": answer["ETag"]}
+
+            try:
+                parts: list[dict[str, Any]] = []
+                while data := [piece for _ in range(_PARTS_AT_ONCE) if (piece := file.read(part_size))]:
+                    puts = (put_part(number, piece) for number, piece in enumerate(data, len(parts) + 1))
+                    parts += await _all_of(puts)
+                await call("complete_multipart_upload", MultipartUpload={"Parts": parts}, **place)
+            except BaseException as error:
+                try:
+                    await call("abort_multipart_upload", **place)
+                except FileNotFoundError:
+                    raise  # another try has cut it off: that is why, whatever the store said of the part
+                except Exception:  # noqa: BLE001 - why it came to that matters more
+                    raise error from None
+                raise
+
+    def sha256(self, path: str, size: int) -> str | None:
+        """
+        Return a file's SHA-256, from the object's metadata where it is there.
+
+        :param path: the file
+        :param size: the size in bytes that is of interest
+        """
+        bucket, key, _ = self.fs.split_path(path)
+        try:
+            head = self.fs.call_s3("head_object", Bucket=bucket, Key=key)
+        except FileNotFoundError:
+            return None
+        if head["ContentLength"] != size:
+            return None
+        return head["Metadata"].get(DIGEST_KEY) or super().sha256(path, size)
+
+    def sweep(self, directory: str) -> None:
+        """
+        Abort the unfinished uploads of the files in a directory, or of a file: they are not seen, but cost money.
+
+        :param directory: the directory or the file
+        """
+        self._abort_uploads(directory, lambda name: "/" not in name)
+
+    def remove_all(self, directory: str) -> None:
+        """
+        Remove all objects below a directory, by their exact names, and what was begun of others.
+
+        :param directory: the directory
+        """
+        super().remove_all(directory)
+        with contextlib.suppress(PermissionError):  # a store that refuses is left to its own rules
+            self._abort_uploads(directory, lambda _: True)
+
+    def list_page(self, prefix: str, token: str | None = None) -> tuple[list[tuple[str, int]], str | None]:
+        """
+        Return up to a thousand of the objects whose paths begin with a prefix, in order.
+
+        :param prefix: what the paths begin with
+        :param token: what the page before came with; None: the first page
+        """
+        bucket, key, _ = self.fs.split_path(prefix)
+        query = {"ContinuationToken": token} if token else {}
+        page = self.fs.call_s3("list_objects_v2", Bucket=bucket, Prefix=key, **query)
+        found = [(f"{bucket}/{each['Key']}", each["Size"]) for each in page.get("Contents", ())]
+        return found, page.get("NextContinuationToken")
+
+    def begin_upload(self, path: str) -> PartUpload:
+        """
+        Begin an upload whose bytes are still to come: one request, or parts that are sent as they come.
+
+        :param path: the object
+        """
+        return _S3Upload(self, path)
+
+    def _abort_uploads(self, directory: str, chosen: Callable[[str], bool]) -> None:
+        """Abort the unfinished uploads of a file, or of those in a directory that are chosen by their names in it."""
+        bucket, prefix, _ = self.fs.split_path(directory)
+        marker: dict[str, str] = {}
+        while True:
+            found = self.fs.call_s3("list_multipart_uploads", Bucket=bucket, Prefix=prefix, **marker)
+            for upload in found.get("Uploads") or ():
+                key = upload["Key"]
+                if key == prefix or (key.startswith(f"{prefix}/") and chosen(key[len(prefix) + 1 :])):
+                    self._abort(bucket, key, upload["UploadId"])
+            if not found.get("IsTruncated"):
+                return
+            marker = {"KeyMarker": found["NextKeyMarker"], "UploadIdMarker": found["NextUploadIdMarker"]}
+
+    def _abort(self, bucket: str, key: str, upload: str) -> None:
+        with contextlib.suppress(FileNotFoundError):  # another try was quicker
+            self.fs.call_s3("abort_multipart_upload", Bucket=bucket, Key=key, UploadId=upload)
+
+
+async def _all_of(doing: Iterable[Coroutine[Any, Any, _Answer]]) -> list[_Answer]:
+    """Return the answers of all, or raise the first error, once all have ended."""
+    answers: list[_Answer] = []
+    for answer in await asyncio.gather(*doing, return_exceptions=True):
+        if isinstance(answer, BaseException):
+            raise answer
+        answers.append(answer)
+    return answers
+
+
+class _S3Upload:
+    """An upload in parts that grow with their number, so that any length fits into ten thousand of them."""
+
+    repeatable = True
+
+    def __init__(self, files: S3Files, path: str) -> None:
+        self._files = files
+        bucket, key, _ = files.fs.split_path(path)
+        self._target: dict[str, Any] = {"Bucket": bucket, "Key": key}
+        self._parts: list[dict[str, Any]] = []
+
+    @property
+    def part_size(self) -> int:
+        """Return the size of the next part."""
+        return _PART << (len(self._parts) // (_MOST_PARTS // 10))
+
+    def send(self, part: bytes) -> None:
+        """Send a part."""
+        if "UploadId" not in self._target:
+            self._target["UploadId"] = self._call("create_multipart_upload", **self._target)["UploadId"]
+        number = len(self._parts) + 1
+        answer = self._call("upload_part", PartNumber=number, Body=part, **self._target)
+        self._parts.append({"PartNumber": number, "ETag": answer["ETag"]})
+
+    def finish(self, last: bytes, sha256: str) -> None:
+        """Send the last part, or all where there is one, and let the object be seen."""
+        if "UploadId" not in self._target:
+            self._call("put_object", Body=last, Metadata={DIGEST_KEY: sha256}, **self._target)
+            return
+        if last:
+            self.send(last)
+        parts = list(self._parts)
+        del self._parts[len(parts) - bool(last) :]  # for a further try
+        self._call("complete_multipart_upload", MultipartUpload={"Parts": parts}, **self._target)
+
+    def abort(self) -> None:
+        """Abort what was begun; where the store is out of reach, the next run's sweeping does."""
+        if "UploadId" in self._target:
+            with contextlib.suppress(Exception):
+                self._call("abort_multipart_upload", **self._target)
+
+    def _call(self, method: str, **arguments: Any) -> dict[str, Any]:
+        call = self._files.fs._call_s3  # noqa: SLF001 - the coroutine of call_s3
+        answer: dict[str, Any] = self._files.wait_for(call(method, **arguments))
+        return answer
