@@ -44,7 +44,7 @@ _KINDS = FailureKinds(
     timed_out=(requests.Timeout, urllib3.exceptions.TimeoutError),
 )
 
-hide_phone_numbers(("urllib3.connection", "urllib3.connectionpool"))
+hide_phone_numbers(("urllib3.connection", "urllib3.connectionpool", "urllib3.util.retry"))
 
 
 class _Bearer(requests.auth.AuthBase):
@@ -185,16 +185,16 @@ class SynthflowClient:
         :raises SynthflowProtocolError: where no address came
         :raises SynthflowError: typed, after the retries
         """
+        return cast("str", self.retrying(lambda: self.redirect_once(path)))
 
-        def once() -> str:
-            answer = self.send(path, {})
-            location = answer.headers.get("Location")
-            if 300 <= answer.status < 400 and location:
-                return urljoin(self.settings.base_url + path, location)
-            msg = f"The API answered HTTP {answer.status} without an address where a redirect was due."
-            raise error_of(answer.status, answer.headers, answer.body, self.settings) or SynthflowProtocolError(msg)
-
-        return cast("str", self.retrying(once))
+    def redirect_once(self, path: str) -> str:
+        """Ask as :meth:`redirect` does, in one try that waits for no pace."""
+        answer = self.send(path, {})
+        location = answer.headers.get("Location")
+        if 300 <= answer.status < 400 and location:
+            return urljoin(self.settings.base_url + path, location)
+        msg = f"The API answered HTTP {answer.status} without an address where a redirect was due."
+        raise error_of(answer.status, answer.headers, answer.body, self.settings) or SynthflowProtocolError(msg)
 
     def retrying(self, once: Callable[[], Any]) -> Any:
         """

@@ -3,14 +3,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import re
+import threading
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
-__all__ = ["hide_phone_numbers", "redact"]
+__all__ = ["hide_addresses", "hide_phone_numbers", "redact"]
 
 _LONGEST = 200
 _NUMBER = re.compile(r"\+?\d[\d\s().-]{5,}\d")
@@ -33,6 +35,19 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
 _PRIVATE = re.compile(
     r"(?<=lead_phone_number=)[^&\s]+|(?<=receive_response_headers)\.(?:complete|failed) .*", re.DOTALL
 )
+_ADDRESS = re.compile(r"(?<![\w/:%])/[^\s'\"]*|(?<=://)[^%\s'\"][^\s'\"]*")
+_thread = threading.local()
+
+
+@contextlib.contextmanager
+def hide_addresses() -> Iterator[None]:
+    """Hide what this thread's requests ask for meanwhile, in what the loggers of the HTTP library are told."""
+    before = getattr(_thread, "hides_addresses", False)
+    _thread.hides_addresses = True
+    try:
+        yield
+    finally:
+        _thread.hides_addresses = before
 
 
 class _WithoutPhoneNumbers(logging.Filter):
@@ -65,4 +80,6 @@ def _without(value: object) -> object:
         return value
     text = str(value)
     hidden = _PRIVATE.sub("***", text)
+    if getattr(_thread, "hides_addresses", False):
+        hidden = _ADDRESS.sub("***", hidden)
     return value if hidden == text else hidden

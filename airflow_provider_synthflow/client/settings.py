@@ -13,7 +13,7 @@ from airflow_provider_synthflow.exceptions import SynthflowConfigError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["REGIONS", "Settings"]
+__all__ = ["REGIONS", "Settings", "is_loopback"]
 
 REGIONS: dict[str, str] = {
     "global": "https://api.synthflow.ai/v2",
@@ -82,7 +82,7 @@ class Settings:
             )
             raise SynthflowConfigError(msg)
         parts = urlsplit(base_url)
-        if parts.scheme == "http" and not insecure and not _is_loopback(parts.hostname or ""):
+        if parts.scheme == "http" and not insecure and not is_loopback(parts.hostname or ""):
             msg = (
                 f"Connection '{conn_id}': the key would go over plain http to {parts.hostname}. Use https, "
                 "or set allow_insecure to true in the connection's extra where that network is your own."
@@ -101,7 +101,7 @@ class Settings:
     def is_local(self) -> bool:
         """Tell whether the API is asked over plain http on this machine, as a test server is."""
         parts = urlsplit(self.base_url)
-        return parts.scheme == "http" and _is_loopback(parts.hostname or "")
+        return parts.scheme == "http" and is_loopback(parts.hostname or "")
 
     @property
     def host(self) -> str:
@@ -144,7 +144,7 @@ def _base_url(host: str, schema: str, port: int | None, conn_id: str) -> str:
         raise SynthflowConfigError(msg)
     scheme = parts.scheme or (schema.lower() if is_protocol else "")
     if not scheme:
-        scheme = "http" if _is_loopback(name) else "https"
+        scheme = "http" if is_loopback(name) else "https"
     if scheme not in {"http", "https"}:
         msg = f"Connection '{conn_id}': the host's scheme is '{scheme}'. Use https."
         raise SynthflowConfigError(msg)
@@ -157,7 +157,8 @@ def _base_url(host: str, schema: str, port: int | None, conn_id: str) -> str:
     return f"{scheme}://{netloc}{path or _API_PATH}"
 
 
-def _is_loopback(name: str) -> bool:
+def is_loopback(name: str) -> bool:
+    """Tell whether a host is this machine itself."""
     if name == "localhost":
         return True
     try:
