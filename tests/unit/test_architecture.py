@@ -18,14 +18,14 @@ FLOORS = (
     {"client", "storage", "window"},
     {"links", "observability", "output", "pagination", "parameters"},
     {"extraction"},
-    {"hooks", "polling", "resume"},
-    {"get_provider_info", "operators", "triggers"},
+    {"auditing", "hooks", "polling", "resume"},
+    {"audit", "get_provider_info", "operators", "triggers"},
     {"sensors"},
 )
 """The rooms of the package by their floors, from the ground up: each import leads down."""
 
 FLOOR_OF = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
-TOP = {"__init__", "exceptions", "get_provider_info", "parameters", "timestamps"}
+TOP = {"__init__", "audit", "exceptions", "get_provider_info", "parameters", "timestamps"}
 """The modules at the top of the package: what is public, and the ground."""
 
 SHELLS = ("hooks", "operators", "sensors", "triggers", "links")

@@ -1,0 +1,258 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One agent's windows held against each other: gaps, overlaps, duplicates, and what each window has to say."""
+
+from __future__ import annotations
+
+import bisect
+import itertools
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from airflow_provider_synthflow.auditing.coverage import choose_windows, find_gaps, find_overlaps
+from airflow_provider_synthflow.auditing.cure import NO_ORIGIN, Cures, Origin
+from airflow_provider_synthflow.auditing.finding import Finding, plain
+from airflow_provider_synthflow.auditing.time_map import TimeMap
+from airflow_provider_synthflow.auditing.window_check import DAY_MS
+from airflow_provider_synthflow.timestamps import format_instant
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from airflow_provider_synthflow.auditing.call_ids import CallIds, Whereabouts
+    from airflow_provider_synthflow.auditing.window_check import CheckedWindow
+
+__all__ = ["AgentAudit"]
+
+_MOST_PAIRS = 100
+_MOST_NAMED = 1000
+_LONGEST_ID = 80
+_MOST_WHOLE = 20
+"""How many windows with one call are held against each other, and not each against the next only."""
+
+
+@dataclass
+class AgentAudit:
+    """
+    What was found of one agent.
+
+    :param model_id: the agent
+    :param cures: makes the commands
+    :param windows: its windows, in the order in which they were listed
+    :param from_ms: from when on it is looked at, UTC milliseconds since 1970; None: its first window
+    :param to_ms: until when; None: the end of its last window
+    :param recorded: whether recordings of it are stored at all
+    """
+
+    model_id: str
+    cures: Cures
+    windows: list[CheckedWindow]
+    from_ms: int | None = None
+    to_ms: int | None = None
+    recorded: bool = False
+    findings: list[Finding] = field(default_factory=list)
+    time: TimeMap = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._ordered = sorted(self.windows, key=lambda window: (window.from_ms, window.to_ms))
+        self._begins = [window.from_ms for window in self._ordered]
+        self._numbered: dict[int, CheckedWindow] = {}
+        if self.from_ms is None:
+            self.from_ms = self._begins[0] if self._begins else self.to_ms or 0
+        if self.to_ms is None:
+            self.to_ms = max((window.to_ms for window in self._ordered), default=self.from_ms)
+        self.time = TimeMap(self.from_ms, self.to_ms)
+
+    @property
+    def calls(self) -> int:
+        """Return how many calls its windows have."""
+        return sum(window.calls for window in self.windows)
+
+    def look(self, ids: CallIds | None) -> None:
+        """Find all that its windows tell, of themselves and of each other."""
+        for window in self._ordered:
+            self._look_at(window)
+        for from_ms, to_ms in find_gaps(self._ordered, self.from_ms or 0, self.to_ms or 0):
+            origin, ends = self._neighbour(from_ms)
+            length = _length(to_ms - from_ms)
+            cure = self.cures.backfill(origin, from_ms, to_ms, ends=ends)
+            self._add("gap", (from_ms, to_ms), f"No window covers these {length}.", cure, "gap")
+        self._find_overlaps()
+        if ids is not None:
+            self._find_duplicates(ids)
+
+    def origin(self, window: CheckedWindow) -> Origin:
+        """Return which run made a window; where it does not say, as the windows beside it tell."""
+        if window.origin is not None and window.origin.dag_id:
+            return window.origin
+        beside, ends = self._neighbour(window.from_ms)
+        logical_ms = None if ends is None else window.to_ms if ends else window.from_ms
+        return Origin(beside.dag_id, beside.task_id, None, logical_ms)
+
+    def add_changed(self, window: CheckedWindow, now: int, *, guessed: bool) -> None:
+        """Note that the API has another total today than it had for a window."""
+        then = window.calls if guessed else window.total or 0
+        what = f"{abs(now - then):,} {'more' if now > then else 'fewer'} calls"
+        asked = " in this window" if guessed else ""
+        detail = f"The API has {now:,} calls{asked} today, and had {then:,} when they were read: {what}."
+        cure = self.cures.clear(self.origin(window), window.from_ms, window.to_ms)
+        self._add("changed", (window.from_ms, window.to_ms), detail, cure, "changed")
+
+    def add_differing(self, day: int, ours: int, theirs: int) -> None:
+        """Note a day on which the API's analytics count other calls than the lake has."""
+        detail = (
+            f"The lake has {ours:,} calls of this day (UTC), and the API's analytics count {theirs:,}. "
+            "A hint: they count other statuses, and their day may be of another time zone."
+        )
+        from_ms = day * DAY_MS
+        cure = self.cures.audit(self.model_id, from_ms, from_ms + DAY_MS)
+        self.findings.append(Finding("differs", self.model_id, from_ms, from_ms + DAY_MS, detail, cure))
+
+    def days(self) -> dict[int, int]:
+        """Return the calls of each day that windows cover whole and where it is known on which day they started."""
+        counts: Counter[int] = Counter()
+        unknown: set[int] = set()
+        for window in self._ordered:
+            first, last = window.from_ms // DAY_MS, (window.to_ms - 1) // DAY_MS
+            if window.damages or window.filters:
+                unknown.update(range(first, last + 1))
+            elif window.days is not None:
+                counts.update({day: count for day, count in window.days.items() if first <= day <= last})
+            elif first == last:
+                counts[first] += window.calls
+            else:
+                unknown.update(range(first, last + 1))
+        for from_ms, to_ms in find_gaps(self._ordered, self.from_ms or 0, self.to_ms or 0):
+            unknown.update(range(from_ms // DAY_MS, (to_ms - 1) // DAY_MS + 1))
+        begin, end = -(-(self.from_ms or 0) // DAY_MS), (self.to_ms or 0) // DAY_MS
+        return {day: counts[day] for day in range(begin, end) if day not in unknown}
+
+    def _add(self, kind: str, span: tuple[int, int], detail: str, cure: str, state: str | None = None) -> None:
+        self.findings.append(Finding(kind, self.model_id, *span, detail, cure))
+        if state is not None:
+            self.time.mark(*span, state)
+
+    def _look_at(self, window: CheckedWindow) -> None:
+        """Note what is wrong with one window."""
+        span = window.from_ms, window.to_ms
+        self.time.mark(*span, "whole")
+        for damage in window.damages:
+            if damage.cure == "remove":
+                cure = self.cures.remove([f"{window.directory}/{path}" for path in damage.paths])
+            elif damage.cure == "recordings":
+                cure = self._record_again(window)
+            else:
+                cure = self.cures.clear(self.origin(window), *span)
+            self._add("damaged", span, plain(damage.detail), cure, "damaged")
+        if window.unsettled:
+            detail = f"{window.unsettled:,} of {window.calls:,} calls were not final when they were read."
+            self._add("unsettled", span, detail, self.cures.clear(self.origin(window), *span), "unsettled")
+        if window.unrecorded and (self.recorded or window.recordings is not None):
+            detail = f"{window.unrecorded:,} calls promise a recording that is not stored."
+            self._add("unrecorded", span, detail, self._record_again(window))
+
+    def _record_again(self, window: CheckedWindow) -> str:
+        """Return what runs the task again that stores a window's recordings."""
+        recorder = window.recordings
+        if recorder is not None and recorder.dag_id:
+            return self.cures.clear(recorder, window.from_ms, window.to_ms)
+        return self.cures.clear(self.origin(window), window.from_ms, window.to_ms, downstream=True)
+
+    def _neighbour(self, moment_ms: int) -> tuple[Origin, bool | None]:
+        """Return what made the nearest window that says so, and whether its run's date is the window's end."""
+        place = bisect.bisect_left(self._begins, moment_ms)
+        for window in self._around(place):
+            if window.origin is not None and window.origin.dag_id:
+                date = window.origin.logical_ms
+                ends = {window.from_ms: False, window.to_ms: True}.get(date) if date is not None else None
+                return window.origin, ends
+        return NO_ORIGIN, None
+
+    def _around(self, place: int) -> Iterator[CheckedWindow]:
+        """Yield windows from a place on in both directions, the nearest first; no further than a search pays."""
+        for distance in range(1, min(len(self._ordered), _MOST_NAMED) + 1):
+            if place - distance >= 0:
+                yield self._ordered[place - distance]
+            if place + distance - 1 < len(self._ordered):
+                yield self._ordered[place + distance - 1]
+
+    def _find_overlaps(self) -> None:
+        by_format: dict[str, list[CheckedWindow]] = {}
+        for window in self._ordered:
+            by_format.setdefault(window.format_name, []).append(window)
+        for format_name, windows in by_format.items():
+            pairs = list(find_overlaps(windows, _MOST_PAIRS))
+            if not pairs:
+                continue
+            kept = {id(windows[number]) for number in choose_windows(windows)}
+            for first, second in pairs:
+                surplus = [window for window in (first, second) if id(window) not in kept]
+                shared = max(first.from_ms, second.from_ms), min(first.to_ms, second.to_ms)
+                named = " and ".join(
+                    f"{format_instant(window.from_ms)} to {format_instant(window.to_ms)}" for window in (first, second)
+                )
+                detail = f"Two windows of {plain(format_name) or 'no known format'} share this time: {named}."
+                cure = self.cures.remove([window.directory for window in surplus], directories=True)
+                self._add("overlap", shared, detail, cure, "doubled")
+
+    def _find_duplicates(self, ids: CallIds) -> None:
+        self._numbered = {window.number: window for window in self.windows}
+        beyond: Counter[tuple[int, ...]] = Counter()
+        named: Counter[tuple[int, ...]] = Counter()
+        for call_id, places in ids.repeated():
+            numbers = self._apart(places)
+            if not numbers:
+                continue
+            named[numbers] += 1
+            if named[numbers] > _MOST_NAMED:
+                beyond[numbers] += 1
+                continue
+            wrong = tuple(number for number, inside in places if not inside and number in numbers)
+            self._add_duplicate(f"The call {_show_id(call_id)} is", numbers, wrong or numbers)
+        for numbers, count in beyond.items():
+            self._add_duplicate(f"{count:,} calls more are", numbers, numbers)
+
+    def _apart(self, places: Whereabouts) -> tuple[int, ...]:
+        """Return the windows that hold a call and do not overlap, or the one that holds it twice."""
+        numbers = sorted({number for number, _ in places}, key=lambda number: self._numbered[number].from_ms)
+        if len(numbers) == 1:
+            return tuple(numbers)
+        pairs = itertools.combinations(numbers, 2) if len(numbers) <= _MOST_WHOLE else itertools.pairwise(numbers)
+        apart = [pair for pair in pairs if self._numbered[pair[0]].to_ms <= self._numbered[pair[1]].from_ms]
+        return tuple(sorted({number for pair in apart for number in pair}))
+
+    def _add_duplicate(self, what: str, numbers: Sequence[int], wrong: Sequence[int]) -> None:
+        named = " and ".join(
+            f"{format_instant(self._numbered[number].from_ms)} to {format_instant(self._numbered[number].to_ms)}"
+            for number in numbers
+        )
+        where = f"in the windows {named}" if len(numbers) > 1 else f"twice in the window {named}"
+        windows = [self._numbered[number] for number in dict.fromkeys(wrong)]
+        cure = " && ".join(
+            dict.fromkeys(self.cures.clear(self.origin(each), each.from_ms, each.to_ms) for each in windows)
+        )
+        first = windows[0]
+        self._add("duplicate", (first.from_ms, first.to_ms), f"{what} {where}.", cure)
+        for window in windows:
+            self.time.mark(window.from_ms, window.to_ms, "doubled")
+
+
+def _show_id(call_id: str) -> str:
+    """Return an id where it is a plain one; whatever else stands there may be content."""
+    fits = len(call_id) <= _LONGEST_ID and all(
+        each.isascii() and (each.isalnum() or each in "-_.:") for each in call_id
+    )
+    return call_id if fits else "(with no plain id)"
+
+
+def _length(milliseconds: int) -> str:
+    """Write a length of time in days, hours and minutes."""
+    days, rest = divmod(milliseconds, DAY_MS)
+    hours, rest = divmod(rest, 3_600_000)
+    minutes, rest = divmod(rest, 60_000)
+    parts = [
+        f"{number:,} {name}{'' if number == 1 else 's'}"
+        for number, name in ((days, "day"), (hours, "hour"), (minutes, "minute"))
+        if number
+    ]
+    return " ".join(parts) or f"{milliseconds:,} milliseconds"

@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which windows hold which calls: ten million ids in a few mebibytes of memory, the rest on the disk."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import threading
+import zlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from typing_extensions import Self
+
+__all__ = ["CallIds", "Whereabouts"]
+
+_PARTS = 64
+_IN_MEMORY = 16 * 1024 * 1024
+
+Whereabouts = list[tuple[int, bool]]
+"""The windows that hold a call, by their numbers, and whether its start lies in each."""
+
+
+class CallIds:
+    """
+    The ids of an agent's calls, parted by their hash; safe to fill from many threads.
+
+    A part is looked through at a time, so that memory does not grow with their number; what is more than some mebibytes
+    goes to the disk, and is gone with this object.
+    """
+
+    def __init__(self) -> None:
+        self._parts = [bytearray() for _ in range(_PARTS)]
+        self._held = 0
+        self._folder: Path | None = None
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> Self:
+        """Return the ids themselves."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Remove what is on the disk."""
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    def add(self, window: int, calls: Iterable[tuple[str, bool]]) -> None:
+        """Note calls of a window: their ids, and whether they start in it."""
+        inside, outside = b"\t%d\t1" % window, b"\t%d\t0" % window
+        lines = [
+            (_escape(call_id), inside if starts_there else outside)  # by bytes, since an id is any text
+            for call_id, starts_there in calls
+        ]
+        with self._lock:
+            for name, rest in lines:
+                part = self._parts[zlib.crc32(name) % _PARTS]
+                part += name
+                part += rest
+                part += b"\n"
+                self._held += len(name) + len(rest) + 1
+            if self._held > _IN_MEMORY:
+                self._spill()
+
+    def repeated(self) -> Iterator[tuple[str, Whereabouts]]:
+        """Yield each id that is there more than once, with the windows that hold it."""
+        for number in range(_PARTS):
+            first: dict[bytes, bytes] = {}
+            several: dict[bytes, list[bytes]] = {}
+            for line in self._part(number).splitlines():
+                name, _, where = line.partition(b"\t")
+                if name not in first:
+                    first[name] = where
+                else:
+                    several.setdefault(name, [first[name]]).append(where)
+            for name, places in sorted(several.items()):
+                yield _unescape(name), sorted(_read_place(place) for place in places)
+
+    def _part(self, number: int) -> bytes:
+        stored = b"" if self._folder is None else (self._folder / str(number)).read_bytes()
+        return stored + bytes(self._parts[number])
+
+    def _spill(self) -> None:
+        if self._folder is None:
+            self._folder = Path(tempfile.mkdtemp(prefix="synthflow-audit-"))
+        for number, part in enumerate(self._parts):
+            with (self._folder / str(number)).open("ab") as file:
+                file.write(part)
+            part.clear()
+        self._held = 0
+
+
+def _escape(call_id: str) -> bytes:
+    """Write an id so that no line or column ends in it; nearly all are written as they are."""
+    if call_id.isascii() and call_id.isprintable() and "\\" not in call_id:
+        return call_id.encode()
+    return call_id.encode("unicode_escape", "surrogatepass")
+
+
+def _unescape(name: bytes) -> str:
+    return name.decode("unicode_escape") if b"\\" in name else name.decode()
+
+
+def _read_place(place: bytes) -> tuple[int, bool]:
+    window, _, inside = place.partition(b"\t")
+    return int(window), inside == b"1"

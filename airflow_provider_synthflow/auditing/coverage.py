@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What windows make of a stretch of time: gaps, and windows that overlap. Pure."""
+
+from __future__ import annotations
+
+import bisect
+import heapq
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+__all__ = ["Span", "choose_windows", "find_gaps", "find_overlaps"]
+
+
+class Span(Protocol):
+    """A stretch of time that a window covers, in UTC milliseconds since 1970, its end exclusive."""
+
+    @property
+    def from_ms(self) -> int:
+        """Its first instant."""
+
+    @property
+    def to_ms(self) -> int:
+        """The first instant after it."""
+
+    @property
+    def extracted_ms(self) -> int:
+        """When it was published."""
+
+
+_Span = TypeVar("_Span", bound=Span)
+
+
+def find_gaps(windows: Iterable[Span], from_ms: int, to_ms: int) -> list[tuple[int, int]]:
+    """Return the stretches between two instants that no window covers; windows come in the order of their begins."""
+    gaps, reached = [], from_ms
+    for window in windows:
+        if window.from_ms > reached:
+            gaps.append((reached, min(window.from_ms, to_ms)))
+        reached = max(reached, window.to_ms)
+        if reached >= to_ms:
+            return gaps
+    if reached < to_ms:
+        gaps.append((reached, to_ms))
+    return [gap for gap in gaps if gap[0] < gap[1]]
+
+
+def find_overlaps(windows: Sequence[_Span], most: int) -> Iterator[tuple[_Span, _Span]]:
+    """
+    Yield pairs of windows that share time.
+
+    :param windows: in the order of their begins
+    :param most: how many pairs to name for one window, so that their number stays in proportion
+    """
+    open_until: list[tuple[int, int]] = []
+    for number, window in enumerate(windows):
+        while open_until and open_until[0][0] <= window.from_ms:
+            heapq.heappop(open_until)
+        for _, other in sorted(open_until)[:most] if len(open_until) > 1 else open_until:
+            yield windows[other], window
+        heapq.heappush(open_until, (window.to_ms, number))
+
+
+def choose_windows(windows: Sequence[_Span]) -> set[int]:
+    """
+    Choose windows of which no two overlap, so that they cover as much time as can be.
+
+    Of several choices it is the one that was published last, and then the one with the fewest windows: the others can
+    be removed.
+
+    :param windows: in the order of their begins
+    :return: the numbers of those to keep
+    """
+    ends = sorted(range(len(windows)), key=lambda number: windows[number].to_ms)
+    ended_at = [windows[number].to_ms for number in ends]
+    best: list[tuple[int, int, int]] = [(0, 0, 0)]  # covered, published last, windows (fewer are better)
+    taken: list[int] = []  # of the first so many by their ends: how many are before the last one, or -1 to leave it
+    for position, number in enumerate(ends):
+        window = windows[number]
+        before = bisect.bisect_right(ended_at, window.from_ms, 0, position)
+        covered, newest, fewer = best[before]
+        with_it = (covered + window.to_ms - window.from_ms, max(newest, window.extracted_ms), fewer - 1)
+        if with_it > best[position]:
+            best.append(with_it)
+            taken.append(before)
+        else:
+            best.append(best[position])
+            taken.append(-1)
+    kept, position = set(), len(ends)
+    while position:
+        if taken[position - 1] < 0:
+            position -= 1
+        else:
+            kept.add(ends[position - 1])
+            position = taken[position - 1]
+    return kept

@@ -1,0 +1,278 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A whole lake looked at: each agent's windows, and then what the API says today."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_synthflow import __version__
+from airflow_provider_synthflow.auditing.agent_audit import AgentAudit
+from airflow_provider_synthflow.auditing.analytics import compare_days
+from airflow_provider_synthflow.auditing.asked_again import AskedAgain
+from airflow_provider_synthflow.auditing.call_ids import CallIds
+from airflow_provider_synthflow.auditing.finding import Finding, count_findings, plain
+from airflow_provider_synthflow.auditing.lake import Lake, WindowFiles
+from airflow_provider_synthflow.auditing.window_check import WindowCheck
+from airflow_provider_synthflow.exceptions import SynthflowConfigError
+from airflow_provider_synthflow.storage.local import LocalStore
+from airflow_provider_synthflow.timestamps import format_instant
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from airflow_provider_synthflow.auditing.cure import Cures
+    from airflow_provider_synthflow.auditing.progress import Progress
+    from airflow_provider_synthflow.auditing.window_check import CheckedWindow
+    from airflow_provider_synthflow.client.client import SynthflowClient
+    from airflow_provider_synthflow.exceptions import SynthflowError
+    from airflow_provider_synthflow.storage.base import Store
+
+__all__ = ["AuditOutcome", "AuditPlan", "audit_lake"]
+
+log = logging.getLogger(__name__)
+
+_MOST_IN_RESULT = 100
+_LOCAL_READERS = 2
+_READERS = 8
+
+
+@dataclass(frozen=True)
+class AuditPlan:
+    """
+    What an audit looks at.
+
+    :param model_ids: the agents; empty: all that the lake has
+    :param from_ms: from when on, UTC milliseconds since 1970; None: each agent's first window
+    :param to_ms: until when, exclusive; None: the end of each agent's last window
+    :param read_files: whether files are read and hashed, and not only their sizes compared
+    :param max_requests: for how many windows the API is asked again at the most, the newest first
+    """
+
+    model_ids: tuple[str, ...] = ()
+    from_ms: int | None = None
+    to_ms: int | None = None
+    read_files: bool = True
+    max_requests: int = 10_000
+
+
+@dataclass
+class AuditOutcome:
+    """
+    What an audit came to.
+
+    :param lake: the lake's path
+    :param agents: what was found of each agent
+    :param started_ms: when it began, UTC milliseconds since 1970
+    :param notes: sentences on what was not looked at
+    :param looked_at: sentences on what was
+    :param failure: why the API could not be asked to the end
+    """
+
+    lake: str
+    agents: list[AgentAudit]
+    started_ms: int
+    seconds: float = 0.0
+    notes: list[str] = field(default_factory=list)
+    looked_at: list[str] = field(default_factory=list)
+    failure: SynthflowError | None = None
+    report: str | None = None
+
+    @property
+    def findings(self) -> list[Finding]:
+        """Return all findings, by agent and time."""
+        return [
+            finding
+            for agent in self.agents
+            for finding in sorted(agent.findings, key=lambda each: (each.from_ms, each.to_ms, each.finding))
+        ]
+
+    def named(self, kinds: Sequence[str]) -> list[Finding]:
+        """Return the findings of some kinds."""
+        return [finding for finding in self.findings if finding.finding in kinds]
+
+    def result(self, most: int | None = _MOST_IN_RESULT) -> dict[str, Any]:
+        """Return the audit's result; of its findings so many at the most."""
+        begins = [agent.from_ms for agent in self.agents if agent.from_ms is not None]
+        ends = [agent.to_ms for agent in self.agents if agent.to_ms is not None]
+        findings = self.findings
+        return {
+            "output_path": self.lake,
+            "from_date": format_instant(min(begins)),
+            "to_date": format_instant(max(ends)),
+            "agents": len(self.agents),
+            "windows": sum(len(agent.windows) for agent in self.agents),
+            "calls": sum(agent.calls for agent in self.agents),
+            "files": sum(window.files for agent in self.agents for window in agent.windows),
+            "bytes": sum(window.bytes for agent in self.agents for window in agent.windows),
+            "counts": count_findings(findings),
+            "report": self.report,
+            "notes": self.notes,
+            "audited_at": format_instant(self.started_ms),
+            "provider_version": __version__,
+            "findings": [finding.as_dict() for finding in findings[:most]],
+        }
+
+
+def audit_lake(
+    store: Store,
+    plan: AuditPlan,
+    cures: Cures,
+    progress: Progress,
+    *,
+    client: SynthflowClient | None = None,
+    analytics: bool = False,
+) -> AuditOutcome:
+    """
+    Look at a lake.
+
+    :param client: asks the API; None: it is not asked
+    :param analytics: whether the API's analytics are asked, too
+    :raises SynthflowConfigError: where there is no lake of this package, or it cannot be read
+    """
+    begun, started_ms = time.monotonic(), time.time_ns() // 1_000_000
+    lake, again = Lake(store, plan.model_ids), AskedAgain(plan.max_requests if client else 0)
+    audits: dict[str, AgentAudit] = {}
+    progress.begin("Windows looked at", None)
+    for found in lake.agents():
+        audit = audits[found[0]] = _audit_agent(store, plan, cures, progress, found)
+        if client is not None:
+            again.offer(audit)
+    _check_found(lake, plan, audits, cures)
+    outcome = AuditOutcome(cures.lake, list(audits.values()), started_ms)
+    if client is not None:
+        again.run(client, progress)
+        outcome.failure = again.failure
+        if analytics and again.failure is None:
+            outcome.notes += compare_days(client, outcome.agents, progress)
+    outcome.notes += [*again.notes(), *_notes(lake, plan, audits, asked=client is not None)]
+    outcome.looked_at = _looked_at(plan, again, asked=client is not None, analytics=analytics)
+    outcome.seconds = time.monotonic() - begun
+    return outcome
+
+
+def _audit_agent(
+    store: Store, plan: AuditPlan, cures: Cures, progress: Progress, found: tuple[str, Iterator[WindowFiles]]
+) -> AgentAudit:
+    """Look at the windows of one agent, several at a time."""
+    (model_id, windows), recorded = found, False
+    with CallIds() if plan.read_files else nullcontext() as ids:
+
+        def within() -> Iterator[WindowFiles]:
+            nonlocal recorded
+            for window in windows:
+                recorded = recorded or any(name.startswith("recordings/") for name in window.files)
+                if (plan.from_ms is None or window.window.to_ms > plan.from_ms) and (
+                    plan.to_ms is None or window.window.from_ms < plan.to_ms
+                ):
+                    yield window
+
+        checked = list(_check_all(store, within(), ids, progress))
+        audit = AgentAudit(model_id, cures, checked, plan.from_ms, plan.to_ms, recorded)
+        audit.look(ids)
+    return audit
+
+
+def _check_all(
+    store: Store, windows: Iterator[WindowFiles], ids: CallIds | None, progress: Progress
+) -> Iterator[CheckedWindow]:
+    """Check windows several at a time, and yield them in their order; their numbers count those that are windows."""
+    readers = _LOCAL_READERS if isinstance(store, LocalStore) else _READERS
+    with ThreadPoolExecutor(readers, thread_name_prefix="synthflow-audit") as pool:
+        running: deque[Any] = deque()
+        for number, window in enumerate(windows):
+            running.append(pool.submit(_check, store, window, number, ids))
+            if len(running) >= 2 * readers:
+                yield from _finish(running.popleft().result(), progress)
+        while running:
+            yield from _finish(running.popleft().result(), progress)
+
+
+def _check(store: Store, window: WindowFiles, number: int, ids: CallIds | None) -> CheckedWindow | None:
+    """Check a window; where something is wrong, once more, since a task may have published it meanwhile."""
+    checked = WindowCheck(store, window, number, ids).run()
+    if checked is None or not checked.damages:
+        return checked
+    prefix = f"{window.directory}/"
+    files = {path[len(prefix) :]: size for path, size in store.list_files(prefix) if "/." not in path}
+    if files == window.files:
+        return checked
+    with CallIds() if ids is not None else nullcontext() as others:
+        again = WindowFiles(window.model_id, window.window, window.directory, files)
+        return WindowCheck(store, again, number, others).run()
+
+
+def _check_found(lake: Lake, plan: AuditPlan, audits: dict[str, AgentAudit], cures: Cures) -> None:
+    """Raise where nothing of this package is there; an agent that was named and has no window is one gap."""
+    bounded = plan.from_ms is not None and plan.to_ms is not None
+    for model_id in plan.model_ids:
+        if model_id not in audits and bounded:
+            audits[model_id] = AgentAudit(model_id, cures, [], plan.from_ms, plan.to_ms)
+            audits[model_id].look(None)
+    if not any(audit.windows for audit in audits.values()) and not (audits and bounded and _holds_windows(lake)):
+        where = f"output_path {cures.lake}"
+        if plan.model_ids and _holds_windows(lake):
+            msg = f"{where} has no window of {_list(plan.model_ids)}. Name an agent that it has, or none for all."
+        elif audits:
+            msg = f"{where} has no window between these dates. Name others, or none."
+        else:
+            what = "files, and none of them is" if lake.others else "nothing, or nothing that is"
+            msg = (
+                f"{where} holds {what} a window of this package (model_id=…/from_date=…/to_date=…). "
+                "Name the output_path that the calls were written to."
+            )
+        raise SynthflowConfigError(msg)
+
+
+def _holds_windows(lake: Lake) -> bool:
+    """Tell whether the lake has a window of any agent at all."""
+    return any(True for _, windows in Lake(lake.store).agents() for _ in windows)
+
+
+def _list(model_ids: Sequence[str]) -> str:
+    return f"agent {plain(model_ids[0])}" if len(model_ids) == 1 else f"any of {len(model_ids)} agents"
+
+
+def _notes(lake: Lake, plan: AuditPlan, audits: dict[str, AgentAudit], *, asked: bool) -> list[str]:
+    """Say what was not looked at."""
+    notes = []
+    if not asked:
+        notes.append("The API was not asked: late and deleted calls do not show.")
+    if not plan.read_files:
+        notes.append("Files were not read: their sizes were compared, their bytes and calls were not.")
+    unread = sum(window.unread for audit in audits.values() for window in audit.windows)
+    if unread:
+        notes.append(
+            f"{unread:,} files were hashed and not looked into: their format needs the extra parquet or zstd here."
+        )
+    if lake.others:
+        notes.append(f"{lake.others:,} files belong to no window, and were passed over.")
+    without = [model_id for model_id in plan.model_ids if model_id not in audits]
+    if without:
+        notes.append(f"The lake has no window of {_list(without)}.")
+    return notes
+
+
+def _looked_at(plan: AuditPlan, again: AskedAgain, *, asked: bool, analytics: bool) -> list[str]:
+    """Say what was looked at."""
+    files = "each file read and hashed, each call's id compared" if plan.read_files else "each file's size"
+    said = [f"The lake: every window's manifest, {files}."]
+    if asked:
+        said.append(f"The API: its present total for {again.asked:,} windows.")
+    if analytics:
+        said.append("The API's analytics: calls by day.")
+    return said
+
+
+def _finish(checked: CheckedWindow | None, progress: Progress) -> Iterator[CheckedWindow]:
+    """Count a window that was looked at, and yield it where it is one."""
+    if checked is None:
+        progress.advance()
+        return
+    progress.advance(checked.calls, checked.bytes)
+    yield checked

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How far an audit is: a bar in a terminal, a line now and then in a log."""
+
+from __future__ import annotations
+
+import logging
+import time
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+__all__ = ["BarProgress", "LogProgress", "Progress", "open_progress"]
+
+log = logging.getLogger(__name__)
+
+_SECONDS = 15.0
+
+
+class Progress(Protocol):
+    """What an audit tells of how far it is."""
+
+    def begin(self, work: str, total: int | None) -> None:
+        """
+        Say what is done from now on.
+
+        :param work: what, for a person
+        :param total: how many steps it has; None where that is not known
+        """
+
+    def advance(self, calls: int = 0, size: int = 0) -> None:
+        """
+        Say that a step is done.
+
+        :param calls: how many calls it was about
+        :param size: how many bytes it read
+        """
+
+
+class LogProgress(AbstractContextManager["LogProgress"]):
+    """A line in the log, every some seconds."""
+
+    def __init__(self) -> None:
+        self._work, self._total = "", cast("int | None", None)
+        self._done = self._calls = self._size = 0
+        self._told = time.monotonic()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Leave the log as it is."""
+
+    def begin(self, work: str, total: int | None) -> None:
+        """Say what is done from now on."""
+        self._work, self._total = work, total
+        self._done = self._calls = self._size = 0
+
+    def advance(self, calls: int = 0, size: int = 0) -> None:
+        """Say that a step is done."""
+        self._done += 1
+        self._calls += calls
+        self._size += size
+        if time.monotonic() - self._told >= _SECONDS:
+            self._told = time.monotonic()
+            of_all = "" if self._total is None else f" of {self._total:,}"
+            log.info("%s: %s%s, %s.", self._work, f"{self._done:,}", of_all, _amounts(self._calls, self._size))
+
+
+class BarProgress(AbstractContextManager["BarProgress"]):
+    """A bar in a terminal, on standard error."""
+
+    def __init__(self) -> None:
+        from rich.console import Console  # noqa: PLC0415 - only in a terminal
+        from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415
+        from rich.progress import Progress as Bars  # noqa: PLC0415
+
+        columns: tuple[Any, ...] = (
+            SpinnerColumn(),
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[amounts]}", markup=False),
+            TimeElapsedColumn(),
+        )
+        self._bars = Bars(*columns, console=Console(stderr=True), transient=True)
+        self._task: Any = None
+        self._calls = self._size = 0
+
+    def __enter__(self) -> Self:
+        """Show the bar."""
+        self._bars.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Take the bar away."""
+        self._bars.stop()
+
+    def begin(self, work: str, total: int | None) -> None:
+        """Say what is done from now on."""
+        if self._task is not None:
+            self._bars.remove_task(self._task)
+        self._calls = self._size = 0
+        self._task = self._bars.add_task(work, total=total, amounts="")
+
+    def advance(self, calls: int = 0, size: int = 0) -> None:
+        """Say that a step is done."""
+        self._calls += calls
+        self._size += size
+        self._bars.update(self._task, advance=1, amounts=_amounts(self._calls, self._size))
+
+
+def open_progress(*, bar: bool) -> AbstractContextManager[Progress]:
+    """Open a bar in a terminal, or lines in a log."""
+    return BarProgress() if bar else LogProgress()
+
+
+def _amounts(calls: int, size: int) -> str:
+    return f"{calls:,} calls, {size / 1_000_000:,.0f} MB" if size or calls else ""

@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A stored file read from its first byte to its last: its size, its hash, and the calls or rows in it."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import hashlib
+import io
+import shutil
+import tempfile
+from typing import IO, TYPE_CHECKING, Any, cast
+
+import msgspec
+
+from airflow_provider_synthflow.client.call import decode_record, read_call
+from airflow_provider_synthflow.storage.base import PIECE
+from airflow_provider_synthflow.timestamps import read_instant
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+__all__ = ["MissingLibraryError", "ReadFile", "StoredCall", "UnreadableError", "read_bytes", "read_calls", "read_table"]
+
+_ROWS = 4096
+_FIELDS = ["call_id", "start_time", "telephony_start", "recording_url", "recording_duration"]
+
+
+class MissingLibraryError(Exception):
+    """A file's format needs a library that is not installed."""
+
+
+class UnreadableError(Exception):
+    """The bytes of a file are not what its format says."""
+
+
+class StoredCall(msgspec.Struct, gc=False):
+    """
+    What an audit looks at in a call.
+
+    :param call_id: its id as stored; None where it was dropped
+    :param started_ms: when it started, UTC milliseconds since 1970; None where nothing tells
+    :param promises: whether it promises a recording
+    """
+
+    call_id: str | None
+    started_ms: int | None
+    promises: bool
+
+
+class _Fields(msgspec.Struct):
+    """The fields of a stored call that are looked at; the others are skipped, not decoded."""
+
+    call_id: Any = None
+    start_time: Any = None
+    telephony_start: Any = None
+    recording_url: Any = None
+    recording_duration: Any = None
+
+
+_decoder = msgspec.json.Decoder(_Fields)
+
+
+class ReadFile(io.RawIOBase):
+    """
+    A file that is read once, and whose size and hash grow with what was read of it.
+
+    :param file: the stored file
+    """
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._digest = hashlib.sha256()
+        self.size = 0
+
+    def readable(self) -> bool:
+        """Tell that it can be read."""
+        return True
+
+    def readinto(self, buffer: Any, /) -> int:
+        """Read into a buffer as much as there is."""
+        data = self._file.read(len(buffer))
+        buffer[: len(data)] = data
+        self._digest.update(data)
+        self.size += len(data)
+        return len(data)
+
+    def finish(self) -> str:
+        """Read what is left, and return the SHA-256 of all as hexadecimal digits."""
+        while data := self._file.read(PIECE):
+            self._digest.update(data)
+            self.size += len(data)
+        return self._digest.hexdigest()
+
+
+def read_bytes(file: ReadFile) -> int | None:
+    """Read nothing but the bytes; there are no rows to count."""
+    file.finish()
+    return None
+
+
+def read_table(file: ReadFile) -> int:
+    """Count the rows of a Parquet file."""
+    with _as_parquet(file) as table:
+        return cast("int", table.metadata.num_rows)
+
+
+def read_calls(file: ReadFile, format_name: str, take: Callable[[list[StoredCall]], None]) -> int:
+    """
+    Hand over the calls of a file, many at a time, and return how many there are.
+
+    :raises MissingLibraryError: where the format's library is not installed
+    :raises UnreadableError: where the file is not of its format
+    """
+    rows = _parquet_calls(file) if format_name == "parquet" else _line_calls(file, format_name)
+    count = 0
+    for calls in rows:
+        count += len(calls)
+        take(calls)
+    return count
+
+
+def _line_calls(file: ReadFile, format_name: str) -> Iterator[list[StoredCall]]:
+    source = cast("IO[bytes]", io.BufferedReader(file, PIECE))
+    opened = _unpacked(source, format_name)
+    calls: list[StoredCall] = []
+    try:
+        for line in opened:
+            if line.strip():
+                calls.append(_read_line(line))
+            if len(calls) >= _ROWS:
+                yield calls
+                calls = []
+    except (EOFError, OSError, ValueError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # the store's, not the format's
+        raise UnreadableError from None
+    except Exception as error:
+        if type(error).__name__ not in {"error", "ZstdError", "IsalError"}:
+            raise
+        raise UnreadableError from None
+    yield calls
+
+
+def _unpacked(source: IO[bytes], format_name: str) -> IO[bytes]:
+    if format_name == "jsonl":
+        return source
+    if format_name == "jsonl.gz":
+        try:
+            from isal import igzip  # noqa: PLC0415 - faster, where it is there
+        except ImportError:
+            return cast("IO[bytes]", gzip.GzipFile(fileobj=source))
+        return cast("IO[bytes]", igzip.IGzipFile(fileobj=source))  # type: ignore[no-untyped-call]
+    if format_name == "jsonl.zst":
+        try:
+            import zstandard  # noqa: PLC0415 - an extra
+        except ImportError:
+            raise MissingLibraryError from None
+        reader = zstandard.ZstdDecompressor().stream_reader(source, read_across_frames=True)
+        return cast("IO[bytes]", io.BufferedReader(reader, PIECE))
+    raise UnreadableError
+
+
+def _read_line(line: bytes) -> StoredCall:
+    try:
+        fields = _decoder.decode(line)
+    except (msgspec.MsgspecError, UnicodeError):
+        record = decode_record(line)
+        fields = _Fields(**{name: record.get(name) for name in _FIELDS})
+    started_ms = read_instant(fields.start_time)
+    if started_ms is None:
+        started_ms = read_call(line).started_ms
+    return _make_call(fields.call_id, started_ms, fields.recording_url, fields.recording_duration)
+
+
+def _make_call(call_id: Any, started_ms: int | None, url: Any, duration: Any) -> StoredCall:
+    if call_id is not None and not isinstance(call_id, str):
+        call_id = str(call_id)
+    return StoredCall(call_id or None, started_ms, bool(url) or _is_above_zero(duration))
+
+
+def _is_above_zero(value: Any) -> bool:
+    try:
+        return value is not None and float(value) > 0
+    except (TypeError, ValueError):
+        return False
+
+
+def _parquet_calls(file: ReadFile) -> Iterator[list[StoredCall]]:
+    with _as_parquet(file) as table:
+        names = [name for name in _FIELDS if name in table.schema_arrow.names]
+        for batch in table.iter_batches(_ROWS, columns=names):
+            columns = {name: _values(column) for name, column in zip(names, batch.columns, strict=True)}
+            absent = [None] * batch.num_rows
+            rows = zip(*(columns.get(name, absent) for name in _FIELDS), strict=True)
+            yield [
+                _make_call(call_id, start if start is not None else telephony, url, duration)
+                for call_id, start, telephony, url, duration in rows
+            ]
+
+
+def _values(column: Any) -> list[Any]:
+    """Return a column's values; instants as milliseconds since 1970."""
+    if str(column.type).startswith("timestamp"):
+        column = column.cast("timestamp[ms, tz=UTC]").cast("int64")
+    return cast("list[Any]", column.to_pylist())
+
+
+@contextlib.contextmanager
+def _as_parquet(file: ReadFile) -> Iterator[Any]:
+    """Open a Parquet file, which is read from its end, as a copy on the local disk."""
+    try:
+        import pyarrow.parquet as pq  # noqa: PLC0415 - an extra
+        from pyarrow import ArrowException  # noqa: PLC0415 - likewise
+    except ImportError:
+        raise MissingLibraryError from None
+    with tempfile.TemporaryFile(prefix="synthflow-audit-") as copy:
+        shutil.copyfileobj(io.BufferedReader(file, PIECE), copy, PIECE)
+        copy.seek(0)
+        try:
+            with pq.ParquetFile(copy) as table:
+                yield table
+        except (ArrowException, OSError, ValueError):
+            raise UnreadableError from None

@@ -1,0 +1,296 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One window looked at: each of its files against its manifest, and its calls counted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from airflow_provider_synthflow.auditing.manifest import (
+    FileClaim,
+    Manifest,
+    RecordingList,
+    read_manifest,
+    read_recordings,
+)
+from airflow_provider_synthflow.auditing.stored_file import (
+    MissingLibraryError,
+    ReadFile,
+    StoredCall,
+    UnreadableError,
+    read_bytes,
+    read_calls,
+    read_table,
+)
+from airflow_provider_synthflow.output.publication import MANIFEST_NAME
+from airflow_provider_synthflow.timestamps import format_instant
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from airflow_provider_synthflow.auditing.call_ids import CallIds
+    from airflow_provider_synthflow.auditing.cure import Origin
+    from airflow_provider_synthflow.auditing.lake import WindowFiles
+    from airflow_provider_synthflow.storage.base import Store
+
+__all__ = ["CheckedWindow", "Damage", "WindowCheck"]
+
+RECORDINGS_NAME = "_recordings.json"
+DAY_MS = 86_400_000
+_SHOWN = 5
+
+
+class Damage(msgspec.Struct, frozen=True, gc=False):
+    """
+    What is wrong with a file.
+
+    :param detail: what, for a person
+    :param cure: ``clear`` (the window's task writes it again), ``remove`` (nothing speaks of it) or ``recordings``
+    :param paths: what to remove, below the window's directory
+    """
+
+    detail: str
+    cure: str = "clear"
+    paths: tuple[str, ...] = ()
+
+
+class CheckedWindow(msgspec.Struct, gc=False):
+    """
+    A window as it was found.
+
+    :param from_ms: its begin by its directory's name, UTC milliseconds since 1970
+    :param to_ms: its end, likewise
+    :param number: its number among its agent's
+    :param format_name: the format of its calls; empty where nothing tells
+    :param calls: how many calls it has, by its manifest
+    :param unsettled: how many of them were not final
+    :param extracted_ms: when it was published
+    :param origin: the task and the run; None without a manifest
+    :param asked: the bounds that were sent; None where they are to be guessed
+    :param total: what the API declared
+    :param filters: the query's filters
+    :param damages: what is wrong with its files
+    :param unrecorded: how many calls promise a recording that is not stored
+    :param recordings: the task and the run that stored the recordings; None where none did
+    :param directory: its path below the lake
+    :param days: calls by the day on which they started, as days since 1970; None where they were not read
+    :param bytes: of all its files
+    :param files: how many there are
+    :param unread: how many could not be looked into, since a library is missing
+    """
+
+    from_ms: int
+    to_ms: int
+    number: int
+    format_name: str = ""
+    calls: int = 0
+    unsettled: int = 0
+    extracted_ms: int = 0
+    origin: Origin | None = None
+    asked: tuple[int, int] | None = None
+    total: int | None = None
+    filters: dict[str, Any] | None = None
+    damages: tuple[Damage, ...] = ()
+    unrecorded: int = 0
+    recordings: Origin | None = None
+    directory: str = ""
+    days: dict[int, int] | None = None
+    bytes: int = 0
+    files: int = 0
+    unread: int = 0
+
+
+@dataclass
+class WindowCheck:
+    """
+    The look at one window's files.
+
+    :param store: where they are
+    :param found: what is listed of the window
+    :param number: the window's number among its agent's
+    :param ids: takes the ids of its calls; None: the files are not read
+    """
+
+    store: Store
+    found: WindowFiles
+    number: int
+    ids: CallIds | None
+    damages: list[Damage] = field(default_factory=list)
+    _unread: int = 0
+    _days: dict[int, int] = field(default_factory=dict)
+    _promised: set[str] = field(default_factory=set)
+    _nameless: int = 0
+
+    def run(self) -> CheckedWindow | None:
+        """Look, and return what was found; None where there are recordings alone, kept apart from their calls."""
+        files = self.found.files
+        manifest = self._manifest()
+        recordings = self._recordings()
+        if manifest is None and not self.damages and not any(name.startswith("calls.") for name in files):
+            return None
+        checked = CheckedWindow(self.found.window.from_ms, self.found.window.to_ms, self.number)
+        checked.directory = self.found.directory
+        checked.bytes, checked.files = sum(files.values()), len(files)
+        if manifest is None:
+            checked.format_name = next((name[6:] for name in sorted(files) if name.startswith("calls.")), "")
+        else:
+            self._describe(checked, manifest)
+            whole = self._check(manifest.calls, partial(self._read_calls, manifest.format_name))
+            checked.days = self._days if self.ids is not None and whole else None
+            for table in manifest.tables:
+                self._check(table, read_table)
+            self._find_strays(manifest)
+        self._check_recordings(recordings)
+        checked.recordings = None if recordings is None else recordings.origin
+        checked.unrecorded = self._count_unrecorded(recordings)
+        checked.damages, checked.unread = tuple(self.damages), self._unread
+        return checked
+
+    def _describe(self, checked: CheckedWindow, manifest: Manifest) -> None:
+        checked.format_name, checked.calls = manifest.format_name, manifest.calls.rows or 0
+        checked.unsettled, checked.extracted_ms = manifest.unsettled, manifest.extracted_ms
+        checked.origin, checked.asked, checked.total = manifest.origin, manifest.asked, manifest.total
+        checked.filters = manifest.filters or None
+
+    def _manifest(self) -> Manifest | None:
+        """Read the window's manifest, and note where there is none that can be read."""
+        files, window = self.found.files, self.found.window
+        if MANIFEST_NAME not in files:
+            orphans = sorted(name for name in files if not name.startswith(("recordings/", "_")))
+            if orphans:
+                self.damages.append(Damage(f"{_name(orphans)} without a manifest."))
+            return None
+        manifest = None
+        try:
+            data = self.store.read(f"{self.found.directory}/{MANIFEST_NAME}")
+            manifest = None if data is None else read_manifest(data)
+        except ValueError:
+            pass
+        if manifest is None:
+            self.damages.append(Damage("The manifest cannot be read."))
+        elif (manifest.model_id, manifest.from_ms, manifest.to_ms) != (
+            self.found.model_id,
+            window.from_ms,
+            window.to_ms,
+        ):
+            told = f"{format_instant(manifest.from_ms)} to {format_instant(manifest.to_ms)}"
+            other = "" if manifest.model_id == self.found.model_id else ", and another agent"
+            self.damages.append(Damage(f"The manifest speaks of another window than its directory: {told}{other}."))
+            return None
+        return manifest
+
+    def _check(self, claim: FileClaim, read: Callable[[ReadFile], int | None], cure: str = "clear") -> bool:
+        """Hold a file against what is said of it, and tell whether it is as it was published."""
+        size = self.found.files.get(claim.name)
+        wrong = "is not there" if size is None else None
+        if size is not None and size != claim.size:
+            wrong = f"has {size:,} bytes, and its manifest says {claim.size:,}"
+        elif size is not None and self.ids is not None:
+            wrong = self._read(claim, read)
+        if wrong is not None:
+            self.damages.append(Damage(f"{claim.name} {wrong}.", cure))
+        return wrong is None
+
+    def _read(self, claim: FileClaim, read: Callable[[ReadFile], int | None]) -> str | None:
+        """Read a file from its first byte to its last; return what is wrong with it."""
+        rows, unreadable = None, False
+        stored = self.store.open(f"{self.found.directory}/{claim.name}")
+        if stored is None:
+            return "is not there"
+        with stored as opened:
+            file = ReadFile(opened)
+            try:
+                rows = read(file)
+            except MissingLibraryError:
+                self._unread += 1
+            except UnreadableError:
+                unreadable = True
+            sha256 = file.finish()
+        if file.size != claim.size:
+            return f"has {file.size:,} bytes, and its manifest says {claim.size:,}"
+        if sha256 != claim.sha256:
+            return "has other bytes than its manifest says (SHA-256)"
+        if unreadable:
+            return "cannot be read, though its bytes are those of its manifest"
+        if rows is not None and claim.rows is not None and rows != claim.rows:
+            return f"has {rows:,} rows, and its manifest says {claim.rows:,}"
+        return None
+
+    def _read_calls(self, format_name: str, file: ReadFile) -> int:
+        return read_calls(file, format_name, self._take)
+
+    def _take(self, calls: list[StoredCall]) -> None:
+        window, days = self.found.window, self._days
+        for call in calls:
+            if call.started_ms is not None:
+                day = call.started_ms // DAY_MS
+                days[day] = days.get(day, 0) + 1
+            if call.promises and call.call_id is not None:
+                self._promised.add(call.call_id)
+            elif call.promises:
+                self._nameless += 1
+        if self.ids is not None:
+            self.ids.add(
+                self.number,
+                [
+                    (call.call_id, call.started_ms is not None and call.started_ms in window)
+                    for call in calls
+                    if call.call_id is not None
+                ],
+            )
+
+    def _find_strays(self, manifest: Manifest) -> None:
+        """Note files of which no manifest speaks: whoever reads the directory would take them for data."""
+        known = {manifest.calls.name, *(table.name for table in manifest.tables)}
+        strays = sorted(
+            name for name in self.found.files if name not in known and not name.startswith(("recordings/", "_"))
+        )
+        if strays:
+            detail = f"{_name(strays)} beside the manifest, which does not speak of it."
+            self.damages.append(Damage(detail, "remove", tuple(strays)))
+
+    def _recordings(self) -> RecordingList | None:
+        """Read the list of the window's recordings, wherever it lies, and note where it cannot be read."""
+        files = self.found.files
+        name = next((name for name in (f"recordings/{RECORDINGS_NAME}", RECORDINGS_NAME) if name in files), None)
+        if name is None:
+            stored = sorted(name for name in files if name.startswith("recordings/"))
+            if stored:
+                self.damages.append(Damage(f"{_name(stored)} without {RECORDINGS_NAME}.", "recordings"))
+            return None
+        try:
+            data = self.store.read(f"{self.found.directory}/{name}")
+            return None if data is None else read_recordings(data)
+        except ValueError:
+            self.damages.append(Damage(f"{RECORDINGS_NAME} cannot be read.", "recordings"))
+            return None
+
+    def _check_recordings(self, recordings: RecordingList | None) -> None:
+        if recordings is None:
+            return
+        for claim in recordings.files:
+            self._check(claim, read_bytes, "recordings")
+        known = {claim.name for claim in recordings.files}
+        strays = sorted(
+            name
+            for name in self.found.files
+            if name.startswith("recordings/") and name not in known and not name.endswith(f"/{RECORDINGS_NAME}")
+        )
+        if strays:
+            detail = f"{_name(strays)} beside {RECORDINGS_NAME}, which does not speak of it."
+            self.damages.append(Damage(detail, "remove", tuple(strays)))
+
+    def _count_unrecorded(self, recordings: RecordingList | None) -> int:
+        """Count the calls that promise a recording which is not stored, as far as this window tells."""
+        if recordings is None:
+            return len(self._promised) + self._nameless
+        return len((self._promised | recordings.missing) - recordings.stored)
+
+
+def _name(paths: list[str]) -> str:
+    """Name some files, and how many more there are."""
+    more = f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
+    return ", ".join(paths[:_SHOWN]) + more
