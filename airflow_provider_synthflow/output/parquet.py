@@ -16,7 +16,7 @@ from airflow_provider_synthflow.output.call_schema import COLUMNS, RAW, columns_
 if TYPE_CHECKING:
     from airflow_provider_synthflow.storage.base import Writable
 
-__all__ = ["SCHEMA", "ParquetRecords"]
+__all__ = ["SCHEMA", "ParquetRecords", "Sink", "make_array"]
 
 _INSTANT = pa.timestamp("ms", tz="UTC")
 _TYPES = {"text": pa.string(), "json": pa.string(), "integer": pa.int64(), "epoch": _INSTANT, "iso": _INSTANT}
@@ -38,7 +38,7 @@ class ParquetRecords:
     """
 
     def __init__(self, file: Writable) -> None:
-        self._sink = _Sink(file)
+        self._sink = Sink(file)
         self._records: list[bytes] = []
         self._records_bytes = 0
         self._batches: list[Any] = []
@@ -84,7 +84,8 @@ class ParquetRecords:
         """Put the records that are there into columns."""
         if not self._records:
             return
-        arrays = [_array(values, field.type) for values, field in zip(columns_of(self._records), SCHEMA, strict=True)]
+        columns = zip(columns_of(self._records), SCHEMA, strict=True)
+        arrays = [make_array(values, field.type) for values, field in columns]
         self._batches.append(pa.record_batch(arrays, schema=SCHEMA))
         self._batches_bytes += self._records_bytes
         self._records.clear()
@@ -101,7 +102,7 @@ class ParquetRecords:
         self._writer.write_table(table, row_group_size=table.num_rows)
 
 
-def _array(values: list[Any], kind: pa.DataType) -> pa.Array:
+def make_array(values: list[Any], kind: pa.DataType) -> pa.Array:
     """
     Make an array of UTF-8 texts, or of whole numbers.
 
@@ -109,6 +110,8 @@ def _array(values: list[Any], kind: pa.DataType) -> pa.Array:
     """
     absent = values.count(None)
     valid = None
+    if absent == len(values):
+        return pa.nulls(absent, kind)
     if absent:
         bits = "".join(["0" if value is None else "1" for value in reversed(values)])
         valid = pa.py_buffer(int(bits, 2).to_bytes(len(values) // 8 + 1, "little"))
@@ -122,8 +125,8 @@ def _array(values: list[Any], kind: pa.DataType) -> pa.Array:
     return pa.Array.from_buffers(kind, len(values), buffers, absent)
 
 
-class _Sink(io.RawIOBase):
-    """Be the file that pyarrow writes into; the one below stays open."""
+class Sink(io.RawIOBase):
+    """A file that pyarrow writes into; the one below stays open."""
 
     def __init__(self, file: Writable) -> None:
         self._file: Writable | None = file

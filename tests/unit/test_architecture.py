@@ -17,6 +17,7 @@ FLOORS = (
     {"exceptions", "timestamps"},
     {"client", "storage", "window"},
     {"links", "observability", "output", "pagination", "parameters"},
+    {"tables"},
     {"extraction"},
     {"auditing", "hooks", "polling", "resume"},
     {"audit", "get_provider_info", "operators", "triggers"},

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""JSON as bytes: parted, opened and mended without losing a digit, and without ever failing. Pure."""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from airflow_provider_synthflow.client.raw_json import members_of, refuse_constant
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["NULL", "mend", "open_strings", "read_members", "read_nearest_text", "read_text", "write_object"]
+
+NULL = b"null"
+
+_REFUSALS = (msgspec.MsgspecError, ValueError, RecursionError)
+_members_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_text_decoder = msgspec.json.Decoder(str)
+_any_decoder = msgspec.json.Decoder()
+
+_ESCAPE = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u([dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL
+)
+_STRING = re.compile(rb'"([^"\\]*(?:\\.[^"\\]*)*)"(\s*:)?', re.DOTALL)
+_MAY_HOLD_JSON = re.compile(rb'"\s*[{\[\\]')
+_BLANKS = " \t\n\r"
+
+
+def mend(raw: bytes) -> bytes:
+    """Return JSON in which each half of a surrogate pair is U+FFFD."""
+    if b"\\ud" not in raw and b"\\uD" not in raw:
+        return raw
+    return _ESCAPE.sub(lambda found: b"\\ufffd" if found[1] else found[0], raw)
+
+
+def read_members(raw: bytes) -> dict[str, bytes] | None:
+    """Return the members of an object, each with its own bytes; None for any other value."""
+    if not raw.startswith(b"{"):
+        return None
+    try:
+        return {name: bytes(value) for name, value in _members_decoder.decode(raw).items()}
+    except _REFUSALS:
+        try:
+            return members_of(mend(raw))
+        except _REFUSALS:
+            return None
+
+
+def read_text(raw: bytes) -> bytes | None:
+    """Return the text of a JSON string in UTF-8; None for any other value."""
+    if not raw.startswith(b'"'):
+        return None
+    if b"\\" not in raw:
+        return raw[1:-1]
+    try:
+        return _text_decoder.decode(raw).encode()
+    except _REFUSALS:
+        try:
+            text: str = json.loads(mend(raw))
+            return text.encode()
+        except _REFUSALS:
+            return None
+
+
+def read_nearest_text(raw: bytes) -> tuple[bytes | None, bool]:
+    """Return a value as text, a number or a boolean by its JSON; and whether that gives the value back."""
+    if raw == NULL:
+        return None, True
+    text = read_text(raw)
+    if text is not None:
+        return text, True
+    return (None if raw[:1] in b'{["' else raw), False
+
+
+def write_object(members: Mapping[str, bytes]) -> bytes:
+    """Write an object of members, each with its own bytes."""
+    return b"{%b}" % b",".join([b"%b:%b" % (_quoted(name), value) for name, value in members.items()])
+
+
+def open_strings(raw: bytes) -> bytes:
+    """Return a value in which each string that holds an object or an array is that, as deep as it goes."""
+    if raw.startswith(b'"'):
+        held = _read_held(raw)
+        return raw if held is None else open_strings(held)
+    if not _MAY_HOLD_JSON.search(raw):
+        return raw
+    return _STRING.sub(_open_string, raw)
+
+
+def _open_string(found: re.Match[bytes]) -> bytes:
+    name = found[2] is not None
+    held = None if name else _read_held(found[0])
+    return found[0] if held is None else open_strings(held)
+
+
+def _read_held(raw: bytes) -> bytes | None:
+    """Return the object or the array that a string holds, itself or in a further string; else None."""
+    while raw.startswith(b'"'):
+        text = read_text(raw)
+        if text is None:
+            return None
+        raw = text.strip(_BLANKS.encode())
+    return mend(raw) if raw[:1] in (b"{", b"[") and _is_json(raw) else None
+
+
+def _is_json(raw: bytes) -> bool:
+    try:
+        _any_decoder.decode(raw)
+    except _REFUSALS:
+        try:
+            json.loads(raw, parse_constant=refuse_constant, parse_int=str, parse_float=str)
+        except _REFUSALS:
+            return False
+    return True
+
+
+@lru_cache(maxsize=4096)
+def _quoted(name: str) -> bytes:
+    return json.dumps(name).encode("ascii")

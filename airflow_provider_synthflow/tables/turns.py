@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One row an utterance of the transcript."""
+
+from __future__ import annotations
+
+import re
+from array import array
+from itertools import accumulate, chain, pairwise
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from airflow_provider_synthflow.output.parquet import make_array
+from airflow_provider_synthflow.tables.json_text import NULL, mend, read_nearest_text
+from airflow_provider_synthflow.tables.rows import Rows
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+__all__ = ["build_turns"]
+
+_MARK = re.compile(rb"\n(bot|human): ")
+_BOT, _HUMAN = b"bot: ", b"human: "
+_POSITIONS = array("q", range(4096)).tobytes()
+_WIDTH = 8
+
+_texts_decoder = msgspec.json.Decoder(list[str])
+
+
+class _Turns(NamedTuple):
+    """Turns of some calls, and how many each of these has."""
+
+    counts: list[int]
+    speakers: pa.Array
+    texts: pa.Array
+
+
+def build_turns(transcripts: Sequence[bytes]) -> Rows:
+    """
+    Make the rows of calls, given the JSON of each one's ``transcript``.
+
+    Transcripts in which each line begins with a mark are split all at once, which takes a tenth of the time.
+    """
+    spoken = [place for place, raw in enumerate(transcripts) if raw not in (NULL, b'""')]
+    texts, odd = _read_texts([transcripts[place] for place in spoken])
+    unmarked, turns = _split_marked(texts)
+    if unmarked:
+        marked = [place for place in range(len(texts)) if place not in unmarked]
+        _, first = _split_marked([texts[place] for place in marked])
+        others = sorted(unmarked)
+        turns = _join(first, _split_any([texts[place] for place in others]), marked, others)
+    counts = [0] * len(transcripts)
+    for place, count in zip(spoken, turns.counts, strict=True):
+        counts[place] = count
+    raws = pa.nulls(len(turns.texts), pa.string())
+    if odd:
+        raws = make_array(
+            [
+                mend(transcripts[place]) if number in odd else None
+                for number, place in enumerate(spoken)
+                for _ in range(turns.counts[number])
+            ],
+            pa.string(),
+        )
+    return Rows(counts, (_number(turns.counts), turns.speakers, turns.texts, raws))
+
+
+def _read_texts(raws: list[bytes]) -> tuple[list[bytes | None], set[int]]:
+    """Return the texts in UTF-8, and which of the values are none."""
+    try:
+        return [text.encode() for text in _texts_decoder.decode(b"[%b]" % b",".join(raws))], set()
+    except msgspec.MsgspecError:
+        read = [read_nearest_text(raw) for raw in raws]
+        return [text for text, _ in read], {place for place, (_, fits) in enumerate(read) if not fits}
+
+
+def _split_marked(texts: list[bytes | None]) -> tuple[set[int], _Turns]:
+    """Split texts whose lines all begin with a mark, and tell which of them are others."""
+    lists = pc.split_pattern(make_array(texts, pa.string()).view(pa.binary()), b"\n")
+    lines = lists.flatten()
+    by_bot = pc.starts_with(lines, _BOT)
+    marked = pc.or_(by_bot, pc.starts_with(lines, _HUMAN))
+    unmarked = {place for place, text in enumerate(texts) if text is None}
+    if not pc.all(marked, min_count=0).as_py():
+        unmarked.update(pc.unique(pc.list_parent_indices(lists).filter(pc.invert(marked))).to_pylist())
+    said = pc.if_else(
+        by_bot, pc.binary_replace_slice(lines, 0, len(_BOT), b""), pc.binary_replace_slice(lines, 0, len(_HUMAN), b"")
+    )
+    speakers = pc.if_else(by_bot, pa.scalar("bot"), pa.scalar("human"))
+    counts = pc.list_value_length(lists).to_pylist()
+    return unmarked, _Turns(counts, speakers, said.view(pa.string()))
+
+
+def _split_any(texts: Sequence[bytes | None]) -> _Turns:
+    """Split texts one after the other; one that is none is a turn without a text."""
+    counts: list[int] = []
+    speakers: list[bytes | None] = []
+    said: list[bytes | None] = []
+    for text in texts:
+        parts = [b"", None, None] if text is None else [*_MARK.split(b"\n" + text)]
+        by, turns = parts[1::2], parts[2::2]
+        if parts[0]:  # before the first mark nobody is named
+            by, turns = [None, *by], [parts[0][1:], *turns]
+        counts.append(len(turns))
+        speakers += by
+        said += turns
+    return _Turns(counts, make_array(speakers, pa.string()), make_array(said, pa.string()))
+
+
+def _join(first: _Turns, second: _Turns, first_places: list[int], second_places: list[int]) -> _Turns:
+    """Bring the turns of two sets of calls into the order of the calls."""
+    ranges = [*_make_ranges(first.counts, 0), *_make_ranges(second.counts, len(first.texts))]
+    places = [*first_places, *second_places]
+    ordered = [ranges[number] for number in sorted(range(len(places)), key=places.__getitem__)]
+    wanted = array("q", chain.from_iterable(ordered))
+    taken = pa.Array.from_buffers(pa.int64(), len(wanted), [None, pa.py_buffer(wanted)])
+    speakers = pa.concat_arrays([first.speakers, second.speakers]).take(taken)
+    return _Turns(list(map(len, ordered)), speakers, pa.concat_arrays([first.texts, second.texts]).take(taken))
+
+
+def _make_ranges(counts: Iterable[int], begin: int) -> list[range]:
+    ends = list(accumulate(counts, initial=begin))
+    return [range(start, end) for start, end in pairwise(ends)]
+
+
+def _number(counts: list[int]) -> pa.Array:
+    """Return the numbers of the turns of each call."""
+    numbers = [
+        _POSITIONS[: count * _WIDTH] if count * _WIDTH <= len(_POSITIONS) else array("q", range(count)).tobytes()
+        for count in counts
+    ]
+    return pa.Array.from_buffers(pa.int64(), sum(counts), [None, pa.py_buffer(b"".join(numbers))])
