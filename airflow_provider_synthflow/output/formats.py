@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_synthflow.storage.base import Writable
 
-__all__ = ["FORMATS", "Format", "RecordWriter", "check_format", "open_writer"]
+__all__ = ["FORMATS", "Format", "RecordWriter", "check_format", "check_module", "open_writer"]
 
 
 class RecordWriter(Protocol):
@@ -95,12 +95,17 @@ def check_format(format_name: str) -> None:
         msg = f"output_format '{format_name}' is unknown. Use one of {', '.join(FORMATS)}."
         raise SynthflowConfigError(msg)
     if known.module is not None:
-        try:
-            importlib.import_module(known.module)
-        except ImportError:
-            package = "airflow-provider-synthflow" + (f"[{known.extra}]" if known.extra else "")
-            msg = (
-                f"output_format '{format_name}' needs {known.module.partition('.')[0]}, which cannot be imported on "
-                f"this worker: pip install '{package}', or use another format."
-            )
-            raise SynthflowConfigError(msg) from None
+        check_module(known.module, known.extra, f"output_format '{format_name}'", ", or use another format")
+
+
+def check_module(module: str, extra: str | None, what: str, cure: str = "") -> None:
+    """Raise a :class:`SynthflowConfigError` where a library is not there, naming what needs it and how to get it."""
+    try:
+        importlib.import_module(module)
+    except ImportError:
+        package = "airflow-provider-synthflow" + (f"[{extra}]" if extra else "")
+        msg = (
+            f"{what} needs {module.partition('.')[0]}, which cannot be imported on this worker: "
+            f"pip install '{package}'{cure}."
+        )
+        raise SynthflowConfigError(msg) from None

@@ -7,7 +7,8 @@ import contextlib
 import json
 import random
 import time
-from typing import TYPE_CHECKING, Any, cast
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, cast
 from urllib.parse import quote
 
 from airflow_provider_synthflow.exceptions import SynthflowOutputConflictError, SynthflowTransientError
@@ -17,26 +18,52 @@ from airflow_provider_synthflow.timestamps import format_instant, to_millisecond
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from airflow_provider_synthflow.storage.base import Staged, Store
+    from airflow_provider_synthflow.storage.base import Staged, Store, Writable
     from airflow_provider_synthflow.window.window import Window
 
-__all__ = ["MANIFEST_NAME", "Draft", "Publication", "directory_of", "file_name"]
+__all__ = [
+    "MANIFEST_NAME",
+    "Draft",
+    "Publication",
+    "TableWriter",
+    "TablesSpec",
+    "directory_of",
+    "file_name",
+    "table_file_name",
+]
 
 _TRIES = 5
 _PAUSE = 0.5
 
 
+class TableWriter(Protocol):
+    """What writes the tables of a window while its records come."""
+
+    def write(self, record: bytes) -> None:
+        """Take the next record."""
+
+    def close(self) -> dict[str, dict[str, int]]:
+        """Write the files' ends, and return each table's ``rows`` and ``odd``."""
+
+
+@dataclass(frozen=True)
+class TablesSpec:
+    """The tables that are published beside the calls: their names, and what opens their writer on files by name."""
+
+    names: tuple[str, ...]
+    open: Callable[[Mapping[str, Writable]], TableWriter]
+
+
 class Draft:
-    """
-    Be the file of a window while it is written.
+    """The files of a window while they are written: the calls, and the tables made of them."""
 
-    :param staged: where the bytes go
-    :param format_name: the file's format
-    """
-
-    def __init__(self, staged: Staged, format_name: str) -> None:
+    def __init__(
+        self, staged: Staged, format_name: str, tables: Mapping[str, Staged], spec: TablesSpec | None = None
+    ) -> None:
         self._staged = staged
         self._writer = open_writer(format_name, staged)
+        self._tables = tables
+        self._table_writer = None if spec is None else spec.open(tables)
 
     @property
     def place(self) -> int | None:
@@ -50,6 +77,8 @@ class Draft:
         :param record: its JSON
         """
         self._writer.write(record)
+        if self._table_writer is not None:
+            self._table_writer.write(record)
 
     def reader(self) -> Callable[[int, int], bytes]:
         """Return what reads so many bytes at a place, of all that was written so far."""
@@ -57,10 +86,19 @@ class Draft:
         self._staged.flush()
         return self._staged.read
 
-    def finish(self) -> Staged:
-        """Write the file's end, and return what can be published."""
+    def finish(self) -> _Finished:
+        """Write the files' ends, and return what can be published."""
         self._writer.close()
-        return self._staged
+        told = {} if self._table_writer is None else self._table_writer.close()
+        return _Finished(self._staged, {name: (staged, told[name]) for name, staged in self._tables.items()})
+
+
+@dataclass(frozen=True)
+class _Finished:
+    """Files that are written to their ends: the calls, and the tables by name, each with its numbers of rows."""
+
+    calls: Staged
+    tables: dict[str, tuple[Staged, dict[str, int]]]
 
 
 class Publication:
@@ -72,14 +110,25 @@ class Publication:
     :param window: the window
     :param format_name: the file's format
     :param filters: the API's filters of the query, which the manifest keeps
+    :param tables: the tables that are published beside the calls; default: none
     :raises SynthflowConfigError: for an unknown format
     """
 
-    def __init__(self, store: Store, model_id: str, window: Window, format_name: str, filters: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        model_id: str,
+        window: Window,
+        format_name: str,
+        filters: dict[str, Any],
+        *,
+        tables: TablesSpec | None = None,
+    ) -> None:
         check_format(format_name)
         self._store = store
         self._format = format_name
         self._filters = filters
+        self._tables = tables
         self._directory = directory_of(model_id, window)
         self._name = file_name(format_name)
         self._manifest = f"{self._directory}/{MANIFEST_NAME}"
@@ -119,7 +168,19 @@ class Publication:
             whole = written >= since_ms and told and self._store.holds(file, manifest["bytes"], manifest["sha256"])
         except (KeyError, TypeError, ValueError):
             return None  # whoever wrote it, it is no manifest of this package
-        return manifest if whole else None
+        return manifest if whole and self._has_tables(manifest) else None
+
+    def _has_tables(self, manifest: Mapping[str, Any]) -> bool:
+        """Tell whether the tables that are asked for are there, whole, as a manifest says."""
+        told = _tables_in(manifest)
+        names = () if self._tables is None else self._tables.names
+        return all(
+            name in told
+            and self._store.holds(
+                f"{self._directory}/{table_file_name(name)}", told[name]["bytes"], told[name]["sha256"]
+            )
+            for name in names
+        )
 
     @contextlib.contextmanager
     def draft(self) -> Iterator[Draft | None]:
@@ -133,8 +194,15 @@ class Publication:
         if not FORMATS[self._format].ahead:
             yield None
             return
-        with self._store.draft(self._directory) as staged:
-            yield None if staged is None else Draft(staged, self._format)
+        with contextlib.ExitStack() as stack:
+            yield self._open_draft(lambda: stack.enter_context(self._store.draft(self._directory)))
+
+    def _open_draft(self, open_file: Callable[[], Staged | None]) -> Draft | None:
+        staged = open_file()
+        tables = {} if self._tables is None else {name: open_file() for name in self._tables.names}
+        if staged is None or None in tables.values():
+            return None
+        return Draft(staged, self._format, cast("dict[str, Staged]", tables), self._tables)
 
     def publish(
         self, records: Iterable[bytes], result: dict[str, Any], *, draft: Draft | None = None
@@ -153,29 +221,35 @@ class Publication:
         self._store.sweep(self._directory)
         with contextlib.ExitStack() as stack:
             if draft is None:
-                draft = Draft(stack.enter_context(self._store.stage(self._directory)), self._format)
+                draft = self._open_draft(lambda: stack.enter_context(self._store.stage(self._directory)))
+                draft = cast("Draft", draft)  # a store can always stage
                 for record in records:
                     draft.write(record)
-            staged = draft.finish()
+            finished = draft.finish()
             stack.enter_context(self._store.locked(self._directory))
-            return self._settle(staged, result)
+            return self._settle(finished, result)
 
-    def _settle(self, staged: Staged, result: dict[str, Any]) -> dict[str, Any]:
-        """Give the file and its manifest their names, until both are there and speak of each other."""
-        file = {"path": self.path, "format": self._format, "bytes": staged.size, "sha256": staged.sha256}
-        there = staged.is_at(self._name)
-        result = {**result, "changed": not there, **file}
-        if there and self._tells(file):
+    def _settle(self, finished: _Finished, result: dict[str, Any]) -> dict[str, Any]:
+        """Give the files and their manifest their names, until all are there and it speaks of them."""
+        staged = finished.calls
+        files = {table_file_name(name): table for name, (table, _) in finished.tables.items()} | {self._name: staged}
+        file: dict[str, Any] = {"path": self.path, "format": self._format}
+        file |= {"bytes": staged.size, "sha256": staged.sha256}
+        if finished.tables:
+            file["tables"] = {name: self._describe(name, *table) for name, table in finished.tables.items()}
+        missing = _missing(files)
+        result = {**result, "changed": bool(missing), **file}
+        if not missing and self._tells(file):
             return result
         for turn in range(_TRIES):
-            self._put(staged, result, file, there=there)
-            there = staged.is_at(self._name)
-            if there and self._tells(file):
+            self._put(missing, result, file)
+            missing = _missing(files)
+            if not missing and self._tells(file):
                 return result
             # Another try of the same window came between. Both begin again, after pauses of different lengths.
             result["changed"] = True
             time.sleep(random.uniform(0, _PAUSE * 2**turn))  # noqa: S311 - no secret
-        if self._tells(file) and not staged.is_at(self._name):
+        if missing and self._tells(file):
             self._store.take(self._manifest)
         msg = (
             f"{self.path} was written {_TRIES} times by another task at the same time. "
@@ -183,20 +257,39 @@ class Publication:
         )
         raise SynthflowTransientError(msg, attempts=_TRIES)
 
-    def _put(self, staged: Staged, result: dict[str, Any], file: dict[str, Any], *, there: bool) -> None:
-        """Put the file, where it is not there, and then its manifest."""
-        if not there:
-            # Between the two files' publishing no manifest is true: the old one is of other bytes.
+    def _describe(self, name: str, staged: Staged, told: dict[str, int]) -> dict[str, Any]:
+        path = self._store.location(f"{self._directory}/{table_file_name(name)}")
+        return {"path": path, "rows": told["rows"], "bytes": staged.size, "sha256": staged.sha256, "odd": told["odd"]}
+
+    def _put(self, missing: Mapping[str, Staged], result: dict[str, Any], file: dict[str, Any]) -> None:
+        """Put the files that are not there, and then their manifest."""
+        before = self.manifest()
+        if missing:
+            # Between the files' publishing no manifest is true: the old one is of other bytes.
             taken = self._store.take(self._manifest)
+            before = _manifest_in(taken)
             try:
-                self._check_query(_manifest_in(taken))
+                self._check_query(before)
             except SynthflowOutputConflictError:  # another query's task came first, since this one looked
                 self._write_manifest(taken or b"")
                 raise
-            staged.publish(self._name)
+            for name in self._stale_tables(before, file):
+                self._store.take(f"{self._directory}/{table_file_name(name)}")
+            for name, staged in missing.items():
+                staged.publish(name)
         if not self._tells(file):
             self._check_query(self.manifest())
-            self._write_manifest(json.dumps(result, indent=2, ensure_ascii=False).encode() + b"\n")
+            kept = {name: told for name, told in _tables_in(before).items() if _same_calls(before, file)}
+            tables = {"tables": kept | file.get("tables", {})} if kept or "tables" in file else {}
+            self._write_manifest(json.dumps({**result, **tables}, indent=2, ensure_ascii=False).encode() + b"\n")
+
+    def _stale_tables(self, before: Mapping[str, Any] | None, file: Mapping[str, Any]) -> list[str]:
+        """Return the tables of calls that are no more, which are not written again."""
+        return (
+            []
+            if _same_calls(before, file)
+            else [name for name in _tables_in(before) if name not in file.get("tables", {})]
+        )
 
     def _write_manifest(self, data: bytes) -> None:
         with self._store.stage(self._directory) as manifest:
@@ -208,7 +301,10 @@ class Publication:
         manifest = self.manifest()
         if manifest is None or (manifest.get("query") or {}) != self._filters:
             return False
-        return all(manifest.get(name) == value for name, value in file.items())
+        told = _tables_in(manifest)
+        return all(manifest.get(name) == value for name, value in file.items() if name != "tables") and all(
+            told.get(name) == table for name, table in file.get("tables", {}).items()
+        )
 
     def _check_query(self, manifest: Mapping[str, Any] | None) -> None:
         """Raise where the file of a manifest was made by another query."""
@@ -236,6 +332,27 @@ def _manifest_in(data: bytes | None) -> dict[str, Any] | None:
     return cast("dict[str, Any]", manifest) if isinstance(manifest, dict) else None
 
 
+def _tables_in(manifest: Mapping[str, Any] | None) -> dict[str, dict[str, Any]]:
+    """Return what a manifest tells of its tables, as far as it can be read."""
+    told = (manifest or {}).get("tables")
+    if not isinstance(told, dict):
+        return {}
+    return {
+        name: table
+        for name, table in told.items()
+        if isinstance(table, dict) and isinstance(table.get("bytes"), int) and isinstance(table.get("sha256"), str)
+    }
+
+
+def _same_calls(manifest: Mapping[str, Any] | None, file: Mapping[str, Any]) -> bool:
+    return all((manifest or {}).get(name) == file[name] for name in ("path", "bytes", "sha256"))
+
+
+def _missing(files: Mapping[str, Staged]) -> dict[str, Staged]:
+    """Return the files that are not there with these very bytes."""
+    return {name: staged for name, staged in files.items() if not staged.is_at(name)}
+
+
 MANIFEST_NAME = "_manifest.json"
 """The name of the manifest: readers of partitioned data pass over names with an underscore before them."""
 
@@ -258,6 +375,11 @@ def file_name(format_name: str) -> str:
     :param format_name: the format, which is also the ending
     """
     return f"calls.{format_name}"
+
+
+def table_file_name(name: str) -> str:
+    """Return the name of the file of a table."""
+    return f"{name}.parquet"
 
 
 def _compact(milliseconds: int) -> str:

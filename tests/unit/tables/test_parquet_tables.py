@@ -40,7 +40,7 @@ def held(row: dict) -> list:
 
 
 @pytest.mark.parametrize("field", ["executed_actions", "collected_variables", "judge_results"])
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(value=JSON)
 def test_every_leaf_is_in_one_row(field, value):
     rows = rows_of(FIELDS[field], {field: value})
@@ -48,7 +48,7 @@ def test_every_leaf_is_in_one_row(field, value):
     assert Counter(map(str, [leaf for row in rows for leaf in held(row)])) == Counter(map(str, leaves(value)))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(records=st.lists(RECORDS, max_size=6))
 def test_no_record_fails_and_the_same_records_give_the_same_bytes(records):
     raws = [json.dumps(record).encode() for record in records]
@@ -63,7 +63,7 @@ def test_no_record_fails_and_the_same_records_give_the_same_bytes(records):
         json.dumps(table.to_pylist(), ensure_ascii=False).encode()  # no half of a surrogate pair
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(records=st.lists(RECORDS, min_size=2, max_size=8))
 def test_records_give_the_same_rows_together_as_each_alone(records):
     for name in TABLES:

@@ -44,7 +44,7 @@ def test_each_utterance_is_a_row_with_its_speaker(transcript, expected):
 
 
 @pytest.mark.parametrize("ascii_only", [True, False])
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(transcripts=st.lists(TEXTS | st.lists(TEXTS, max_size=4).map("\n".join), min_size=1, max_size=6))
 @example(transcripts=["bot: a\nhuman: b", "x", "bot: c", "", "human: \ud800"])
 def test_joined_the_turns_are_the_transcripts_again(transcripts, ascii_only):
@@ -65,7 +65,7 @@ def test_joined_the_turns_are_the_transcripts_again(transcripts, ascii_only):
         assert joined(by_call[str(number)]) == mended
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(value=JSON.filter(lambda value: not isinstance(value, str) and value is not None))
 def test_a_transcript_that_is_no_text_stands_in_raw(value):
     (row,) = rows_of_field("turns", value)
