@@ -328,9 +328,9 @@ class SynthflowHook(BaseHook):
 
         :raises SynthflowError: typed, see :mod:`airflow_provider_synthflow.exceptions`
         """
-        from airflow_provider_synthflow.client.assistants import walk_assistants  # noqa: PLC0415 - only with a request
+        from airflow_provider_synthflow.pagination.assistants import read_assistants  # noqa: PLC0415 - only with a request
 
-        return walk_assistants(self.client)
+        yield from read_assistants(self.client)
 
     def get_recording_url(self, call_id: str) -> str:
         """
