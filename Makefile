@@ -25,7 +25,7 @@ install: $(STAMP) ## make .venv with all that the other verbs need
 
 $(STAMP): requirements/dev.txt pyproject.toml
 	@echo "Installing into .venv (once; a minute or two)"
-	@$(PYTHON) -c 'import sys; sys.exit("Python 3.10 to 3.13 is needed, this is " + sys.version.split()[0] + ": try make PYTHON=python3.12") if not (3, 10) <= sys.version_info[:2] <= (3, 13) else None'
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.10 to 3.14 is needed, this is " + sys.version.split()[0] + ": try make PYTHON=python3.12") if not (3, 10) <= sys.version_info[:2] <= (3, 14) else None'
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep '^uv==' requirements/dev.txt)"
 	@$(BIN)/uv pip sync --quiet --python $(BIN)/python requirements/dev.txt
@@ -35,8 +35,8 @@ $(STAMP): requirements/dev.txt pyproject.toml
 demo: $(STAMP) ## run the daily example DAG over a fortnight of calls, and check the files
 	@$(BIN)/python -m dev.demo
 
-test: $(STAMP) ## run the tests
-	@$(BIN)/python -m pytest -n auto --dist loadfile -m "not long"
+test: $(STAMP) ## run the tests; THOROUGH=1: five times as many examples of each property
+	@THOROUGH=$(THOROUGH) $(BIN)/python -m pytest -n auto --dist loadfile -m "not long"
 
 integration: $(STAMP) ## run the tests that start whole Airflows, or kill for a minute
 	@$(BIN)/python -m pytest -n auto --dist loadfile -m long
@@ -97,7 +97,7 @@ docs-test: $(STAMP) ## run each DAG and command of the documents, and the tutori
 
 build: $(STAMP) ## build the sdist and the wheel into dist/, of what git knows, and check their descriptions
 	@rm -rf dist .cache/build && mkdir -p .cache/build
-	@git ls-files -z -- airflow_provider_synthflow example_dags pyproject.toml README.md CHANGELOG.md LICENSE .gitignore \
+	@git ls-files -z -- airflow_provider_synthflow example_dags pyproject.toml hatch_build.py README.md CHANGELOG.md LICENSE .gitignore \
 		| tar --null --files-from - --create --file - | tar --extract --file - --directory .cache/build
 	@$(BIN)/python -m build --no-isolation --outdir dist .cache/build > .cache/build.log || { cat .cache/build.log; exit 1; }
 	@$(BIN)/twine check --strict dist/*

@@ -247,7 +247,7 @@ class AirflowDeployment:
                     found.append(process)
         return found
 
-    def cli(self, *args: str, timeout: float = 120) -> str:
+    def cli(self, *args: str, timeout: float = 600) -> str:
         """
         Run an Airflow command in the environment of the deployment and return what it printed.
 
@@ -256,7 +256,7 @@ class AirflowDeployment:
         """
         return self.commands([args], timeout=timeout)
 
-    def commands(self, commands: Sequence[Sequence[str]], timeout: float = 120) -> str:
+    def commands(self, commands: Sequence[Sequence[str]], timeout: float = 600) -> str:
         """
         Run Airflow commands one after the other in one process, which starts only once, and so much faster.
 

@@ -30,6 +30,16 @@ for _name in [name for name in os.environ if name.startswith(("AIRFLOW_CONN_", "
 
 import pytest  # noqa: E402 - the environment comes first
 
+from tests.effort import DEFAULT_EXAMPLES  # noqa: E402 - likewise
+
+try:
+    import hypothesis
+except ImportError:  # the environment of `make stores` has none
+    pass
+else:
+    hypothesis.settings.register_profile("synthflow", max_examples=DEFAULT_EXAMPLES)
+    hypothesis.settings.load_profile("synthflow")
+
 pytest_plugins = ["tests.synthflow_server.fixtures", "tests.s3_server"]
 
 

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "airflow_provider_synthflow"
 STEM = f"{NAME}-{__version__}"
-SOURCES = (NAME, "example_dags", "pyproject.toml", "README.md", "CHANGELOG.md", "LICENSE", ".gitignore")
+SOURCES = (
+    NAME, "example_dags", "pyproject.toml", "hatch_build.py", "README.md", "CHANGELOG.md", "LICENSE", ".gitignore",
+)  # fmt: skip
 JUNK = (
     f"{NAME}/__pycache__/walk.cpython-311.pyc",
     f"{NAME}/client/__pycache__/pace.cpython-311.pyc",
@@ -43,7 +45,8 @@ JUNK = (
 
 
 def run(*command: str, cwd: Path = ROOT, umask: int = -1, **env: str) -> str:
-    environment = {name: value for name, value in os.environ.items() if name != "SOURCE_DATE_EPOCH"} | env
+    own = ("SOURCE_DATE_EPOCH", "PROJECT_")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(own)} | env
     done = subprocess.run(  # noqa: S603 - our own program
         command, cwd=cwd, env=environment, umask=umask, capture_output=True, text=True, check=False
     )
@@ -130,7 +133,7 @@ def test_the_metadata_say_what_the_contract_says(metadata):
     assert metadata["Name"] == "airflow-provider-synthflow"
     assert metadata["Version"] == __version__
     assert metadata["License-Expression"] == "Apache-2.0"
-    assert metadata["Requires-Python"] == "<3.14,>=3.10"
+    assert metadata["Requires-Python"] == "<3.15,>=3.10"
     assert set(metadata.get_all("Provides-Extra")) == {"azure", "gcs", "openlineage", "parquet", "s3", "zstd"}
     required = {re.split(r"[^\w-]", each)[0] for each in metadata.get_all("Requires-Dist") if "extra ==" not in each}
     assert required == {
@@ -162,3 +165,67 @@ def test_the_version_stands_in_one_file_only():
     ]
 
     assert found == [f"{NAME}/__init__.py"]
+
+
+ADDRESS = "https://forge.example/owner/name"
+
+
+@pytest.fixture(scope="module")
+def released(tmp_path_factory) -> dict[str, Path]:
+    return build(tmp_path_factory.mktemp("r"), (), PROJECT_REPOSITORY=f"{ADDRESS}/", PROJECT_RELEASE="1")
+
+
+class TestRepositoryAddress:
+    """The repository's address stands in one variable of the build, ``PROJECT_REPOSITORY``."""
+
+    def metadata_of(self, wheel: Path) -> EmailMessage:
+        with zipfile.ZipFile(wheel) as file:
+            return HeaderParser().parsestr(file.read(f"{STEM}.dist-info/METADATA").decode())
+
+    def test_gives_the_project_s_addresses(self, released):
+        urls = dict(each.split(", ") for each in self.metadata_of(released[".whl"]).get_all("Project-URL"))
+
+        assert urls["Source"] == ADDRESS
+        assert {name for name, url in urls.items() if url.startswith(f"{ADDRESS}/")} == {
+            "Changelog", "Documentation", "Issues",
+        }  # fmt: skip
+
+    def test_makes_each_link_of_the_readme_lead_to_a_file_of_the_version(self, released):
+        text = self.metadata_of(released[".whl"]).get_payload()
+        targets = re.findall(r"\]\(([^)\s]+)\)", text)
+        there = [url for url in targets if url.startswith(ADDRESS)]
+
+        assert [url for url in targets if not url.startswith(("https://", "#"))] == []
+        assert len(there) > 10
+        for url in there:
+            kind, version, path = url.removeprefix(f"{ADDRESS}/").split("/", 2)
+            assert kind in {"blob", "raw"}
+            assert version == f"v{__version__}"
+            assert (ROOT / path.partition("#")[0]).exists(), path
+
+    def test_stays_when_a_wheel_is_built_from_the_sdist_without_the_variable(self, released, tmp_path):
+        with tarfile.open(released[".gz"]) as file:
+            file.extractall(tmp_path, filter="data")
+        run(
+            sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(tmp_path), str(tmp_path / STEM),
+            cwd=tmp_path,
+        )  # fmt: skip
+        (wheel,) = tmp_path.glob("*.whl")
+
+        assert wheel.read_bytes() == released[".whl"].read_bytes()
+
+    @pytest.mark.parametrize(
+        ("environment", "said"),
+        [
+            ({"PROJECT_RELEASE": "1"}, "A release needs PROJECT_REPOSITORY"),
+            ({"PROJECT_REPOSITORY": "github.com/owner/name"}, "PROJECT_REPOSITORY must be an address"),
+            ({"PROJECT_REPOSITORY": "https://github.com/owner"}, "PROJECT_REPOSITORY must be an address"),
+        ],
+    )
+    def test_is_demanded_of_a_release_and_refused_where_it_is_none(self, tmp_path, environment, said):
+        with pytest.raises(AssertionError, match=said):
+            build(tmp_path, (), **environment)
+
+    def test_is_no_part_of_a_build_without_the_variable(self, metadata):
+        assert metadata.get_all("Project-URL") == ["Synthflow API, https://docs.synthflow.ai/"]
+        assert "](docs/tutorial.md)" in metadata.get_payload()

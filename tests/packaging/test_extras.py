@@ -47,10 +47,10 @@ print("examples", len(examples.dags))
 """
 
 
-def run(*command: str | Path, cwd: Path, **env: str) -> str:
+def run(*command: str | Path, cwd: Path, timeout: float = 900, **env: str) -> str:
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "PYTHON"))}
     done = subprocess.run(  # noqa: S603 - our own program
-        command, cwd=cwd, env=environment | env, capture_output=True, text=True, timeout=900, check=False
+        command, cwd=cwd, env=environment | env, capture_output=True, text=True, timeout=timeout, check=False
     )
     assert done.returncode == 0, f"{command}:\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
     return done.stdout
@@ -74,3 +74,29 @@ def test_the_wheel_installs_into_a_clean_environment_and_airflow_finds_the_provi
 
     assert f"found {__version__} Synthflow" in told
     assert f"examples {len(list((ROOT / 'example_dags').glob('*.py')))}" in told
+
+
+PINS = ROOT / "requirements" / "matrix-3.3.txt"
+PIP_SECONDS = 600
+"""Far more than pip takes on a quiet machine, far less than the hours of one that tries each release of a library."""
+
+
+@pytest.mark.parametrize(
+    ("extra", "constrained"),
+    [("s3", False), ("s3", True), ("gcs", False), ("azure", False)],
+    ids=["s3", "s3-constrained", "gcs", "azure"],
+)
+def test_pip_finds_what_an_extra_needs_beside_an_airflow_in_a_time_that_people_wait(extra, constrained, tmp_path):
+    uv, python = Path(sys.executable).parent / "uv", tmp_path / "venv" / "bin" / "python"
+    (airflow,) = [line for line in PINS.read_text(encoding="utf-8").splitlines() if line.startswith("apache-airflow==")]
+    try:
+        run(uv, "venv", "--quiet", "--seed", "--python", sys.executable, tmp_path / "venv", cwd=tmp_path)
+        bounds = ["--constraint", str(PINS)] if constrained else []
+        run(uv, "pip", "install", "--quiet", "--python", python, airflow, *bounds, cwd=tmp_path)
+
+        installed = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *bounds]
+        run(*installed, f"{WHEEL}[{extra}]", airflow, cwd=tmp_path, timeout=PIP_SECONDS)
+
+        run(python, "-c", f"import {PROMISED[extra]}", cwd=tmp_path, AIRFLOW_HOME=str(tmp_path / "home"))
+    finally:
+        shutil.rmtree(tmp_path / "venv", ignore_errors=True)

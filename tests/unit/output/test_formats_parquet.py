@@ -23,6 +23,7 @@ from airflow_provider_synthflow.output.formats import open_writer
 from airflow_provider_synthflow.output.publication import Publication
 from airflow_provider_synthflow.storage.open_store import open_store
 from airflow_provider_synthflow.window import Window
+from tests.effort import count_examples
 from tests.synthflow_server.dataset import DAY_MS, DEFAULT_FROM_MS, make_calls
 
 FIELDS = [column.name for column in COLUMNS] + ["model_id", "assistant_version", RAW, "from_date", 'new field "é"']
@@ -91,7 +92,7 @@ VALUES = st.recursive(
 RECORDS = st.dictionaries(st.sampled_from(FIELDS) | st.text(max_size=5), VALUES, max_size=8)
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=count_examples(250), deadline=None)
 @given(records=st.lists(RECORDS, min_size=1, max_size=4), plainly=st.booleans())
 @example(
     records=[{"name": "\ud800", "\ud800": {"\udfff": "\ud800"}, "start_time": "\ud800", "labels": ["\ud800"]}],
@@ -111,7 +112,7 @@ def test_any_json_in_any_field_is_written_and_made_of_the_columns_again(records,
         assert same(rebuild(row), without_nulls(record))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=count_examples(150), deadline=None)
 @given(fields=st.lists(st.sampled_from(FIELDS), unique=True, max_size=6), values=st.lists(VALUES, max_size=24))
 def test_records_with_the_same_fields_are_put_into_columns_as_each_alone(fields, values):
     """Whether together, which takes a shorter way, or beside one that has another field."""

@@ -17,6 +17,7 @@ from airflow_provider_synthflow.exceptions import (
     SynthflowRequestError,
 )
 from airflow_provider_synthflow.pagination.walk import Walk
+from tests.effort import count_examples
 from tests.unit.pagination.walking import Drive, Listing, drive, ids_of, page_of
 
 REFUSAL = SynthflowRequestError("Offset is out of range.", status=400)
@@ -285,7 +286,7 @@ def read_moving(plan):
 
 
 class TestListThatChanges:
-    @settings(max_examples=1500, deadline=None, derandomize=True, database=None)
+    @settings(max_examples=count_examples(1500), deadline=None, derandomize=True, database=None)
     @given(moving_lists())
     def test_loses_no_row_that_stays_in_whichever_order_pages_come(self, plan):
         try:
@@ -295,7 +296,7 @@ class TestListThatChanges:
 
         assert stayed <= walk.ids
 
-    @settings(max_examples=300, deadline=None, derandomize=True, database=None)
+    @settings(max_examples=count_examples(300), deadline=None, derandomize=True, database=None)
     @given(moving_lists())
     def test_is_read_at_the_first_try_where_it_stands_still(self, plan):
         plan["changes"] = []

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from airflow_provider_synthflow.client.call import CallRow
 from airflow_provider_synthflow.client.response import Page
 from airflow_provider_synthflow.polling.poll import Counting
+from tests.effort import count_examples
 
 FROM_MS, TO_MS = 1_700_000_000_000, 1_700_086_400_000
 
@@ -43,7 +44,7 @@ def count(rows: list[CallRow], wanted: int, *, total: int | None = -1, most: int
 LISTS = st.tuples(st.integers(0, 50), st.integers(0, 3000), st.integers(0, 3000), st.integers(0, 300))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=count_examples(200), deadline=None)
 @given(LISTS, st.integers(1, 3000), st.booleans())
 def test_a_sorted_list_is_counted_exactly_where_there_are_enough(numbers, wanted, is_newest_first):
     before, inside, behind, nowhere = numbers
@@ -59,7 +60,7 @@ def test_a_sorted_list_is_counted_exactly_where_there_are_enough(numbers, wanted
     assert counting.pages <= 20
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=count_examples(200), deadline=None)
 @given(
     LISTS,
     st.integers(1, 300),

@@ -6,6 +6,7 @@ import threading
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.effort import count_examples
 from tests.synthflow_server import Behaviour, SimulatedClock, SynthflowApi, make_calls
 from tests.unit.synthflow_server.asking import AGENT, T0, ids, make_call, page
 
@@ -61,7 +62,7 @@ def expected(call, behaviour, from_ms, to_ms, now):
     )
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=count_examples(300))
 @given(lives(), behaviours, st.none() | instants, st.none() | instants, instants)
 def test_a_list_holds_exactly_the_calls_of_its_window(calls, behaviour, start, end, now):
     api = SynthflowApi(calls, behaviour=behaviour, clock=SimulatedClock(T0 + now))
@@ -81,7 +82,7 @@ def test_a_list_holds_exactly_the_calls_of_its_window(calls, behaviour, start, e
     assert page(api, **query)["pagination"]["total_records"] == len(wanted)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=count_examples(60))
 @given(st.integers(0, 99), st.integers(1, 100), st.sampled_from(["newest", "oldest", "by_id"]))
 def test_pages_side_by_side_are_the_whole_list(seed, limit, order):
     api = SynthflowApi(make_calls(seed, 130, agents=[AGENT]), behaviour=Behaviour(order=order))
@@ -90,7 +91,7 @@ def test_pages_side_by_side_are_the_whole_list(seed, limit, order):
     assert set(found) == {call.call_id for call in api.all_calls()}
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=count_examples(60))
 @given(lives(), st.lists(instants, max_size=6))
 def test_an_answer_never_depends_on_what_was_asked_before(calls, moments):
     api = SynthflowApi(calls, clock=SimulatedClock(T0))

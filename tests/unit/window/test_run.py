@@ -27,6 +27,7 @@ from airflow_provider_synthflow.exceptions import SynthflowConfigError, Synthflo
 from airflow_provider_synthflow.window import Window
 from airflow_provider_synthflow.window.run import RunWindows, windows_of_run
 from airflow_provider_synthflow.window.timetable import CronSchedule, utc
+from tests.effort import count_examples
 from tests.versions import AIRFLOW, needs_airflow
 
 if TYPE_CHECKING:
@@ -331,7 +332,7 @@ def ticks_around(timetable: Timetable, start: dt.datetime, change: dt.datetime) 
 
 
 class TestTiling:
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=count_examples(60), deadline=None)
     @given(
         expression=st.builds("{} {} {}".format, MINUTES, HOURS, DAYS),
         zone=st.sampled_from(ZONES),
@@ -347,7 +348,7 @@ class TestTiling:
             assert CronSchedule(timetable).period_before(tick) == (previous, tick)
 
     @needs_multiple
-    @settings(max_examples=15, deadline=None)
+    @settings(max_examples=count_examples(15), deadline=None)
     @given(
         crons=st.lists(st.builds("{} {} * * *".format, MINUTES, HOURS), min_size=2, max_size=3, unique=True),
         zone=st.sampled_from(ZONES),
@@ -361,7 +362,7 @@ class TestTiling:
         for previous, tick in itertools.pairwise(ticks):
             assert CronSchedule(timetable).period_before(tick) == (previous, tick)
 
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=count_examples(60), deadline=None)
     @given(
         expression=st.builds("{} {} {}".format, MINUTES, HOURS, DAYS),
         zone=st.sampled_from(ZONES),
@@ -416,7 +417,7 @@ class TestDeltaSchedule:
 
         assert only(windows_of_run(run))[0] == "2026-10-25T13:37:00Z"
 
-    @settings(max_examples=50, deadline=None)
+    @settings(max_examples=count_examples(50), deadline=None)
     @given(
         delta=st.one_of(
             st.timedeltas(dt.timedelta(seconds=1), dt.timedelta(days=400)),
