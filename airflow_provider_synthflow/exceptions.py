@@ -10,7 +10,8 @@ Every error this package raises, by how one recovers from it.
     │   ├── SynthflowConfigError           the connection or a parameter is wrong
     │   │   ├── SynthflowAuthError         401, 403: the key or the region
     │   │   └── SynthflowWindowError       no window, or an impossible one
-    │   └── SynthflowRequestError          the API refused the request: 400, 404, 422
+    │   ├── SynthflowRequestError          the API refused the request: 400, 404, 422
+    │   └── SynthflowAuditError            an audit found what it is to fail on
     │
     ├── retriable: the same task may well succeed later
     │   ├── SynthflowTransientError        429, 5xx, time-outs, broken connections, after all tries; the store too
@@ -29,10 +30,10 @@ No text and no field of these errors holds a response body, a key, a phone numbe
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     class AirflowException(Exception):  # noqa: N818 - Airflow's own name
         """Airflow's base class, as the type checker sees it on every Airflow version."""
@@ -54,6 +55,7 @@ else:
 __all__ = [
     "SynthflowAgentsError",
     "SynthflowAgentsFatalError",
+    "SynthflowAuditError",
     "SynthflowAuthError",
     "SynthflowConfigError",
     "SynthflowError",
@@ -67,22 +69,31 @@ __all__ = [
 
 
 class SynthflowError(AirflowException):
-    """Be the base of every error of this package."""
+    """The base of every error of this package."""
+
+    remedy = "Run the task again."
+    """What to do about an error of the class, in less than 120 characters."""
 
 
 class SynthflowConfigError(SynthflowError, AirflowFailException):
-    """Say that the connection or a parameter is wrong: fix it and run again."""
+    """A connection or a parameter that is wrong: fix it and run again."""
+
+    remedy = "Correct the connection or the parameter that is named above, then clear the task: no retry mends it."
 
 
 class SynthflowAuthError(SynthflowConfigError):
     """
-    Say that the API did not accept the key (401) or does not entitle it (403).
+    A key that the API did not accept (401), or does not entitle (403).
 
     A valid key gets 401 on another region's host, so the cause is the key or the region.
 
     :param status: the HTTP status, 401 or 403
     :param request_id: the API's id of the request, if it gave one
     """
+
+    remedy = (
+        "Check the key and the region of the connection (its Test button says which is wrong), then clear the task."
+    )
 
     def __init__(self, message: str, *, status: int | None = None, request_id: str | None = None) -> None:
         super().__init__(message)
@@ -91,17 +102,22 @@ class SynthflowAuthError(SynthflowConfigError):
 
 
 class SynthflowWindowError(SynthflowConfigError):
-    """Say that there is no window of time to read, or an impossible one."""
+    """A run without a window of time to read, or with an impossible one."""
+
+    remedy = "Give from_date and to_date, each with its zone, or the DAG a schedule with periods; then clear the task."
 
 
 class SynthflowRequestError(SynthflowError, AirflowFailException):
     """
-    Say that the API refused the request itself (400, 404, 422 and other 4xx).
+    A request that the API refused as it is (400, 404, 422 and other 4xx).
 
     :param status: the HTTP status
     :param request_id: the API's id of the request, if it gave one
-    :param description: the API's own sentence, redacted and shortened, if it gave one
+    :param description: the API's own sentence, where it is known from its documentation
+    :param parameters: the names of our own parameters that the API's answer names
     """
+
+    remedy = "Correct the parameters that the API refuses, then clear the task: no retry mends it."
 
     def __init__(
         self,
@@ -110,22 +126,26 @@ class SynthflowRequestError(SynthflowError, AirflowFailException):
         status: int | None = None,
         request_id: str | None = None,
         description: str | None = None,
+        parameters: Sequence[str] = (),
     ) -> None:
         super().__init__(message)
         self.status = status
         self.request_id = request_id
         self.description = description
+        self.parameters = tuple(parameters)
 
 
 class SynthflowTransientError(SynthflowError):
     """
-    Say that the API, the network or the store failed in a way that passes, and still did after all tries.
+    A trouble of the API, the network or the store that passes, and was still there after all tries.
 
     :param status: the last HTTP status, None where there was no answer
     :param request_id: the API's id of the last request, if it gave one
     :param attempts: how many times the request was sent
     :param retry_after: seconds the server asked to wait, None where it did not say
     """
+
+    remedy = "Clear the task once the trouble is over, or give it retries: Airflow then runs it again by itself."
 
     def __init__(
         self,
@@ -145,13 +165,15 @@ class SynthflowTransientError(SynthflowError):
 
 class SynthflowProtocolError(SynthflowError):
     """
-    Say that an answer is not what the API promises: not JSON, no ``calls``, the window ignored.
+    An answer that is not what the API promises: not JSON, no ``calls``, the window ignored.
 
     :param call_ids: the calls it is about, where it is about some
     :param request_id: the API's id of the request, if it gave one
     :param attempts: how many times the request was sent
     :param retriable: whether the same request may get a proper answer at once (a broken body), or not
     """
+
+    remedy = "Clear the task to read the window again; where the error stays, tell Synthflow's support what is above."
 
     def __init__(
         self,
@@ -171,12 +193,14 @@ class SynthflowProtocolError(SynthflowError):
 
 class SynthflowIncompleteError(SynthflowError):
     """
-    Say that no complete result could be had, so that none was written.
+    A result that could not be had whole, so that none was written.
 
     :param expected: how many calls the API declared
     :param received: how many different calls came
     :param walks: how many times the pages were walked
     """
+
+    remedy = "Clear the task later, or raise settle: a window in which calls still change cannot be proven complete."
 
     def __init__(
         self,
@@ -194,11 +218,13 @@ class SynthflowIncompleteError(SynthflowError):
 
 class SynthflowOutputConflictError(SynthflowError):
     """
-    Say that the file of this window was made by another query and is left as it is.
+    A file of the window that another query made, and that is left as it is.
 
     :param path: the file
     :param differing: the names of the query's parts that differ
     """
+
+    remedy = "Give this task another output_path, or remove the file that is there, then clear the task."
 
     def __init__(self, message: str, *, path: str | None = None, differing: Sequence[str] = ()) -> None:
         super().__init__(message)
@@ -206,13 +232,29 @@ class SynthflowOutputConflictError(SynthflowError):
         self.differing = tuple(differing)
 
 
+class SynthflowAuditError(SynthflowError, AirflowFailException):
+    """
+    An audit that found what its ``fail_on`` names.
+
+    :param findings: all findings, each with ``finding``, ``model_id``, ``from_date``, ``to_date``, ``detail``, ``cure``
+    """
+
+    remedy = "Run the command that each finding names as its cure, then clear the task to audit again."
+
+    def __init__(self, message: str, *, findings: Sequence[Mapping[str, Any]] = ()) -> None:
+        super().__init__(message)
+        self.findings = tuple(findings)
+
+
 class SynthflowAgentsError(SynthflowError):
     """
-    Say that some windows of a task with several failed; the others are done, and a retry does those again.
+    A task with several windows of which some failed; the others are done, and a retry does those that failed again.
 
     :param model_ids: the agents of the windows that failed
     :param done: how many windows are done
     """
+
+    remedy = "Correct what each window names above, then clear the task: what is done already is not done again."
 
     def __init__(self, message: str, *, model_ids: Sequence[str] = (), done: int = 0) -> None:
         super().__init__(message)
@@ -221,4 +263,4 @@ class SynthflowAgentsError(SynthflowError):
 
 
 class SynthflowAgentsFatalError(SynthflowAgentsError, AirflowFailException):
-    """Say that some windows of a task with several failed, none of them in a way that a retry mends."""
+    """A task with several windows of which some failed, none of them in a way that a retry mends."""

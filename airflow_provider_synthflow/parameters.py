@@ -1,39 +1,116 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What templates render into parameters."""
+"""Parameters as DAGs give them, read alike for the operators, the sensor, the trigger and the hook."""
 
 from __future__ import annotations
 
 import ast
 import datetime as dt
+import logging
 import math
 import os
-from typing import TYPE_CHECKING, Any
+import re
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
-from airflow_provider_synthflow.exceptions import SynthflowConfigError
+from airflow_provider_synthflow.exceptions import SynthflowConfigError, SynthflowWindowError
+from airflow_provider_synthflow.timestamps import to_milliseconds
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from airflow_provider_synthflow.client.query import CallsQuery
     from airflow_provider_synthflow.timestamps import InstantLike
 
-__all__ = ["given", "listed", "looks_like_list", "milliseconds_of", "read_query", "renderable"]
+__all__ = [
+    "DOCUMENTED_STATUSES",
+    "FILTERS",
+    "OUTPUT_FORMATS",
+    "CheckedParameters",
+    "Reader",
+    "has_template",
+    "is_nothing",
+    "read_agent",
+    "read_agents",
+    "read_choice",
+    "read_duration",
+    "read_flag",
+    "read_list",
+    "read_names",
+    "read_parameter",
+    "read_path",
+    "read_phone_number",
+    "read_query",
+    "read_seconds",
+    "read_text",
+    "read_time",
+    "read_whole",
+    "to_renderable",
+    "warn_of_status",
+]
+
+log = logging.getLogger(__name__)
+
+Reader: TypeAlias = "Callable[[Any, str], Any]"
+"""Reads a value that is given, by the name of its parameter; what cannot be meant is a ValueError."""
+
+OUTPUT_FORMATS = ("jsonl", "jsonl.gz", "jsonl.zst", "parquet")
+
+DOCUMENTED_STATUSES = (
+    "pending",
+    "ringing",
+    "in-progress",
+    "completed",
+    "no-answer",
+    "busy",
+    "failed",
+    "canceled",
+    "user-canceled",
+    "hangup_on_voicemail",
+    "left_voicemail",
+    "spam",
+    "paused",
+    "registered",
+    "checking",
+    "queue",
+    "initiated",
+)
+"""What Synthflow's documentation knows as ``call_status``; others may come."""
+
+_TEMPLATE = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
+_FIXED = (type(None), bool, int, float, dt.date, dt.timedelta)
+_WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
-def given(value: Any) -> Any:
+def is_nothing(value: Any) -> bool:
+    """Tell whether a value is none, as a template renders what is not there: None, its text, or what is empty."""
+    if isinstance(value, str):
+        return value.strip() in {"", "None"}
+    return value is None or (isinstance(value, (list, tuple, set, frozenset, dict)) and not value)
+
+
+def has_template(value: Any) -> bool:
+    """Tell whether a value is known only once the task runs: it has a template, or is what another task returns."""
+    if isinstance(value, str):
+        return _TEMPLATE.search(value) is not None
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return any(has_template(each) for each in value)
+    if isinstance(value, os.PathLike):
+        return has_template(str(value))
+    return not isinstance(value, _FIXED)
+
+
+def to_renderable(path: Any) -> Any:
     """
-    Return a parameter, or None where a template rendered nothing into it.
+    Return a path so that Airflow renders templates in it: a ``pathlib.Path`` as text.
 
-    :param value: as the task has it after rendering; an empty text and ``None`` as text are nothing
+    Airflow takes a path for text that needs no rendering, and 3.1 also looks whether it is there.
     """
-    return None if isinstance(value, str) and value.strip() in {"", "None"} else value
+    return os.fspath(path) if isinstance(path, os.PathLike) and not hasattr(path, "protocol") else path
 
 
-def listed(value: Any) -> Any:
-    """
-    Return a parameter, and the list itself where a template rendered a list into a text.
-
-    :param value: as the task has it after rendering, such as ``"['a', 'b']"``
-    """
-    if not looks_like_list(value):
+def read_list(value: Any) -> Any:
+    """Return a value, and the list itself where a template rendered a list into a text."""
+    if not _looks_like_list(value):
         return value
     try:
         found = ast.literal_eval(value.strip())
@@ -42,105 +119,249 @@ def listed(value: Any) -> Any:
     return list(found) if isinstance(found, (list, tuple, set)) else value
 
 
-def looks_like_list(value: Any) -> bool:
-    """
-    Tell whether a parameter is the text of a list, tuple or set, whole or not.
-
-    :param value: as the task has it after rendering
-    """
+def _looks_like_list(value: Any) -> bool:
     return isinstance(value, str) and value.strip().startswith(("[", "(", "{"))
 
 
-def renderable(path: Any) -> Any:
-    """
-    Return a path so that Airflow renders templates in it: a ``pathlib.Path`` as text.
-
-    Airflow takes a path for text that needs no rendering, and 3.1 also looks whether it is there.
-
-    :param path: as the DAG's author gave it
-    """
-    return os.fspath(path) if isinstance(path, os.PathLike) and not hasattr(path, "protocol") else path
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
-def milliseconds_of(duration: dt.timedelta | float, *, name: str = "settle") -> int:
-    """
-    Return a duration in whole milliseconds.
-
-    :param duration: a timedelta, or seconds; not negative
-    :param name: what to call it in an error
-    :raises SynthflowConfigError: where it is no duration, or negative
-    """
-    if isinstance(duration, dt.timedelta):
-        milliseconds = round(duration.total_seconds() * 1000)  # also for pendulum's, which cannot be divided
-    elif isinstance(duration, (int, float)) and not isinstance(duration, bool):
-        milliseconds = int(duration * 1000) if math.isfinite(duration) else -1
-    else:
-        milliseconds = -1
-    if milliseconds < 0:
-        msg = f"{name} must be a timedelta or a number of seconds, and not negative."
-        raise SynthflowConfigError(msg)
-    return milliseconds
+def read_text(value: Any, name: str) -> str:
+    """Read one text."""
+    if not isinstance(value, str) or _looks_like_list(value):
+        raise ValueError(f"{name} must be one text, and is {type(read_list(value)).__name__}.")
+    return value.strip()
 
 
-def read_query(
-    model_id: str,
-    *,
-    from_date: InstantLike | None = None,
-    to_date: InstantLike | None = None,
-    call_status: str | None = None,
-    duration_min: int | None = None,
-    duration_max: int | None = None,
-    lead_phone_number: str | None = None,
-) -> CallsQuery:
-    """
-    Read a query as users write it; an empty filter, as a template may render, counts as None.
-
-    :param model_id: the agent's id
-    :param from_date: an aware datetime, epoch milliseconds, or ISO 8601 with a zone
-    :param to_date: likewise
-    :param call_status: one status
-    :param duration_min: seconds, a whole number
-    :param duration_max: seconds, a whole number
-    :param lead_phone_number: E.164
-    :raises ValueError: for a naive time, a missing agent, or a filter of the wrong type
-    """
-    from airflow_provider_synthflow.client.query import CallsQuery  # noqa: PLC0415 - only on a worker
-    from airflow_provider_synthflow.timestamps import to_milliseconds  # noqa: PLC0415 - likewise
-
-    if not isinstance(model_id, str) or given(model_id) is None:
-        msg = "model_id is missing: give the id of the agent whose calls to list."
-        raise ValueError(msg)
-    if looks_like_list(model_id):
-        msg = "model_id must be the id of one agent here, and not a list."
-        raise ValueError(msg)
-    return CallsQuery(
-        model_id=model_id.strip(),
-        from_ms=None if from_date is None else to_milliseconds(from_date, name="from_date"),
-        to_ms=None if to_date is None else to_milliseconds(to_date, name="to_date"),
-        call_status=_text(call_status, "call_status"),
-        duration_min=_seconds(duration_min, "duration_min"),
-        duration_max=_seconds(duration_max, "duration_max"),
-        lead_phone_number=_text(lead_phone_number, "lead_phone_number"),
-    )
+def read_phone_number(value: Any, name: str) -> str:
+    """Read a telephone number; a template that renders native values makes an int of it, without its plus sign."""
+    return f"+{value}" if _is_whole(value) and value > 0 else read_text(value, name)
 
 
-def _text(value: Any, name: str) -> str | None:
-    if value is None:
-        return None
-    if not isinstance(value, str) or looks_like_list(value):
-        msg = f"{name} must be one text: whether the API takes several is not documented."
-        raise ValueError(msg)
-    return value.strip() or None
-
-
-def _seconds(value: Any, name: str) -> int | None:
-    if value is None or (isinstance(value, str) and not value.strip()):
-        return None
+def read_seconds(value: Any, name: str) -> int:
+    """Read a whole number of seconds, also as text."""
     try:
         seconds = int(value)
     except (TypeError, ValueError, OverflowError):
         seconds = -1
     if seconds < 0 or isinstance(value, bool) or (isinstance(value, float) and seconds != value):
-        msg = f"{name} must be a whole number of seconds."
-        raise ValueError(msg)
+        raise ValueError(f"{name} must be a whole number of seconds.")
     return seconds
+
+
+def read_whole(value: Any, name: str, *, least: int = 1) -> int:
+    """Read a whole number."""
+    if not _is_whole(value) or value < least:
+        raise ValueError(f"{name} must be a whole number from {least}.")
+    return int(value)
+
+
+def read_flag(value: Any, name: str) -> bool:
+    """Read True or False, also as the text that a template renders."""
+    flag = _WORDS.get(str(value).strip().lower())
+    if flag is None:
+        raise ValueError(f"{name} must be True or False.")
+    return flag
+
+
+def read_choice(value: Any, name: str, *, choices: Sequence[str]) -> str:
+    """Read one of some words."""
+    if not isinstance(value, str) or value.strip() not in choices:
+        raise ValueError(f"{name} '{value}' is unknown. Use one of {', '.join(choices)}.")
+    return value.strip()
+
+
+def read_duration(value: Any, name: str = "settle", *, least: int = 0) -> int:
+    """Read a timedelta or a number of seconds into whole milliseconds."""
+    if isinstance(value, dt.timedelta):
+        milliseconds = round(value.total_seconds() * 1000)  # also for pendulum's, which cannot be divided
+    elif isinstance(value, (int, float)) and not isinstance(value, bool):
+        milliseconds = int(value * 1000) if math.isfinite(value) else -1
+    else:
+        milliseconds = -1
+    if milliseconds < 0:
+        raise ValueError(f"{name} must be a timedelta or a number of seconds, and not negative.")
+    if milliseconds < least:
+        raise ValueError(f"{name} must be {least / 1000:g} s at the least.")
+    return milliseconds
+
+
+def read_time(value: Any, name: str) -> int:
+    """Read an aware datetime, epoch milliseconds or ISO 8601 with a zone into UTC milliseconds since 1970."""
+    return to_milliseconds(value, name=name)
+
+
+def read_names(value: Any, name: str, *, choices: Sequence[str] = ()) -> tuple[str, ...]:
+    """Read a list of names, or one text of names with commas, or of a list, as a template renders it."""
+    value = read_list(value)
+    names = value.split(",") if isinstance(value, str) and not _looks_like_list(value) else value
+    if not isinstance(names, (list, tuple, set, frozenset)) or not all(isinstance(each, str) for each in names):
+        raise ValueError(f"{name} must be a list of names, or one text of names with commas.")
+    names = tuple(dict.fromkeys(each.strip() for each in names if not is_nothing(each)))
+    if not names:
+        raise ValueError(f"{name} names nothing. Leave it out where nothing is meant.")
+    if choices:
+        for each in names:
+            read_choice(each, name, choices=choices)
+    return names
+
+
+def read_path(value: Any, name: str) -> Any:
+    """Read a path or a URL, of which no part is lost."""
+    if not isinstance(value, (str, os.PathLike)) and not hasattr(value, "protocol"):
+        raise ValueError(f"{name} must be a path or a URL, as text.")
+    if "None" in str(value).replace("@", "/").split("/"):
+        raise ValueError(f"{name} {value} has a part that is None: a value that it is made of is not there.")
+    return value
+
+
+def read_agent(value: Any, name: str = "model_id") -> str:
+    """Read the id of one agent."""
+    if _is_whole(value):
+        return str(value)  # as a template that renders native values makes it
+    if not isinstance(value, str) or is_nothing(value):
+        raise ValueError(f"{name} is missing: give the id of the agent whose calls are meant.")
+    if _looks_like_list(value):
+        raise ValueError(f"{name} must be the id of one agent here, and not a list.")
+    return value.strip()
+
+
+def read_agents(value: Any, name: str = "model_id") -> list[str] | str:
+    """Read the id of an agent, or a list of ids, each once."""
+    value = read_list(value)
+    if isinstance(value, str) or _is_whole(value):
+        if _looks_like_list(value):
+            raise ValueError(f"{name} is no list that can be read: give an id, or a list of ids.")
+        return read_agent(value, name)
+    try:
+        agents = [] if isinstance(value, (bytes, Mapping)) else list(value)
+    except TypeError:  # neither a text nor a list of any kind
+        agents = []
+    if not agents:
+        raise ValueError(f"{name} is missing: give the id of an agent, or a list of ids that is not empty.")
+    return list(dict.fromkeys(read_agent(agent, name) for agent in agents))
+
+
+FILTERS: dict[str, Reader] = {
+    "call_status": read_text,
+    "duration_min": read_seconds,
+    "duration_max": read_seconds,
+    "lead_phone_number": read_phone_number,
+}
+"""The API's filters: they alone may be empty, which is none."""
+
+
+def read_query(
+    model_id: Any,
+    *,
+    from_date: InstantLike | None = None,
+    to_date: InstantLike | None = None,
+    **filters: Any,
+) -> CallsQuery:
+    """
+    Read a query as users write it; an empty filter counts as None.
+
+    :raises ValueError: for a naive time, a missing agent, or a filter of the wrong type
+    """
+    from airflow_provider_synthflow.client.query import CallsQuery  # noqa: PLC0415 - a DAG file asks for nothing
+
+    return CallsQuery(
+        model_id=read_agent(model_id),
+        from_ms=None if from_date is None else read_time(from_date, "from_date"),
+        to_ms=None if to_date is None else read_time(to_date, "to_date"),
+        **{name: None if is_nothing(value) else FILTERS[name](value, name) for name, value in filters.items()},
+    )
+
+
+def warn_of_status(query: CallsQuery) -> None:
+    """Warn of a status to filter by that is not documented: misspelt, it finds nothing."""
+    status = query.call_status
+    if status is not None and status.lower() not in DOCUMENTED_STATUSES:
+        log.warning(
+            "call_status '%s' (agent %s) is not among the statuses that Synthflow documents: %s.",
+            status,
+            query.model_id,
+            ", ".join(DOCUMENTED_STATUSES),
+        )
+
+
+def read_parameter(read: Reader, value: Any, name: str) -> Any:
+    """
+    Read a parameter of a task.
+
+    :raises SynthflowConfigError: where it cannot be meant; as :class:`SynthflowWindowError` for a bound in time
+    """
+    try:
+        return read(value, name)
+    except ValueError as error:
+        kind = SynthflowWindowError if read is read_time else SynthflowConfigError
+        raise kind(str(error)) from None
+
+
+class CheckedParameters:
+    """The parameters of a task: checked in the DAG file where they are fixed there, and read when they are rendered."""
+
+    readers: ClassVar[Mapping[str, Reader]] = {}
+    required: ClassVar[tuple[str, ...]] = ("model_id",)
+
+    template_fields: Any  # Airflow's own, by which it renders
+    _given: dict[str, Any]
+
+    def check_fixed(self) -> None:
+        """
+        Note what is given, and check what is fixed in the DAG file; at the end of the constructor.
+
+        :raises SynthflowConfigError: for what is fixed and wrong
+        """
+        self._given = {}
+        for name in self.readers:
+            value = getattr(self, name)
+            if name not in self.required and is_nothing(value) and not isinstance(value, str):
+                continue  # as by default
+            self._given[name] = value if isinstance(value, str) else None
+            is_fixed = name not in self.template_fields or not has_template(value)
+            if is_fixed and not (name in FILTERS and is_nothing(value)):
+                self._read(name)
+
+    def read_parameters(self) -> dict[str, Any]:
+        """
+        Return all parameters, read; None for what is not given.
+
+        :raises SynthflowConfigError: for what is wrong, or is given and rendered to nothing
+        """
+        return {name: self._read(name) for name in self.readers}
+
+    def _read(self, name: str) -> Any:
+        value, read, template = getattr(self, name), self.readers[name], self._given.get(name)
+        if is_nothing(value) and name not in self.required:
+            if name not in self._given:
+                return None
+            if name in FILTERS:
+                log.info("%s is empty: calls are not filtered by it.", name)
+                return None
+            written = f" ({template})" if has_template(template) else ""
+            raise SynthflowConfigError(
+                f"{name} is given, and came to nothing{written}. Give it a value, or leave it out."
+            )
+        if template is not None and read is read_path and _has_lost(template, str(value)):
+            raise SynthflowConfigError(
+                f"A part of {name} came to nothing: {template} was rendered to {value}. Give each part a value."
+            )
+        if template is not None and read is read_time and _is_whole(value):
+            value = str(value)  # digits, of which a template that renders native values makes a number
+        return read_parameter(read, value, name)
+
+
+def _has_lost(template: str, rendered: str) -> bool:
+    """Tell whether a directory that a template's expressions alone make was rendered to nothing."""
+    if "{%" in template:
+        return False  # what its statements leave out is left out on purpose
+    parts = _TEMPLATE.sub("\0", template).split("/")
+    if not any(part and not part.strip("\0") for part in parts):
+        return False
+    patterns = [
+        "(?!/).+?" if part and not part.strip("\0") else ".*?".join(map(re.escape, part.split("\0"))) for part in parts
+    ]
+    leading = "/?" if parts[0] and not parts[0].strip("\0") else ""
+    return re.fullmatch(leading + "/".join(patterns), rendered, re.DOTALL) is None

@@ -18,7 +18,11 @@ InstantLike: TypeAlias = "dt.datetime | int | str"
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc)
 _MILLISECOND = dt.timedelta(milliseconds=1)
 _EARLIEST, _LATEST = -62_135_596_800_000, 253_402_300_799_999  # the years 1 to 9999
+_SECONDS = 10**11
+"""A number below this is rather seconds: as milliseconds it would be before March 1973."""
+
 _INTEGER = re.compile(r"[+-]?\d{1,19}")
+_SHOWN = re.compile(r"[\w:.+\- ]{1,40}")  # what an error may repeat
 _MOST_DIGITS = 19
 _NUMBER = re.compile(r"\d{1,19}(\.\d{1,20})?([eE]\+?\d{1,2})?")  # 1776876567837, 1776876567.837, 1.776e12
 
@@ -35,30 +39,46 @@ def to_milliseconds(value: object, *, name: str = "time") -> int:
     """
     if isinstance(value, dt.datetime):
         moment: object = value
-    elif isinstance(value, bool):
-        moment = None
+    elif isinstance(value, (bool, dt.date)):
+        moment = value
     elif isinstance(value, int):
         return _possible(value, name)
     elif isinstance(value, str):
         text = value.strip()
         if _INTEGER.fullmatch(text):
-            return _possible(int(text), name)
+            return _possible(_whole(text, name), name)
         moment = _parse(text)
     else:
         moment = None
-    if not isinstance(moment, dt.datetime):
+    if isinstance(moment, dt.datetime) and moment.utcoffset() is not None:
+        return _possible(_since_epoch(moment), name)
+    raise ValueError(f"{name} {_flaw(value, moment)}")
+
+
+def _flaw(value: object, moment: object) -> str:
+    """Say why a value is no instant, and how it would be one."""
+    if isinstance(moment, dt.datetime):
+        text = moment.isoformat()
+        return f"has no time zone: {text}. Write the zone, as in {text}Z: a naive time would be guessed."
+    if isinstance(moment, dt.date):
+        return f"has no time and no zone: {moment.isoformat()}. Write both, as in {moment.isoformat()}T00:00:00Z."
+    shown = value if isinstance(value, str) and _SHOWN.fullmatch(value) else type(value).__name__
+    return (
+        f"is not a time: {shown}. "
+        "Give an aware datetime, epoch milliseconds, or ISO 8601 with a zone such as 2026-11-23T00:00:00Z."
+    )
+
+
+def _whole(text: str, name: str) -> int:
+    """Read digits as milliseconds; what is rather seconds, or a date without its dashes, is refused."""
+    milliseconds = int(text)
+    if 0 < milliseconds < _SECONDS:
         msg = (
-            f"{name} is not a time: got {type(value).__name__}. "
-            "Give an aware datetime, epoch milliseconds, or ISO 8601 with a zone such as 2026-11-23T00:00:00Z."
-        )
-        raise ValueError(msg)  # noqa: TRY004 - one class for all that is wrong with a time
-    if moment.utcoffset() is None:
-        msg = (
-            f"{name} has no time zone. Give an aware datetime or a zone in the text, "
-            "such as 2026-11-23T00:00:00Z, since a naive time would be guessed."
+            f"{name} is {text}, and digits alone are milliseconds since 1970: that would be long ago. "
+            "Give ISO 8601 with a zone, as data_interval_start renders; seconds times 1000 are milliseconds."
         )
         raise ValueError(msg)
-    return _possible(_since_epoch(moment), name)
+    return milliseconds
 
 
 def format_instant(milliseconds: int) -> str:
@@ -83,7 +103,7 @@ def instant_of_epoch(value: int | Decimal) -> int | None:
     """
     if not 0 < value < 10**20:
         return None
-    if value < 10**11:
+    if value < _SECONDS:
         return int(value * 1000)
     if value < 10**14:
         return int(value)

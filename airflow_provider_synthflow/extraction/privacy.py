@@ -13,7 +13,7 @@ import msgspec
 from airflow_provider_synthflow.client.call import decode_record
 from airflow_provider_synthflow.client.raw_json import members_of
 from airflow_provider_synthflow.exceptions import SynthflowConfigError
-from airflow_provider_synthflow.parameters import listed, looks_like_list
+from airflow_provider_synthflow.parameters import read_names, read_parameter
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -38,8 +38,8 @@ class Privacy:
     def __init__(
         self, drop_fields: Sequence[str] = (), hash_fields: Sequence[str] = (), *, key: str | None = None
     ) -> None:
-        self.drop_fields = _names(drop_fields, "drop_fields")
-        self.hash_fields = _names(hash_fields, "hash_fields")
+        self.drop_fields = _read_names(drop_fields, "drop_fields")
+        self.hash_fields = _read_names(hash_fields, "hash_fields")
         if self.hash_fields and not key:
             msg = (
                 "hash_fields needs a secret key, and the connection has none: "
@@ -102,13 +102,6 @@ def _canonical(value: Any) -> bytes:
         return json.dumps(value, sort_keys=True, separators=(",", ":")).encode("ascii")
 
 
-def _names(value: Sequence[str] | str | None, name: str) -> tuple[str, ...]:
-    """Take a list of names, or one text of names with commas, or of a list, as a template renders it."""
-    if not value:
-        return ()
-    value = listed(value)
-    names = value.split(",") if isinstance(value, str) and not looks_like_list(value) else value
-    if not isinstance(names, (list, tuple, set, frozenset)) or not all(isinstance(each, str) for each in names):
-        msg = f"{name} must be a list of field names, or one text of names with commas."
-        raise SynthflowConfigError(msg)
-    return tuple(dict.fromkeys(each.strip() for each in names if each.strip()))
+def _read_names(value: Sequence[str] | str, name: str) -> tuple[str, ...]:
+    names: tuple[str, ...] = read_parameter(read_names, value, name) if value else ()
+    return names

@@ -10,10 +10,10 @@ from airflow_provider_synthflow.storage.address import FileAddress
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ["lineage_of"]
+__all__ = ["make_lineage"]
 
 
-def lineage_of(results: Iterable[Mapping[str, Any]], host: str) -> Any:
+def make_lineage(results: Iterable[Mapping[str, Any]], host: str) -> Any:
     """
     Return the lineage of a task's results.
 

@@ -7,19 +7,20 @@ import datetime as dt
 import logging
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_synthflow.parameters import given
+from airflow_provider_synthflow.resume.checkpoint import JUDGED_FIELDS, Checkpoint
+from airflow_provider_synthflow.resume.state import digest_of, key_of
+from airflow_provider_synthflow.storage.open_store import is_local, open_store, text_of_path
 from airflow_provider_synthflow.timestamps import to_milliseconds
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Callable, Mapping
 
     from airflow_provider_synthflow.client.settings import Settings
     from airflow_provider_synthflow.extraction.plan import WindowPlan
     from airflow_provider_synthflow.extraction.privacy import Privacy
-    from airflow_provider_synthflow.resume.checkpoint import Checkpoint, TaskState
+    from airflow_provider_synthflow.resume.checkpoint import TaskState
 
-__all__ = ["finished_since", "is_last", "is_retry", "resuming"]
+__all__ = ["finished_since", "is_last", "is_retry", "make_checkpoints"]
 
 _SECOND = 2
 
@@ -32,8 +33,7 @@ def finished_since(context: Mapping[str, Any] | None) -> int | None:
     ``max_tries`` when a task is cleared, by which the two are told apart; after a clearing nothing is kept, since the
     run's start is not the start of its tries any more.
 
-    :param context: the task's context; any key may be missing
-    :return: UTC milliseconds since 1970, the start of the run
+    The start of the run, UTC milliseconds since 1970.
     """
     context = context or {}
     begun = getattr(context.get("dag_run"), "start_date", None)
@@ -50,18 +50,13 @@ def is_retry(context: Mapping[str, Any] | None) -> bool:
 
     One that was cleared while it ran counts as one, too: Airflow leaves its numbers as they were.
 
-    :param context: the task's context; any key may be missing
     """
     number, limit, retries = _numbers(context)
     return number is not None and limit is not None and limit == retries and _SECOND <= number <= limit + 1
 
 
 def is_last(context: Mapping[str, Any] | None) -> bool:
-    """
-    Tell whether Airflow tries no more after this try.
-
-    :param context: the task's context; any key may be missing
-    """
+    """Tell whether Airflow tries no more after this try."""
     number, limit, _ = _numbers(context)
     return number is not None and limit is not None and number > limit
 
@@ -83,9 +78,9 @@ def _numbers(context: Mapping[str, Any] | None) -> tuple[int | None, int | None,
 log = logging.getLogger(__name__)
 
 
-def resuming(
+def make_checkpoints(
     context: Mapping[str, Any] | None,
-    resume_path: str | os.PathLike[str] | None,
+    resume_path: Any,
     conn_id: str | None,
     settings: Settings,
     privacy: Privacy,
@@ -93,28 +88,18 @@ def resuming(
     """
     Return what gives for a window what keeps its finished pages, or None where none are to be kept, or cannot be.
 
-    :param context: the task's context
-    :param resume_path: the directory for the pages, None for none
-    :param conn_id: the Airflow connection of its store; a local disk needs none
-    :param settings: where the API is, and with which key
-    :param privacy: what is taken out of the records
     :raises SynthflowConfigError: for a store or a connection that is not known
     """
-    path = given(resume_path)
-    if path is None:
+    if resume_path is None:
         return lambda _: None
-    from airflow_provider_synthflow.resume.checkpoint import JUDGED_FIELDS, Checkpoint  # noqa: PLC0415 - likewise
-    from airflow_provider_synthflow.resume.state import digest_of, key_of  # noqa: PLC0415 - likewise
-    from airflow_provider_synthflow.storage.open_store import is_local, open_store, text_of_path  # noqa: PLC0415 - likewise
-
-    path = text_of_path(path, "resume_path")
+    path = text_of_path(resume_path, "resume_path")
     store = open_store(path, None if is_local(path) else conn_id, name="resume_path")
     state: TaskState | None = (context or {}).get("task_state_store")
     hidden = privacy.hides(JUDGED_FIELDS)
     if state is None:
-        log.info("resume_path is of no use here: this Airflow keeps no state for a task. Airflow 3.3 does.")
+        log.info("resume_path is ignored: it needs Airflow 3.3 or later, which keeps a state for each task.")
     elif hidden:
-        log.info("resume_path is of no use here: pages are told apart by %s, which may not be kept.", ", ".join(hidden))
+        log.info("resume_path is ignored: pages are told apart by %s, which may not be kept.", ", ".join(hidden))
     else:
         retry, last = is_retry(context), is_last(context)
         return lambda plan: Checkpoint(

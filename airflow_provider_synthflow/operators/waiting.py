@@ -7,10 +7,12 @@ import datetime as dt
 import time
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from airflow.exceptions import AirflowRescheduleException
 from airflow.providers.common.compat.sdk import BaseOperator, BaseSensorOperator, TaskDeferred, conf
 from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS, get_base_airflow_version_tuple
 
 from airflow_provider_synthflow.exceptions import SynthflowProtocolError
+from airflow_provider_synthflow.operators.base import SynthflowOperator
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -28,9 +30,9 @@ Whether only what calls itself a sensor in reschedule mode is kept waiting for t
 """
 
 
-class WaitingOperator(BaseOperator):
+class WaitingOperator(SynthflowOperator):
     """
-    Do something, and before it or between two tries give the worker back until a moment.
+    A task that gives its worker back until a moment, before its work or between two tries of it.
 
     A subclass does its work in :meth:`work` and calls :meth:`wait_until` there; after the wait it is done again from
     its beginning, on whichever worker is free.
@@ -71,7 +73,7 @@ class WaitingOperator(BaseOperator):
         :return: what the work returns
         """
         self._begun_ms = now_ms()
-        return self.work(context)
+        return super().execute(context)
 
     def execute_complete(self, context: Context, event: Any = None, since_ms: int | None = None, **_: Any) -> Any:
         """
@@ -91,15 +93,7 @@ class WaitingOperator(BaseOperator):
             raise SynthflowProtocolError(msg)
         self._waited_until_ms = int(event.timestamp() * 1000)
         self.waited_since_ms = since_ms if isinstance(since_ms, int) else None
-        return self.work(context)
-
-    def work(self, context: Context) -> Any:
-        """
-        Do what the task is for; in subclasses.
-
-        :param context: the task's context
-        """
-        raise NotImplementedError
+        return super().execute(context)
 
     def is_over(self, moment_ms: int) -> bool:
         """
@@ -132,10 +126,8 @@ class WaitingOperator(BaseOperator):
         if self.deferrable:
             since_ms = self._begun_ms if self.waited_since_ms is None else self.waited_since_ms
             raise TaskDeferred(
-                trigger=_trigger_of(moment), method_name="execute_complete", kwargs={"since_ms": since_ms}
+                trigger=_make_trigger(moment), method_name="execute_complete", kwargs={"since_ms": since_ms}
             )
-        from airflow.exceptions import AirflowRescheduleException  # noqa: PLC0415 - not in the compat layer
-
         raise AirflowRescheduleException(moment)  # type: ignore[no-untyped-call]  # Airflow's own
 
 
@@ -149,7 +141,7 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def _trigger_of(moment: dt.datetime) -> Any:
+def _make_trigger(moment: dt.datetime) -> Any:
     """Return Airflow's own trigger of a moment; it moved into a provider that Airflow 3 always has."""
     try:
         from airflow.providers.standard.triggers.temporal import DateTimeTrigger  # noqa: PLC0415 - only to wait

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How long to wait between two looks, and before a new start after a failure. Pure: it neither looks nor sleeps."""
+"""How long to wait between two polls, and before a new start after a failure. Pure: it neither polls nor sleeps."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ if TYPE_CHECKING:
 __all__ = ["Backoff", "PollSchedule"]
 
 _SHORTEST = 1.0
-"""Seconds between two looks at the least, however short an interval is asked for."""
+"""Seconds between two polls at the least, however short an interval is asked for."""
 
 _PER_COMPANION = 0.02
 
 
 class PollSchedule:
     """
-    Say how long to wait before the next look.
+    The waits between polls.
 
-    Looks keep to a rhythm: the next one is due an interval after the last one was due, however long it took; looks in
+    Polls keep to a rhythm: the next one is due an interval after the last one was due, however long it took; polls in
     between change nothing. After an error the wait grows from half a second to a minute, with jitter, and never less
     than the server asked for.
 
-    :param interval: seconds between two looks; at least one
-    :param exponential: let the interval grow, as Airflow's sensors do: it doubles with each look, and is drawn from
+    :param interval: seconds between two polls; at least one
+    :param exponential: let the interval grow, as Airflow's sensors do: it doubles with each poll, and is drawn from
         between once and twice that
     :param longest: seconds; the cap on a grown interval, None for none
     :param clock: seconds that only grow; default: the system's monotonic clock
@@ -45,51 +45,55 @@ class PollSchedule:
     ) -> None:
         self.interval = max(interval, _SHORTEST)
         self.failures = 0
+        self.error: BaseException | None = None
+        """What the last poll ended with; None where it was answered."""
         self._exponential = exponential
         self._longest = longest
         self._clock = clock
-        self._looks = 0
+        self._polls = 0
         self._due: float | None = None
 
     def at_first(self, companions: int = 1) -> float:
         """
-        Return how many seconds to wait before the first look, so that many that start at once do not look at once.
+        Return how many seconds to wait before the first poll, so that many that start at once do not poll at once.
 
-        :param companions: how many look by the same way
+        :param companions: how many poll by the same way
         """
         return random.uniform(0, min(self.interval, companions * _PER_COMPANION))  # noqa: S311 - spreads load
 
-    def after_look(self) -> float:
-        """Return how many seconds to wait after a look that was answered."""
+    def recover(self) -> None:
+        """Forget what failed, since it works again."""
         self.failures = 0
-        self._looks += 1
+        self.error = None
+
+    def after_poll(self) -> float:
+        """Return how many seconds to wait after a poll that was answered."""
+        self.recover()
+        self._polls += 1
         if self._exponential:
-            grown = max(self.interval * 2.0 ** min(self._looks - 2, 30), _SHORTEST)
+            grown = max(self.interval * 2.0 ** min(self._polls - 2, 30), _SHORTEST)
             grown *= random.uniform(1, 2)  # noqa: S311 - spreads load
             return grown if self._longest is None else max(min(grown, self._longest), _SHORTEST)
         now = self._clock()
         if self._due is None:
-            # from here on those that started together look apart from each other
+            # from here on those that started together poll apart from each other
             self._due = now - self.interval * random.uniform(0, 0.5)  # noqa: S311 - spreads load
         least = min(_SHORTEST, self.interval / 2)
-        if self._due - now < least:  # else it was a look before its time, which moves no other
+        if self._due - now < least:  # else it was a poll before its time, which moves no other
             self._due = max(self._due + self.interval, now + least)
         return self._due - now
 
     def after_error(self, error: BaseException) -> float:
-        """
-        Return how many seconds to wait after a look that failed.
-
-        :param error: what it ended with
-        """
+        """Return how many seconds to wait after a poll that failed."""
         self.failures += 1
+        self.error = error
         self._due = None
         return max(wait_seconds(self.failures, error), wait_seconds(self.failures, None))
 
 
 class Backoff:
     """
-    Say how long to wait before something that failed begins again: twice as long each time.
+    The wait before something that failed begins again: twice as long each time.
 
     :param longest: seconds; the cap
     :param clock: seconds that only grow; default: the system's monotonic clock
@@ -102,11 +106,7 @@ class Backoff:
         self._failed_at = float("-inf")
 
     def failed(self, shortest: float) -> None:
-        """
-        Note a failure.
-
-        :param shortest: seconds to wait at the least
-        """
+        """Note a failure, after which to wait so many seconds at the least."""
         self._failed_at = self._clock()
         self._pause = min(max(2 * self._pause, shortest), self._longest)
 

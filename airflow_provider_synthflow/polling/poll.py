@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Look whether calls have started: what a sensor asks, and what the answer means."""
+"""Whether calls have started: what a sensor asks, and what the answer means."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ __all__ = ["PASSING", "Counting", "Poll", "poll", "wait_for_calls"]
 log = logging.getLogger(__name__)
 
 PASSING = (SynthflowTransientError, SynthflowProtocolError)
-"""The errors of a look that the next look may not have: they are waited out."""
+"""The errors of a poll that the next poll may not have: they are waited out."""
 
 
 @dataclass
 class Poll:
     """
-    Drive one poll: has a number of calls started since an instant?
+    One poll: has a number of calls started since an instant?
 
     Send what :meth:`next_page` returns and give the answer to :meth:`receive` or :meth:`refuse`, until there is none
     to send. Mostly that is one small page: where there are fewer calls than are waited for, the declared total tells.
@@ -152,7 +152,7 @@ def poll(client: SynthflowClient, state: Poll) -> Poll:
 async def wait_for_calls(
     client: AsyncSynthflowClient,
     state: Poll,
-    patience: PollSchedule,
+    schedule: PollSchedule,
     *,
     deadline_ms: int | None = None,
     clock: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
@@ -160,41 +160,48 @@ async def wait_for_calls(
     """
     Poll again and again until enough calls have started; trouble that may pass is waited out.
 
-    :param client: where to ask
-    :param state: what to ask for
-    :param patience: how long to wait between two polls
-    :param deadline_ms: when to give up, UTC milliseconds since 1970; there is a last look then; default: never
-    :param clock: gives the time, UTC milliseconds since 1970
-    :return: the poll that found enough, or None where the time was over
+    There is a last poll at the deadline. Where the time is over, None is returned, and ``schedule.error`` tells what
+    the last poll ended with.
+
     :raises SynthflowError: typed, for what does not pass
     """
-    pause, over = patience.at_first(client.companions), False
+    pause, over = schedule.at_first(client.companions), False
     while not over:
         left = float("inf") if deadline_ms is None else max(0.0, (deadline_ms - clock()) / 1000)
         over = pause >= left
         await client.wait(min(pause, left))
-        if over and patience.failures:
-            break  # what the server asked to wait is not cut short by a last look
-        look = state.again(clock())
+        if over and schedule.failures:
+            break  # what the server asked to wait is not cut short by a last poll
+        current = state.again(clock())
         try:
-            if not look.lies_ahead:
-                while (ask := look.next_page()) is not None:
-                    limit, offset = ask
-                    try:
-                        page = await client.page(look.asked, limit, offset)
-                    except SynthflowRequestError as error:
-                        look.refuse(offset, error)
-                    else:
-                        look.receive(offset, page)
+            if not current.lies_ahead:
+                await _carry_out(client, current)
         except PASSING as error:
-            pause = patience.after_error(error)
-            log.warning("This look brought no answer, the next one may, in %.0f s: %s", pause, error)
+            pause = schedule.after_error(error)
+            log.warning(
+                "This poll brought no answer, the next one may, in %.0f s; agent %s: %s",
+                pause,
+                state.query.model_id,
+                error,
+            )
             continue
-        if look.satisfied:
-            return look
-        log.info("%d of %d calls since %s.", look.count, look.min_calls, format_instant(look.from_ms))
-        pause = patience.after_look()
+        if current.satisfied:
+            return current
+        since = format_instant(current.from_ms)
+        log.info("%d of %d calls since %s of agent %s.", current.count, current.min_calls, since, state.query.model_id)
+        pause = schedule.after_poll()
     return None
+
+
+async def _carry_out(client: AsyncSynthflowClient, state: Poll) -> None:
+    while (ask := state.next_page()) is not None:
+        limit, offset = ask
+        try:
+            page = await client.page(state.asked, limit, offset)
+        except SynthflowRequestError as error:
+            state.refuse(offset, error)
+        else:
+            state.receive(offset, page)
 
 
 _LARGEST_PAGE = 100
@@ -204,7 +211,7 @@ _MOST_PROBES = 20
 
 class Counting:
     """
-    Count the calls of a list that started between two instants.
+    The count of the calls of a list that started between two instants.
 
     A list that is sorted by the start, whichever way, holds the calls that count in one piece. So its first and its
     last page are read, and where one of them shows calls outside, the end of the piece is looked for by halving, as a

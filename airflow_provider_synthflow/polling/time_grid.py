@@ -3,31 +3,47 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_synthflow.timestamps import format_instant
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Awaitable, Callable, Iterable
 
-__all__ = ["CellAnnouncer"]
+__all__ = ["CellAnnouncer", "PollResult"]
 
 _LONGEST_READ_MS = 24 * 3_600_000
 _MOST_CELLS = 1000
 """What one event names at the most, since one run reads all of it; the rest follows with the next one."""
 
 
+@dataclass
+class PollResult:
+    """
+    What one poll found: the start of each call in ``[from_ms, to_ms)``, which is empty where nothing had to be read.
+
+    :param now_ms: when it was read, or before
+    :param on_stored: what those who were told of the poll want done once their events are stored
+    """
+
+    from_ms: int
+    to_ms: int
+    now_ms: int
+    starts: list[int]
+    on_stored: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
+
+
 class CellAnnouncer:
     """
-    Announce the cells of a grid that is aligned to 1970, each once, in the order of time.
+    The announcements of the cells of a grid that is aligned to 1970: each once, in the order of time.
 
-    Ask for the calls of :meth:`wanted`, hand their starts to :meth:`take`, then send what :meth:`event` returns, if it
-    returns something, and say so by :meth:`announced`. What is before the :attr:`cursor` need never be looked at again.
+    Ask for the calls of :meth:`wanted`, hand what came to :meth:`next_event`, send what it returns, if it returns
+    something, and say so by :meth:`announced`. What is before the :attr:`cursor` need never be asked for again.
+    Instants are UTC milliseconds since 1970.
 
-    :param model_id: the agent
-    :param width_ms: the width of a cell, whole seconds
     :param settle_ms: how long after its end a cell is left alone
-    :param start_ms: where to begin, UTC milliseconds since 1970; the cell that it lies in is the first
+    :param start_ms: where to begin; the cell that it lies in is the first
     :param min_calls: how many calls to gather before cells are announced
     :param gather_ms: how long a settled call may wait for others; then it is announced without them
     """
@@ -62,31 +78,21 @@ class CellAnnouncer:
         return max(_LONGEST_READ_MS, self.width_ms)
 
     def settled_to(self, now_ms: int) -> int:
-        """
-        Return the end of the last cell that is over and settled.
-
-        :param now_ms: UTC milliseconds since 1970
-        """
+        """Return the end of the last cell that is over and settled."""
         return self._floor(now_ms - self.settle_ms)
 
     def wanted(self, now_ms: int) -> tuple[int, int] | None:
-        """
-        Return the stretch to read, ``[from, to)``, or None where nothing new is settled.
-
-        :param now_ms: UTC milliseconds since 1970
-        """
+        """Return the stretch to read, ``[from, to)``, or None where nothing new is settled."""
         settled = self.settled_to(now_ms)
         return (self.read_to, settled) if self.read_to < settled else None
 
-    def take(self, from_ms: int, to_ms: int, starts: Iterable[int], now_ms: int) -> None:
-        """
-        Take in the starts of all calls of a stretch; what is not settled, or was read before, is passed over.
+    def next_event(self, poll: PollResult, now_ms: int) -> dict[str, Any] | None:
+        """Take in what a poll found, and return the payload of the event that is due, if one is."""
+        self.receive(poll.from_ms, poll.to_ms, poll.starts, poll.now_ms)
+        return self.event(now_ms)
 
-        :param from_ms: UTC milliseconds since 1970, inclusive
-        :param to_ms: UTC milliseconds since 1970, exclusive
-        :param starts: the start of each call, UTC milliseconds since 1970
-        :param now_ms: when the stretch was read, or before
-        """
+    def receive(self, from_ms: int, to_ms: int, starts: Iterable[int], now_ms: int) -> None:
+        """Take in the starts of all calls of a stretch; what was not settled, or is read already, is passed over."""
         end = min(self._floor(to_ms), self.settled_to(now_ms))
         if not from_ms <= self.read_to < end:
             return
@@ -102,8 +108,6 @@ class CellAnnouncer:
 
         It begins and ends with a cell that holds calls, and as a rule so does every cell between. Where calls are
         gathered, empty cells between them come along, so that one run reads all that was gathered.
-
-        :param now_ms: UTC milliseconds since 1970
         """
         if not self._waiting:
             return None
@@ -129,11 +133,7 @@ class CellAnnouncer:
         }
 
     def announced(self, count: int) -> None:
-        """
-        Note that the last event was sent.
-
-        :param count: the event's count
-        """
+        """Note that the last event, of so many calls, was sent."""
         while count > 0:
             count -= self._waiting.pop(min(self._waiting))
 

@@ -7,7 +7,7 @@ import asyncio
 import logging
 import time
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_synthflow.client.async_client import AsyncSynthflowClient
@@ -16,16 +16,17 @@ from airflow_provider_synthflow.extraction.plan import WindowPlan
 from airflow_provider_synthflow.pagination.walk import Walk
 from airflow_provider_synthflow.polling.backoff import Backoff, PollSchedule
 from airflow_provider_synthflow.polling.poll import PASSING
+from airflow_provider_synthflow.polling.time_grid import PollResult
 from airflow_provider_synthflow.window.window import Window
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 
     from airflow_provider_synthflow.client.query import CallsQuery
     from airflow_provider_synthflow.client.settings import Settings
     from airflow_provider_synthflow.polling.time_grid import CellAnnouncer
 
-__all__ = ["PollResult", "Watch", "beginning"]
+__all__ = ["Watch", "beginning"]
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +34,7 @@ _SOON = 5.0
 """Seconds after which one who joined, or has more to announce or to read, is served."""
 
 _HOLD_OFF = 60.0
-"""Not more: meanwhile Airflow waits for this watcher, up to 300 s, before others' cursors move that share its looks."""
+"""Not more: meanwhile Airflow waits for this watcher, up to 300 s, before others' cursors move that share its polls."""
 
 _hold_offs: dict[str, Backoff] = {}
 """Of what could not even begin."""
@@ -41,11 +42,7 @@ _hold_offs: dict[str, Backoff] = {}
 
 @asynccontextmanager
 async def beginning(what: str) -> AsyncGenerator[None, None]:
-    """
-    Surround the begin of something that is begun again at once where it fails: then it waits first.
-
-    :param what: the same text for the same thing
-    """
+    """Have what failed to begin wait before it begins again; it is known by its text."""
     hold_off = _hold_offs.get(what) or Backoff(_HOLD_OFF)
     await asyncio.sleep(hold_off.left)
     try:
@@ -58,41 +55,17 @@ async def beginning(what: str) -> AsyncGenerator[None, None]:
 
 
 @dataclass
-class PollResult:
-    """
-    Hold what one look found.
-
-    :param from_ms: the start of the stretch that was read, UTC milliseconds since 1970, inclusive
-    :param to_ms: its end, exclusive; the same as its start where nothing had to be read
-    :param now_ms: when it was read, or before
-    :param starts: the start of each call
-    :param on_stored: what those who were told of the look want done once their events are stored
-    """
-
-    from_ms: int
-    to_ms: int
-    now_ms: int
-    starts: list[int]
-    on_stored: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
-
-
-@dataclass
 class _Member:
-    """Hold one who is told of each look."""
+    """One who is told of each poll."""
 
     announcer: CellAnnouncer
     interval: float
     most_failures: int
+    assets: Sequence[str]
 
 
 class Watch:
-    """
-    Look for the calls of one agent, again and again, as those who joined need it.
-
-    :param query: the agent and the filters, without bounds
-    :param read_settings: reads the connection
-    :param clock: gives the time, UTC milliseconds since 1970
-    """
+    """The polls for the calls of one agent, again and again, as those who joined need it."""
 
     def __init__(
         self,
@@ -109,75 +82,84 @@ class Watch:
         self._has_newcomer = False
         self._hold_off = Backoff()  # Airflow starts a watcher that failed again at once
 
-    def join(self, member: object, announcer: CellAnnouncer, *, interval: float, most_failures: int) -> None:
+    def join(
+        self,
+        member: object,
+        announcer: CellAnnouncer,
+        *,
+        interval: float,
+        most_failures: int,
+        assets: Sequence[str] = (),
+    ) -> None:
         """
-        Have the looks cover what an announcer wants.
+        Have the polls cover what an announcer wants.
 
-        :param member: who joins
-        :param announcer: what is to be announced
-        :param interval: seconds between two looks
-        :param most_failures: how many looks in a row may fail before the watch ends in an error
+        :param most_failures: how many polls in a row may fail before the watch ends in an error
+        :param assets: what is watched, for the log
         """
-        self._members[member] = _Member(announcer, interval, most_failures)
+        self._members[member] = _Member(announcer, interval, most_failures, assets)
         self._joined.set()
         self._has_newcomer = True
 
     def leave(self, member: object) -> None:
-        """
-        Forget one who joined.
-
-        :param member: who leaves
-        """
+        """Forget one who joined."""
         self._members.pop(member, None)
         if not self._members:
             self._joined.clear()
 
     def hold_off(self) -> None:
-        """Have the next one who starts the looks wait: an interval, or twice as long as the last time."""
+        """Have the next one who starts the polls wait: an interval, or twice as long as the last time."""
         self._hold_off.failed(self._interval)
 
     async def polls(self) -> AsyncGenerator[PollResult, None]:
         """
-        Yield one look after the other, for ever.
+        Yield one poll after the other, for ever.
 
         :raises SynthflowError: typed: at once for what does not pass, and after too many failures in a row
         """
         await asyncio.sleep(self._hold_off.left)
         try:
             settings = await self._read_settings()
-            async with AsyncSynthflowClient.open(settings) as client, aclosing(self._looks_through(client)) as polls:
-                async for look in polls:
-                    yield look
+            async with AsyncSynthflowClient.open(settings) as client, aclosing(self._poll_by(client)) as polls:
+                async for poll in polls:
+                    yield poll
         except Exception as error:
             self.hold_off()
             said = error if isinstance(error, SynthflowError) else type(error).__name__
-            log.error("The watch of agent %s ends: %s", self.query.model_id, said)  # noqa: TRY400 - typed, says all
+            log.error("The watch of %s ends: %s", self._name, said)  # noqa: TRY400 - typed, says all
             raise
 
-    async def _looks_through(self, client: AsyncSynthflowClient) -> AsyncGenerator[PollResult, None]:
-        patience = PollSchedule(self._interval)
-        pause = patience.at_first(client.companions)
+    async def _poll_by(self, client: AsyncSynthflowClient) -> AsyncGenerator[PollResult, None]:
+        schedule = PollSchedule(self._interval)
+        pause = schedule.at_first(client.companions)
         while True:
-            await self._rest(client, pause, unbroken=patience.failures > 0)
-            patience.interval = max(self._interval, 1.0)
+            await self._rest(client, pause, unbroken=schedule.failures > 0)
+            schedule.interval = max(self._interval, 1.0)
             try:
-                look = await self._look(client)
+                poll = await self._poll(client)
             except (*PASSING, SynthflowIncompleteError) as error:
-                pause = patience.after_error(error)
-                if patience.failures >= min((each.most_failures for each in self._members.values()), default=1):
+                pause = schedule.after_error(error)
+                if schedule.failures >= min((each.most_failures for each in self._members.values()), default=1):
                     raise
-                log.warning("Look %d in a row failed, the next one is in %.0f s: %s", patience.failures, pause, error)
+                failed = f"Poll {schedule.failures} in a row failed, the next one is in {pause:.0f} s"
+                log.warning("%s; %s: %s", failed, self._name, error)
                 continue
             self._hold_off.succeeded()
-            yield look
-            pause = patience.after_look()
+            yield poll
+            pause = schedule.after_poll()
+
+    @property
+    def _name(self) -> str:
+        """Return what is watched and for which assets, as a log says it."""
+        assets = sorted({name for each in self._members.values() for name in each.assets})
+        return f"agent {self.query.model_id}" + (f" for {', '.join(assets)}" if assets else "")
 
     @property
     def _interval(self) -> float:
         return min((each.interval for each in self._members.values()), default=60.0)
 
     async def _rest(self, client: AsyncSynthflowClient, pause: float, *, unbroken: bool) -> None:
-        """Wait between two looks; less where someone has more to announce or lags behind, but not after trouble."""
+        """Wait between two polls; less where someone has more to announce or lags behind, but not after trouble."""
         while pause > 0:
             step = pause if unbroken else min(pause, _SOON)
             await client.wait(step)
@@ -195,7 +177,7 @@ class Watch:
                 return True
         return False
 
-    async def _look(self, client: AsyncSynthflowClient) -> PollResult:
+    async def _poll(self, client: AsyncSynthflowClient) -> PollResult:
         """Read what is wanted by the one who lags the most, and as much as possible of what the others want."""
         now = self.clock()
         announcers = [each.announcer for each in self._members.values()]

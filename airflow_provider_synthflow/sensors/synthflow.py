@@ -4,8 +4,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import (
     AirflowFailException,
@@ -17,22 +16,17 @@ from airflow.providers.common.compat.sdk import (
 )
 
 from airflow_provider_synthflow import exceptions
-from airflow_provider_synthflow.exceptions import (
-    SynthflowConfigError,
-    SynthflowError,
-    SynthflowProtocolError,
-    SynthflowTransientError,
-    SynthflowWindowError,
-)
+from airflow_provider_synthflow import parameters as read
+from airflow_provider_synthflow.exceptions import SynthflowError, SynthflowProtocolError, SynthflowTransientError
 from airflow_provider_synthflow.hooks.masking import HiddenNumber
-from airflow_provider_synthflow.parameters import given
+from airflow_provider_synthflow.operators.base import readable_errors
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from airflow.providers.common.compat.sdk import Context
 
-    from airflow_provider_synthflow.polling.poll import Poll
+    from airflow_provider_synthflow.sensors.new_calls import NewCallsWait
     from airflow_provider_synthflow.timestamps import InstantLike
 
 __all__ = ["SynthflowNewCallsSensor"]
@@ -47,9 +41,9 @@ _TRIGGERER_LATE = dt.timedelta(minutes=5)
 """How long after the timeout the triggerer may take to say so, before Airflow says it."""
 
 
-class SynthflowNewCallsSensor(BaseSensorOperator):
+class SynthflowNewCallsSensor(read.CheckedParameters, BaseSensorOperator):
     """
-    Wait until a number of calls of an agent have started.
+    A wait until a number of calls of an agent have started.
 
     A poke is one small request. What passes (rate limits, the API's or the network's trouble) is waited out until the
     sensor's timeout; a wrong key fails at once.
@@ -67,19 +61,19 @@ class SynthflowNewCallsSensor(BaseSensorOperator):
         ``[operators] default_deferrable``
     :param mode: ``reschedule`` gives the worker back between two pokes, ``poke`` holds it; default ``reschedule``,
         and ``poke`` where ``execute`` is called outside of a run, as in a test of a DAG's tasks
-    :param synthflow_conn_id: the Airflow connection to Synthflow; default ``synthflow_default``
+    :param synthflow_conn_id: the Airflow connection to Synthflow; default ``synthflow_default`` (templated)
     :raises SynthflowError: typed, see :mod:`airflow_provider_synthflow.exceptions`
     """
 
-    template_fields: Sequence[str] = (
-        "model_id",
-        "from_date",
-        "to_date",
-        "call_status",
-        "duration_min",
-        "duration_max",
-        "lead_phone_number",
-    )
+    template_fields: Sequence[str] = ("model_id", "from_date", "to_date", *read.FILTERS, "synthflow_conn_id")
+    readers: ClassVar[Mapping[str, read.Reader]] = {
+        "model_id": read.read_agent,
+        "from_date": read.read_time,
+        "to_date": read.read_time,
+        "min_calls": read.read_whole,
+        **read.FILTERS,
+        "synthflow_conn_id": read.read_text,
+    }
     lead_phone_number = HiddenNumber()
     ui_color = "#e3e8fd"
 
@@ -113,6 +107,8 @@ class SynthflowNewCallsSensor(BaseSensorOperator):
         self.lead_phone_number = lead_phone_number
         self.deferrable = deferrable
         self.synthflow_conn_id = synthflow_conn_id
+        self._outage: str | None = None  # why the last poke had no answer
+        self.check_fixed()
 
     def execute(self, context: Context) -> Any:
         """
@@ -120,11 +116,21 @@ class SynthflowNewCallsSensor(BaseSensorOperator):
 
         :param context: the task's context; with an explicit ``from_date`` nothing of it is needed
         :return: what the poke that found enough calls returned
+        :raises AirflowSensorTimeout: where the time was over; also with ``soft_fail`` where the last poke had no answer
         """
-        if not self.deferrable:
+        with readable_errors():
+            if self.deferrable:
+                return self._execute_deferrable(context)
             if not self._mode_is_given and not _is_a_run(context):
                 self.mode = "poke"  # nobody would start the task again
-            return super().execute(context)
+            try:
+                return super().execute(context)
+            except (AirflowSensorTimeout, AirflowSkipException):
+                if self._outage is None:
+                    raise
+            raise AirflowSensorTimeout(self._timeout_text())
+
+    def _execute_deferrable(self, context: Context) -> Any:
         started = dt.datetime.now(dt.timezone.utc)
         found = self._softly(lambda: self._poke_first(context))
         if found:
@@ -145,7 +151,8 @@ class SynthflowNewCallsSensor(BaseSensorOperator):
         :raises AirflowSkipException: where one of these is to skip the task
         """
         del context  # nothing of it is needed
-        result: dict[str, Any] = self._softly(lambda: self._result_of(event))
+        with readable_errors():
+            result: dict[str, Any] = self._softly(lambda: self._read_event(event))
         self.log.info("%d of %d calls since %s.", result["count"], self.min_calls, result["from_date"])
         return result
 
@@ -160,11 +167,32 @@ class SynthflowNewCallsSensor(BaseSensorOperator):
         """
         failure = str((next_kwargs or {}).get("error", "")) if next_method == "__fail__" else ""
         if "timeout" in failure.lower():  # its versions make different errors of it, softly or not
-            return self._softly(lambda: self._result_of({"status": "timeout"}))
+            return self._softly(lambda: self._read_event({"status": "timeout"}))
         return super().resume_execution(next_method, next_kwargs, context)
 
+    def poke(self, context: Context) -> PokeReturnValue | bool:
+        """
+        Ask once.
+
+        :param context: the task's context; with an explicit ``from_date`` nothing of it is needed
+        """
+        self._outage = None
+        wait = self._make_wait(context)
+        try:
+            result = wait.poll()
+        except (SynthflowTransientError, SynthflowProtocolError) as error:
+            self._outage = str(error)
+            self.log.warning("This poke brought no answer, the next one may: %s", error)
+            return False
+        return False if result is None else PokeReturnValue(is_done=True, xcom_value=result)
+
+    def _make_wait(self, context: Context) -> NewCallsWait:
+        from airflow_provider_synthflow.sensors.new_calls import NewCallsWait  # noqa: PLC0415 - the worker's part
+
+        return NewCallsWait(self.read_parameters(), context)
+
     def _poke_first(self, context: Context) -> PokeReturnValue | None:
-        """Look once before anything is stored and sent about, as most waits are short or fail at once."""
+        """Poke once before anything is stored and sent about, as most waits are short or fail at once."""
         try:
             return self.poke(context) or None  # type: ignore[return-value]  # a PokeReturnValue is never merely True
         except (AirflowFailException, AirflowSensorTimeout, AirflowSkipException):
@@ -180,7 +208,12 @@ class SynthflowNewCallsSensor(BaseSensorOperator):
             raise AirflowSensorTimeout(self._timeout_text())
 
     def _timeout_text(self) -> str:
-        return f"Sensor has timed out; there were not {self.min_calls} calls within {self.timeout:g} seconds."
+        if self._outage is None:
+            return f"Sensor has timed out; there were not {self.min_calls} calls within {self.timeout:g} seconds."
+        return (
+            f"Sensor has timed out after {self.timeout:g} seconds; whether there were {self.min_calls} calls is not "
+            f"known, since the last poke had no answer: {self._outage}"
+        )
 
     def _softly(self, act: Callable[[], Any]) -> Any:
         """Do something, and skip the task where it fails and the sensor is told to, as in poke mode."""
@@ -189,6 +222,8 @@ class SynthflowNewCallsSensor(BaseSensorOperator):
         except AirflowSkipException:
             raise
         except (AirflowSensorTimeout, AirflowFailException) as error:
+            if self._outage is not None:
+                raise  # nobody knows whether there are calls, so that it is no reason to skip
             if self.soft_fail:
                 msg = f"Skipping due to soft_fail is set to True. {error}"
                 raise AirflowSkipException(msg) from error
@@ -205,125 +240,39 @@ class SynthflowNewCallsSensor(BaseSensorOperator):
 
     def _defer(self, context: Context, started: dt.datetime) -> None:
         """Give the wait to the triggerer, until the timeout counted from the start of this try."""
-        from airflow_provider_synthflow.timestamps import format_instant  # noqa: PLC0415 - only on a worker
-        from airflow_provider_synthflow.triggers.synthflow import (  # noqa: PLC0415 - likewise
-            SynthflowNewCallsTrigger,
+        deadline = started + dt.timedelta(seconds=self.timeout)
+        trigger = self._make_wait(context).make_trigger(
+            deadline,
+            poll_interval=self.poke_interval,
+            exponential_backoff=bool(self.exponential_backoff),
+            max_wait=getattr(self, "max_wait", None),
         )
+        left = max(deadline - dt.datetime.now(dt.timezone.utc), dt.timedelta(0))
+        self.defer(trigger=trigger, method_name="execute_complete", timeout=left + _TRIGGERER_LATE)
 
-        poll = self._poll(context)
-        left = dt.timedelta(seconds=self.timeout) - (dt.datetime.now(dt.timezone.utc) - started)
-        max_wait = getattr(self, "max_wait", None)
-        self.defer(
-            trigger=SynthflowNewCallsTrigger(
-                model_id=poll.query.model_id,
-                from_date=format_instant(poll.from_ms),
-                to_date=format_instant(poll.to_ms) if poll.to_given else None,
-                min_calls=self.min_calls,
-                poll_interval=self.poke_interval,
-                exponential_backoff=True if self.exponential_backoff else None,
-                max_wait=max_wait.total_seconds() if isinstance(max_wait, dt.timedelta) else max_wait,
-                deadline=(started + dt.timedelta(seconds=self.timeout)).isoformat(timespec="milliseconds"),
-                synthflow_conn_id=self.synthflow_conn_id,
-                **poll.query.filters(),
-            ),
-            method_name="execute_complete",
-            timeout=max(left, dt.timedelta(0)) + _TRIGGERER_LATE,
-        )
-
-    def _result_of(self, event: Any) -> dict[str, Any]:
+    def _read_event(self, event: Any) -> dict[str, Any]:
         """Return the result that the trigger's event holds, or raise the error that it tells of."""
-        status = event.get("status") if isinstance(event, dict) else None
+        told = event if isinstance(event, dict) else {}
+        status, message = told.get("status"), told.get("message")
         if status == "timeout":
+            self._outage = message if isinstance(message, str) else None
             raise AirflowSensorTimeout(self._timeout_text())
-        if status == "error" and isinstance(event.get("message"), str):
-            kind = getattr(exceptions, str(event.get("error")), None)
+        if status == "error" and isinstance(message, str):
+            kind = getattr(exceptions, str(told.get("error")), None)
             if isinstance(kind, type) and issubclass(kind, SynthflowError):
-                raise kind(event["message"])
+                raise kind(message)
         if status == "success" and all(
-            name in event and isinstance(event[name], types) and not isinstance(event[name], bool)
+            name in told and isinstance(told[name], types) and not isinstance(told[name], bool)
             for name, types in _RESULT.items()
         ):
-            return {name: event[name] for name in _RESULT}
+            return {name: told[name] for name in _RESULT}
         msg = (
             "The triggerer ended the wait with an event that is not as SynthflowNewCallsTrigger makes it. Run the task "
             "again; where that does not help, check that triggerer and workers have the same versions installed."
         )
         raise SynthflowProtocolError(msg)
 
-    def poke(self, context: Context) -> PokeReturnValue | bool:
-        """
-        Look once.
-
-        :param context: the task's context; with an explicit ``from_date`` nothing of it is needed
-        """
-        from airflow_provider_synthflow.client.client import SynthflowClient  # noqa: PLC0415 - only on a worker
-        from airflow_provider_synthflow.hooks.synthflow import SynthflowHook  # noqa: PLC0415 - likewise
-        from airflow_provider_synthflow.polling.poll import poll  # noqa: PLC0415 - likewise
-
-        state = self._poll(context)
-        if state.lies_ahead:
-            return False
-        # One try: the next poke is the next one, and the sensor's timeout counts.
-        settings = replace(SynthflowHook(self.synthflow_conn_id).settings, max_attempts=1)
-        with SynthflowClient(settings) as client:
-            try:
-                poll(client, state)
-            except (SynthflowTransientError, SynthflowProtocolError) as error:
-                self.log.warning("This poke brought no answer, the next one may: %s", error)
-                return False
-        result = state.result()
-        self.log.info("%d of %d calls since %s.", result["count"], self.min_calls, result["from_date"])
-        return PokeReturnValue(is_done=True, xcom_value=result) if state.satisfied else False
-
-    def _poll(self, context: Context) -> Poll:
-        """Make the poll of what the task was given and the run's window."""
-        from airflow_provider_synthflow.parameters import read_query  # noqa: PLC0415 - only on a worker
-        from airflow_provider_synthflow.polling.poll import Poll  # noqa: PLC0415 - likewise
-        from airflow_provider_synthflow.window.run import windows_of_run  # noqa: PLC0415 - likewise
-
-        if not isinstance(self.min_calls, int) or isinstance(self.min_calls, bool) or self.min_calls < 1:
-            msg = "min_calls must be a whole number from 1."
-            raise SynthflowConfigError(msg)
-        try:
-            query = read_query(
-                self.model_id,
-                call_status=given(self.call_status),
-                duration_min=given(self.duration_min),
-                duration_max=given(self.duration_max),
-                lead_phone_number=given(self.lead_phone_number),
-            )
-        except ValueError as error:
-            raise SynthflowConfigError(str(error)) from None
-        now = int(dt.datetime.now(dt.timezone.utc).timestamp() * 1000)
-        from_ms = _instant(self.from_date, "from_date")
-        to_ms = _instant(self.to_date, "to_date")
-        if from_ms is None:
-            from_ms = windows_of_run(context, model_id=query.model_id).windows[0].from_ms
-        if to_ms is not None and to_ms <= from_ms:
-            msg = "from_date is not before to_date, so that no call can ever count."
-            raise SynthflowWindowError(msg)
-        return Poll(
-            query=query,
-            from_ms=from_ms,
-            to_ms=now if to_ms is None else to_ms,
-            to_given=to_ms is not None,
-            min_calls=self.min_calls,
-        )
-
 
 def _is_a_run(context: Context) -> bool:
     """Tell whether Airflow runs the task, so that it can be rescheduled."""
     return type((context or {}).get("ti")).__module__.partition(".")[0] == "airflow"
-
-
-def _instant(value: InstantLike | None, name: str) -> int | None:
-    """Read a bound; an empty text, as a template may render, is none."""
-    value = given(value)
-    if value is None:
-        return None
-    from airflow_provider_synthflow.timestamps import to_milliseconds  # noqa: PLC0415 - only on a worker
-
-    try:
-        return to_milliseconds(value, name=name)
-    except ValueError as error:
-        raise SynthflowWindowError(str(error)) from None

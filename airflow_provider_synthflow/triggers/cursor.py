@@ -8,51 +8,40 @@ from typing import Any
 
 from airflow_provider_synthflow.timestamps import format_instant, to_milliseconds
 
-__all__ = ["Cursor"]
+__all__ = ["Cursor", "read_asset_names"]
 
 log = logging.getLogger(__name__)
 
 
 class Cursor:
     """
-    Keep the instant before which a watcher has announced every call.
+    The instant before which a watcher has announced every call.
 
     Equal watchers of several assets are one trigger in Airflow. Each of these assets has a cursor in its own state; the
     one that is behind counts, so that what is announced to all is at the most repeated for some.
-
-    :param store: what Airflow gives the trigger, ``asset_state_store``; None where it keeps no state
-    :param key: the cursor's name in the state
     """
 
     def __init__(self, store: Any, key: str) -> None:
         self._key = key
-        self._states = [] if store is None else _states_of(store)
+        self._states = [] if store is None else _list_states(store)
 
     async def read(self, start_ms: int) -> int:
-        """
-        Return where to begin.
-
-        :param start_ms: where an asset begins that has no cursor, UTC milliseconds since 1970
-        """
+        """Return where to begin; the start is where an asset begins that has no cursor."""
         try:
             kept = [await state.aget(self._key) for state in self._states]
         except ValueError:  # several assets, in a version of Airflow that hides them better
             log.warning("Airflow does not tell the states of several assets apart: this watcher has no cursor.")
             self._states = []
             return start_ms
-        return min((self._instant(each, start_ms) for each in kept), default=start_ms)
+        return min((self._read(each, start_ms) for each in kept), default=start_ms)
 
     async def write(self, cursor_ms: int) -> None:
-        """
-        Move the cursor.
-
-        :param cursor_ms: UTC milliseconds since 1970
-        """
+        """Move the cursor."""
         for state in self._states:
             await state.aset(self._key, format_instant(cursor_ms))
 
     @staticmethod
-    def _instant(kept: Any, start_ms: int) -> int:
+    def _read(kept: Any, start_ms: int) -> int:
         if kept is None:
             return start_ms
         try:
@@ -62,7 +51,12 @@ class Cursor:
             return start_ms
 
 
-def _states_of(store: Any) -> list[Any]:
+def _list_states(store: Any) -> list[Any]:
     """Return the state of each asset; Airflow's own shortcut to them is for a single one, and gives no names."""
     states = [*getattr(store, "_by_name", {}).values(), *getattr(store, "_by_uri", {}).values()]
     return states or [store]
+
+
+def read_asset_names(store: Any) -> list[str]:
+    """Return the names of the assets whose states a trigger is given; none where Airflow does not tell them."""
+    return sorted({*map(str, getattr(store, "_by_name", ())), *map(str, getattr(store, "_by_uri", ()))})

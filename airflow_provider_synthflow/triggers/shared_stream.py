@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Looks that several watchers share; their cursors move when their events are stored. Airflow 3.3 and newer."""
+"""Polls that several watchers share; their cursors move when their events are stored. Airflow 3.3 and newer."""
 
 from __future__ import annotations
 
@@ -13,50 +13,47 @@ from airflow_provider_synthflow.exceptions import SynthflowTransientError
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from airflow_provider_synthflow.polling.watch import PollResult, Watch
+    from airflow_provider_synthflow.polling.time_grid import PollResult
+    from airflow_provider_synthflow.polling.watch import Watch
 
 __all__ = ["SharedPolls"]
 
 
 class SharedPolls(SharedStreamProducer):
-    """
-    Look once for all watchers of an agent.
-
-    :param watch: what looks
-    """
+    """One poll for all watchers of an agent."""
 
     def __init__(self, watch: Watch) -> None:
         self._watch = watch
 
     async def open_stream(self) -> AsyncIterator[tuple[PollResult, PollResult]]:
         """
-        Yield each look, also as what is handed back once all watchers are done with it.
+        Yield each poll, also as what is handed back once all watchers are done with it.
 
         :raises SynthflowError: typed
         """
         async with aclosing(self._watch.polls()) as polls:
-            async for look in polls:
-                yield look, look
+            async for poll in polls:
+                yield poll, poll
 
     async def advance(self, batch: Sequence[AdvanceItem]) -> None:
         """
         Move the cursors of the watchers past what is stored.
 
-        :param batch: looks, in their order, whose events are all stored, or were given up
+        :param batch: polls, in their order, whose events are all stored, or were given up
         :raises SynthflowTransientError: where an event was given up, so that all begin again from their cursors
         """
         try:
-            for look, outcome in batch:
-                await _move_past(look, outcome)
+            for poll, outcome in batch:
+                await _move_past(poll, outcome)
         except Exception:
             # Airflow starts the watchers again at once, and they announce again what their cursors are not past.
             self._watch.hold_off()
             raise
 
 
-async def _move_past(look: PollResult, outcome: AdvanceOutcome) -> None:
+async def _move_past(poll: PollResult, outcome: AdvanceOutcome) -> None:
     if outcome.failed:
         msg = "Airflow did not store an event of new calls. The watchers begin again from their cursors."
         raise SynthflowTransientError(msg)
-    for note in look.on_stored:
+    for note in poll.on_stored:
         await note()

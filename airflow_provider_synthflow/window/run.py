@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_synthflow.exceptions import SynthflowWindowError
-from airflow_provider_synthflow.timestamps import format_instant, to_milliseconds
+from airflow_provider_synthflow.timestamps import to_milliseconds
 from airflow_provider_synthflow.window.timetable import CronSchedule, schedule_of, utc
 from airflow_provider_synthflow.window.window import Window
 
@@ -30,9 +30,6 @@ _AUTOMATIC_RUNS = frozenset({"scheduled", "backfill"})
 _EVENT_RUNS = frozenset({"asset_triggered", "dataset_triggered"})
 _CELL_KEYS = frozenset({"model_id", "from_date", "to_date", "window"})
 _MAX_CELLS = 100_000
-_LEAST_MS = 10**11
-"""A text of digits below this is rather seconds, or a date like 20240301: as milliseconds it is before March 1973."""
-
 
 _CURES = (
     "Give from_date and to_date to the task; or give the DAG a schedule with periods (a cron expression, "
@@ -44,7 +41,7 @@ _CURES = (
 @dataclass(frozen=True)
 class RunWindows:
     """
-    Hold what a run reads.
+    The windows that a run reads.
 
     :param windows: exactly one window, except where asset events name several cells, or none of this agent
     :param many: whether the result is a list with one item a window, as it is for asset events
@@ -98,7 +95,7 @@ def windows_of_run(
 
 @dataclass(frozen=True)
 class _Run:
-    """Hold what a task's context tells about its run."""
+    """What a task's context tells of its run."""
 
     dag: Any
     run_type: str
@@ -167,34 +164,14 @@ def _explicit(from_date: InstantLike | None, to_date: InstantLike | None) -> Win
             f"{given} is given and {missing} is not. Give both, or neither for the window of the run."
         )
     try:
-        window = (_instant(from_date, "from_date"), _instant(to_date, "to_date"))
-        for bound in window:
-            format_instant(bound)
+        return Window.of(from_date, to_date)
     except ValueError as error:
         raise SynthflowWindowError(str(error)) from error
-    except OverflowError as error:
-        raise SynthflowWindowError(
-            "from_date or to_date is beyond the year 9999. A number is counted in milliseconds since 1970."
-        ) from error
-    return Window(*window)
 
 
 def _given(bound: InstantLike | None) -> InstantLike | None:
     """Return the bound, or None for what a template renders of a value that is not there."""
     return None if isinstance(bound, str) and bound.strip() in ("", "None") else bound
-
-
-def _instant(bound: InstantLike, name: str) -> int:
-    """Return an explicit bound in UTC milliseconds."""
-    if isinstance(bound, dt.datetime) and bound.utcoffset() is not None:
-        bound = utc(bound)
-    instant = to_milliseconds(bound, name=name)
-    if isinstance(bound, str) and bound.strip().isdecimal() and 0 < instant < _LEAST_MS:
-        raise SynthflowWindowError(
-            f"{name} is {bound.strip()}, and digits alone are milliseconds since 1970: that would be long ago. "
-            "Give ISO 8601 with a zone, as data_interval_start renders; seconds times 1000 are milliseconds."
-        )
-    return instant
 
 
 def _one(window: Window, rule: str) -> RunWindows:

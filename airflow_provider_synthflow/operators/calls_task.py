@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The work of a task that lists calls, on its worker: the windows it reads, waits for and publishes."""
+
+from __future__ import annotations
+
+import logging
+from functools import partial
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+from airflow.exceptions import AirflowRescheduleException
+from airflow.providers.common.compat.sdk import AirflowSkipException, TaskDeferred
+
+from airflow_provider_synthflow.client.query import CallsQuery
+from airflow_provider_synthflow.exceptions import SynthflowIncompleteError
+from airflow_provider_synthflow.extraction.plan import WindowPlan
+from airflow_provider_synthflow.extraction.privacy import Privacy
+from airflow_provider_synthflow.extraction.result import size_of
+from airflow_provider_synthflow.extraction.window_job import WindowJob
+from airflow_provider_synthflow.hooks.synthflow import SynthflowHook
+from airflow_provider_synthflow.observability.asset_events import tell_outlets
+from airflow_provider_synthflow.observability.metrics import Failures, emit
+from airflow_provider_synthflow.operators.batch import AgentWindow, StillOpenError, run_batch
+from airflow_provider_synthflow.operators.origin import read_origin
+from airflow_provider_synthflow.operators.retries import finished_since, make_checkpoints
+from airflow_provider_synthflow.operators.waiting import now_ms
+from airflow_provider_synthflow.output.formats import check_format
+from airflow_provider_synthflow.output.publication import Publication
+from airflow_provider_synthflow.parameters import FILTERS
+from airflow_provider_synthflow.storage.open_store import open_store, text_of_path
+from airflow_provider_synthflow.window.run import windows_of_run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_synthflow.extraction.extract import Extraction
+    from airflow_provider_synthflow.operators.waiting import WaitingOperator
+    from airflow_provider_synthflow.resume.checkpoint import Checkpoint
+    from airflow_provider_synthflow.window.window import Window
+
+__all__ = ["CallsTask"]
+
+log = logging.getLogger(__name__)
+
+_UNSETTLED_PAUSE_MS = 10 * 60_000
+_PASSING = (AirflowRescheduleException, AirflowSkipException, TaskDeferred, StillOpenError)
+
+
+class CallsTask:
+    """One try of a task that lists calls."""
+
+    def __init__(self, operator: WaitingOperator, parameters: Mapping[str, Any], context: Context) -> None:
+        self._operator = operator
+        self._asked = SimpleNamespace(**parameters)
+        self._context = context
+        self._failures = Failures(_read_tags(context), _PASSING)
+        self._hook = SynthflowHook(self._asked.synthflow_conn_id)
+        self._xcom_bytes = 0  # of the results so far, which go into one XCom
+        self.finished: list[dict[str, Any]] = []
+        self.host = ""
+
+    def run(self) -> dict[str, Any] | list[dict[str, Any]]:
+        """Extract the run's window for each agent, once the last of them is settled."""
+        try:
+            with self._failures.of_task():
+                return self._extract()
+        except StillOpenError as error:
+            open_until, reason = error.until_ms, f"the calls of {error.count} window(s) may be final"
+        return self._operator.give_back(open_until, reason)
+
+    def close(self) -> None:
+        """Close the connections, so that nothing waits on; a file that is not published vanishes by itself."""
+        self._hook.close()
+
+    def _extract(self) -> dict[str, Any] | list[dict[str, Any]]:
+        asked, operator = self._asked, self._operator
+        parts, many = self._make_parts()
+        since_ms = finished_since(self._context) if operator.waited_since_ms is None else operator.waited_since_ms
+        with self._hook as hook:
+            self.host = hook.settings.host
+            privacy = Privacy(asked.drop_fields or (), asked.hash_fields or (), key=hook.settings.hash_key)
+            checkpoints = make_checkpoints(
+                self._context, asked.resume_path, asked.output_conn_id, hook.settings, privacy
+            )
+            jobs = {part: self._make_job(part, privacy, checkpoints) for part in parts}
+            self._wait_to_settle(list(jobs.values()))
+            results = run_batch(parts, lambda part: self._finish(jobs[part], since_ms))
+        self.finished = [{name: value for name, value in each.items() if name != "calls"} for each in results]
+        if asked.on_empty == "skip" and not any(result["count"] for result in results):
+            raise AirflowSkipException("There are no calls in the window.")
+        tell_outlets(self._context, operator.outlets, results if many else results[0])
+        return results if many else results[0]
+
+    def _make_parts(self) -> tuple[list[AgentWindow], bool]:
+        """Return the windows of all agents, and whether the result is a list."""
+        asked = self._asked
+        many = isinstance(asked.model_id, list)
+        agents = asked.model_id if many else [asked.model_id]
+        parts: list[AgentWindow] = []
+        for agent in agents:
+            run = windows_of_run(
+                self._context, from_date=asked.from_date, to_date=asked.to_date, model_id=agent, agents=agents
+            )
+            many = many or run.many
+            parts += [AgentWindow(agent, window) for window in run.windows]
+        if len(parts) > 1:
+            log.info("%d windows to read, from %s to %s.", len(parts), parts[0], parts[-1])
+        return parts, many
+
+    def _make_job(
+        self, part: AgentWindow, privacy: Privacy, checkpoints: Callable[[WindowPlan], Checkpoint | None]
+    ) -> WindowJob:
+        asked = self._asked
+        plan = self._make_plan(part.model_id, part.window)
+        return WindowJob(
+            plan=plan,
+            publication=self._make_publication(plan),
+            privacy=privacy,
+            on_empty=asked.on_empty,
+            keep_unsettled=asked.on_unsettled == "include",
+            max_bytes=asked.max_xcom_bytes,
+            resume=checkpoints(plan),
+            origin=read_origin(self._context),
+        )
+
+    def _make_plan(self, agent: str, window: Window) -> WindowPlan:
+        asked = self._asked
+        return WindowPlan(
+            window=window,
+            query=CallsQuery(agent, **{name: getattr(asked, name) for name in FILTERS}),
+            settle_ms=asked.settle,
+            include_unplaced=asked.on_unplaced == "include",
+            concurrency=asked.concurrency,
+            max_walks=asked.max_walks,
+        )
+
+    def _make_publication(self, plan: WindowPlan) -> Publication | None:
+        asked = self._asked
+        check_format(asked.output_format)
+        if asked.output_path is None:
+            return None
+        store = open_store(text_of_path(asked.output_path), asked.output_conn_id)
+        return Publication(store, plan.query.model_id, plan.window, asked.output_format, plan.query.filters())
+
+    def _wait_to_settle(self, jobs: list[WindowJob]) -> None:
+        """Wait once, for the last window, so that none is extracted twice; what is wrong by then is said before."""
+        settled_ms = max(job.plan.settled_ms for job in jobs)
+        if settled_ms > now_ms():
+            for job in jobs:
+                if job.publication is not None:
+                    job.publication.check()
+        self._operator.wait_until(
+            settled_ms, "the window is settled" if len(jobs) == 1 else "the last window is settled"
+        )
+
+    def _finish(self, job: WindowJob, since_ms: int | None) -> dict[str, Any]:
+        """Bring one window to where it goes, and count it in the metrics."""
+        client = self._hook.client
+        with self._failures.of_window(job.plan.query.model_id, client) as tags:
+            delivered = job.finished(since_ms) or job.carry_out(
+                client, look=partial(self._check_unsettled, job.plan), used=self._xcom_bytes
+            )
+        if delivered.extraction is not None:
+            emit(delivered.counts, delivered.seconds, tags)
+        if "calls" in delivered.result:
+            self._xcom_bytes += size_of(delivered.result)
+        return delivered.result
+
+    def _check_unsettled(self, plan: WindowPlan, found: Extraction) -> None:
+        """Raise where calls that are not final keep a window from being published."""
+        if not found.unsettled:
+            return
+        if self._asked.on_unsettled == "fail":
+            msg = (
+                f"{found.unsettled} of {found.count} calls in {plan.window} are not in a final status, and "
+                "on_unsettled is 'fail'. Raise settle, or use on_unsettled='wait' or 'include'."
+            )
+            raise SynthflowIncompleteError(msg, expected=found.count, received=found.count - found.unsettled)
+        if self._asked.on_unsettled == "wait":
+            deadline = plan.settled_ms + self._asked.max_unsettled_wait
+            if not self._operator.is_over(deadline):
+                log.info("%d of %d calls in %s are not final.", found.unsettled, found.count, plan.window)
+                raise StillOpenError(min(deadline, now_ms() + _UNSETTLED_PAUSE_MS))
+
+
+def _read_tags(context: Context) -> dict[str, str]:
+    """Return what tells the task apart in metrics."""
+    instance: Any = (context or {}).get("ti")
+    names = {name: getattr(instance, name, None) for name in ("dag_id", "task_id")}
+    return {name: value for name, value in names.items() if isinstance(value, str)}
