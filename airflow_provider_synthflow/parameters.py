@@ -197,7 +197,8 @@ def read_names(value: Any, name: str, *, choices: Sequence[str] = ()) -> tuple[s
     value = read_list(value)
     names = value.split(",") if isinstance(value, str) and not _looks_like_list(value) else value
     if not isinstance(names, (list, tuple, set, frozenset)) or not all(isinstance(each, str) for each in names):
-        raise ValueError(f"{name} must be a list of names, or one text of names with commas.")
+        what = "names" if choices else "field names"
+        raise ValueError(f"{name} must be a list of {what}, or one text of {what} with commas.")
     names = tuple(dict.fromkeys(each.strip() for each in names if not is_nothing(each)))
     if not names:
         raise ValueError(f"{name} names nothing. Leave it out where nothing is meant.")
@@ -341,9 +342,10 @@ class CheckedParameters:
                 log.info("%s is empty: calls are not filtered by it.", name)
                 return None
             written = f" ({template})" if has_template(template) else ""
-            raise SynthflowConfigError(
-                f"{name} is given, and came to nothing{written}. Give it a value, or leave it out."
-            )
+            came = f"{name} is given, and came to nothing{written}."
+            if read is read_time:
+                raise SynthflowWindowError(f"{came} Give both from_date and to_date a value, or leave both out.")
+            raise SynthflowConfigError(f"{came} Give it a value, or leave it out.")
         if template is not None and read is read_path and _has_lost(template, str(value)):
             raise SynthflowConfigError(
                 f"A part of {name} came to nothing: {template} was rendered to {value}. Give each part a value."
@@ -358,10 +360,10 @@ def _has_lost(template: str, rendered: str) -> bool:
     if "{%" in template:
         return False  # what its statements leave out is left out on purpose
     parts = _TEMPLATE.sub("\0", template).split("/")
-    if not any(part and not part.strip("\0") for part in parts):
-        return False
+    is_made = [bool(part) and not part.strip("\0") for part in parts]  # of expressions alone
     patterns = [
-        "(?!/).+?" if part and not part.strip("\0") else ".*?".join(map(re.escape, part.split("\0"))) for part in parts
+        r"(?!/)\s*\S.*?" if made else ".*?".join(map(re.escape, part.split("\0")))
+        for part, made in zip(parts, is_made, strict=True)
     ]
-    leading = "/?" if parts[0] and not parts[0].strip("\0") else ""
-    return re.fullmatch(leading + "/".join(patterns), rendered, re.DOTALL) is None
+    leading = "/?" if is_made[0] else ""
+    return any(is_made) and re.fullmatch(leading + "/".join(patterns), rendered, re.DOTALL) is None

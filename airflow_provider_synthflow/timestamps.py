@@ -22,7 +22,6 @@ _SECONDS = 10**11
 """A number below this is rather seconds: as milliseconds it would be before March 1973."""
 
 _INTEGER = re.compile(r"[+-]?\d{1,19}")
-_SHOWN = re.compile(r"[\w:.+\- ]{1,40}")  # what an error may repeat
 _MOST_DIGITS = 19
 _NUMBER = re.compile(r"\d{1,19}(\.\d{1,20})?([eE]\+?\d{1,2})?")  # 1776876567837, 1776876567.837, 1.776e12
 
@@ -59,12 +58,12 @@ def _flaw(value: object, moment: object) -> str:
     """Say why a value is no instant, and how it would be one."""
     if isinstance(moment, dt.datetime):
         text = moment.isoformat()
-        return f"has no time zone: {text}. Write the zone, as in {text}Z: a naive time would be guessed."
+        return f"has no time zone: {text}. Give an aware datetime, or write the zone, as in {text}Z."
     if isinstance(moment, dt.date):
-        return f"has no time and no zone: {moment.isoformat()}. Write both, as in {moment.isoformat()}T00:00:00Z."
-    shown = value if isinstance(value, str) and _SHOWN.fullmatch(value) else type(value).__name__
+        day = moment.isoformat()
+        return f"is not a time: {day} has no time zone. Give an aware datetime, or write both, as in {day}T00:00:00Z."
     return (
-        f"is not a time: {shown}. "
+        f"is not a time: got {type(value).__name__}. "
         "Give an aware datetime, epoch milliseconds, or ISO 8601 with a zone such as 2026-11-23T00:00:00Z."
     )
 

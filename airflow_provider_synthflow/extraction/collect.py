@@ -10,7 +10,7 @@ from airflow_provider_synthflow.exceptions import SynthflowConfigError
 from airflow_provider_synthflow.extraction.extract import Extraction, extract_window
 from airflow_provider_synthflow.extraction.plan import WindowPlan
 from airflow_provider_synthflow.extraction.spill import Spill
-from airflow_provider_synthflow.parameters import read_duration
+from airflow_provider_synthflow.parameters import read_duration, read_parameter
 from airflow_provider_synthflow.window.window import Window
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def collect_window(
     plan = WindowPlan(
         window=Window.coerce(window),
         query=query,
-        settle_ms=read_duration(settle),
+        settle_ms=read_parameter(read_duration, settle, "settle"),
         include_unplaced=on_unplaced == "include",
         concurrency=concurrency,
         max_walks=max_walks,

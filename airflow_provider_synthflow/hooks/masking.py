@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_synthflow.parameters import has_template, is_nothing
+
 __all__ = ["HiddenNumber", "mask_secret"]
 
 if TYPE_CHECKING:
@@ -18,10 +20,11 @@ else:
 
 class HiddenNumber:
     """
-    Be a task's field with a telephone number, which Airflow masks in logs and does not store among the rendered fields.
+    A task's field with a telephone number, which Airflow masks in logs and does not store among the rendered fields.
 
     Airflow 3.0 does not mask what it stores there, so that masking alone would leave the number in its database. And a
-    field it is, since what renders the templates of a mapped task sets the fields and calls nothing of the task.
+    field it is, since what renders the templates of a mapped task sets the fields and calls nothing of the task. It is
+    hidden whatever its type: a template that renders native values makes an int of it.
     """
 
     def __set_name__(self, owner: type, name: str) -> None:
@@ -35,6 +38,8 @@ class HiddenNumber:
     def __set__(self, task: Any, value: Any) -> None:
         """Set the number, or its template, and hide what is no template any more."""
         task.__dict__[self._name] = value
-        if isinstance(value, str) and value.strip() and "{" not in value:
-            mask_secret(value.strip())
-            task.template_fields = [name for name in task.template_fields if name != self._name]
+        if is_nothing(value) or has_template(value):
+            return
+        for each in value if isinstance(value, (list, tuple, set)) else (value,):
+            mask_secret(str(each).strip())
+        task.template_fields = [name for name in task.template_fields if name != self._name]

@@ -26,7 +26,7 @@ from airflow_provider_synthflow.operators.retries import finished_since, make_ch
 from airflow_provider_synthflow.operators.waiting import now_ms
 from airflow_provider_synthflow.output.formats import check_format
 from airflow_provider_synthflow.output.publication import Publication
-from airflow_provider_synthflow.parameters import FILTERS
+from airflow_provider_synthflow.parameters import FILTERS, warn_of_status
 from airflow_provider_synthflow.storage.open_store import open_store, text_of_path
 from airflow_provider_synthflow.window.run import windows_of_run
 
@@ -114,6 +114,7 @@ class CallsTask:
     ) -> WindowJob:
         asked = self._asked
         plan = self._make_plan(part.model_id, part.window)
+        warn_of_status(plan.query)
         return WindowJob(
             plan=plan,
             publication=self._make_publication(plan),

@@ -15,6 +15,7 @@ from airflow_provider_synthflow import exceptions
 from airflow_provider_synthflow.exceptions import (
     SynthflowAgentsError,
     SynthflowAgentsFatalError,
+    SynthflowAuditError,
     SynthflowAuthError,
     SynthflowConfigError,
     SynthflowError,
@@ -32,6 +33,7 @@ FAILS_WITHOUT_RETRY = {
     SynthflowWindowError,
     SynthflowRequestError,
     SynthflowAgentsFatalError,
+    SynthflowAuditError,
 }
 PARENTS = {
     SynthflowError: AirflowException,
@@ -43,16 +45,23 @@ PARENTS = {
     SynthflowProtocolError: SynthflowError,
     SynthflowIncompleteError: SynthflowError,
     SynthflowOutputConflictError: SynthflowError,
+    SynthflowAuditError: SynthflowError,
     SynthflowAgentsError: SynthflowError,
     SynthflowAgentsFatalError: SynthflowAgentsError,
 }
 FIELDS = {
     SynthflowAuthError: {"status": 401, "request_id": "req-1"},
-    SynthflowRequestError: {"status": 422, "request_id": "req-1", "description": "Limit must be between 1 and 100."},
+    SynthflowRequestError: {
+        "status": 422,
+        "request_id": "req-1",
+        "description": "Limit must be between 1 and 100.",
+        "parameters": ("limit",),
+    },
     SynthflowTransientError: {"status": 429, "request_id": "req-1", "attempts": 6, "retry_after": 2.5},
     SynthflowProtocolError: {"call_ids": ("a", "b"), "request_id": "req-1", "attempts": 3, "retriable": True},
     SynthflowIncompleteError: {"expected": 7, "received": 6, "walks": 5},
     SynthflowOutputConflictError: {"path": "/lake/calls.jsonl", "differing": ("call_status",)},
+    SynthflowAuditError: {"findings": ({"finding": "gap", "model_id": "agent-1"},)},
     SynthflowAgentsError: {"model_ids": ("agent-1",), "done": 3},
     SynthflowAgentsFatalError: {"model_ids": ("agent-1",), "done": 3},
 }
@@ -130,7 +139,8 @@ def test_an_error_survives_pickling_with_its_text_and_all_its_fields(kind):
 @pytest.mark.parametrize("kind", PARENTS, ids=lambda kind: kind.__name__)
 def test_the_fields_of_an_error_need_not_be_given(kind):
     error = kind("Say the cure.")
-    unset = {"call_ids": (), "differing": (), "model_ids": (), "done": 0, "attempts": 1, "retriable": False}
+    unset = {"done": 0, "attempts": 1, "retriable": False}
+    unset |= dict.fromkeys(("call_ids", "differing", "parameters", "findings", "model_ids"), ())
     for name in FIELDS.get(kind, {}):
         assert getattr(error, name) == unset.get(name)
 

@@ -58,7 +58,7 @@ def test_every_way_to_write_a_time_gives_its_utc_milliseconds(value, expected):
     ids=str,
 )
 def test_a_naive_time_is_refused_with_the_cure_and_never_guessed(value):
-    with pytest.raises(ValueError, match=r"^to_date has no time zone\. Give an aware datetime"):
+    with pytest.raises(ValueError, match=r"^to_date has no time zone: 2026-11-23T00:00:00\. Give an aware datetime"):
         to_milliseconds(value, name="to_date")
 
 

@@ -188,9 +188,7 @@ class TestWhatIsTold:
     def test_the_log_has_a_line_at_the_begin_and_one_at_the_end_of_each_window(self, serve, tmp_path, caplog):
         serve(many_calls(250))
         with caplog.at_level(logging.INFO):
-            result = operator(
-                model_id="agent-1", output_path=str(tmp_path), lead_phone_number="", call_status="completed"
-            ).execute({})
+            result = operator(model_id="agent-1", output_path=str(tmp_path), call_status="completed").execute({})
 
         lines = [record.getMessage() for record in caplog.records if record.name.startswith("airflow_provider")]
         assert lines[0].startswith(f"Reading [{FROM}, {TO}) of agent agent-1: asking 127.0.0.1:")

@@ -173,7 +173,7 @@ def test_without_a_task_state_nothing_is_kept_and_the_log_says_so_once(serve, tm
     results = run.attempt(1)
 
     assert [result["count"] for result in results] == [100, 1]
-    assert said() == ["resume_path is of no use here: this Airflow keeps no state for a task. Airflow 3.3 does."]
+    assert said() == ["resume_path is ignored: it needs Airflow 3.3 or later, which keeps a state for each task."]
     assert not (tmp_path / "resume").exists()
 
 

@@ -25,7 +25,7 @@ def announcer(**options):
 def look(one, starts, now):
     """Read what is wanted, as the watch does, and return the event that is due."""
     if wanted := one.wanted(now):
-        one.take(*wanted, [start for start in starts if start <= now], now)
+        one.receive(*wanted, [start for start in starts if start <= now], now)
     event = one.event(now)
     if event:
         one.announced(event["count"])
@@ -78,7 +78,7 @@ def test_one_that_begins_again_from_its_cursor_leaves_no_cell_out(starts, pauses
         if number in restarts:  # after a look whose event was lost
             if wanted := one.wanted(now):
                 cursor = one.cursor
-                one.take(*wanted, [start for start in starts if start <= now], now)
+                one.receive(*wanted, [start for start in starts if start <= now], now)
                 one = announcer(start_ms=cursor)
             else:
                 one = announcer(start_ms=one.cursor)
@@ -151,7 +151,7 @@ def test_the_last_few_calls_do_not_wait_for_ever():
 def test_a_stretch_that_does_not_cover_what_is_next_changes_nothing(stretch, now):
     one = announcer()
 
-    one.take(*stretch, [START + WIDTH], now)
+    one.receive(*stretch, [START + WIDTH], now)
 
     assert (one.read_to, one.event(now)) == (START, None)
 

@@ -72,7 +72,7 @@ def test_a_watch_that_lags_behind_looks_again_soon(synthflow, waits):
         async with aclosing(watch.polls()) as polls:
             async for found in polls:
                 for member in watch._members.values():
-                    member.announcer.take(found.from_ms, found.to_ms, found.starts, found.now_ms)
+                    member.announcer.receive(found.from_ms, found.to_ms, found.starts, found.now_ms)
                 read.append(found.to_ms - found.from_ms)
                 if sum(read) > 11 * DAY:
                     return read

@@ -19,10 +19,11 @@ from airflow_provider_synthflow.exceptions import (
     SynthflowConfigError,
     SynthflowRequestError,
     SynthflowTransientError,
+    SynthflowWindowError,
 )
 from airflow_provider_synthflow.hooks import connection
 from airflow_provider_synthflow.polling import watch as watching
-from airflow_provider_synthflow.triggers import synthflow as module
+from airflow_provider_synthflow.triggers import new_calls
 from airflow_provider_synthflow.triggers.synthflow import SynthflowNewCallsTrigger
 from tests.synthflow_server import TEST_KEY, Behaviour, Fault
 from tests.unit.making import AGENT, FROM, FROM_MS, make_call, many_calls
@@ -197,7 +198,7 @@ class TestSensor:
             ({"password": "wrong-key-987654"}, {}, {}, SynthflowAuthError),
             ({}, {"synthflow_conn_id": "nowhere"}, {}, SynthflowConfigError),
             ({}, {"min_calls": 0}, {}, SynthflowConfigError),
-            ({}, {"from_date": "2024-03-01"}, {}, SynthflowConfigError),
+            ({}, {"from_date": "2024-03-01"}, {}, SynthflowWindowError),
             ({}, {"model_id": "x"}, {"behaviour": Behaviour(unknown_model="404")}, SynthflowRequestError),
         ],
         ids=["key", "connection", "min_calls", "from_date", "agent"],
@@ -383,7 +384,7 @@ class TestConnections:
 
         async def ended():
             await events_of(for_watcher(), seconds=0.5)
-            (watch,) = module._watches[asyncio.get_running_loop()].values()
+            (watch,) = new_calls._watches[asyncio.get_running_loop()].values()
             return watch._members
 
         assert asyncio.run(ended()) == {}
