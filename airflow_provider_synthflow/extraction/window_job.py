@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from airflow_provider_synthflow.client.client import SynthflowClient
     from airflow_provider_synthflow.extraction.checkpoint import Checkpoint
     from airflow_provider_synthflow.extraction.plan import WindowPlan
-    from airflow_provider_synthflow.output.publication import Draft, Publication
+    from airflow_provider_synthflow.output.draft import Draft
+    from airflow_provider_synthflow.output.publication import Publication
 
 __all__ = ["Delivered", "WindowJob"]
 

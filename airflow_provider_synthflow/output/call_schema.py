@@ -97,23 +97,24 @@ That one is a column of the path (``model_id=…``); most readers refuse a colum
 """
 
 
-def columns_of(records: Sequence[bytes]) -> list[list[Any]]:
+def columns_of(records: Sequence[bytes], columns: Sequence[Column] = COLUMNS) -> list[list[Any]]:
     """
     Put records into columns.
 
     :param records: JSON objects
-    :return: for each of :data:`COLUMNS` and then ``_raw`` the values of all records: texts in UTF-8, integers, instants
+    :param columns: the columns; default: those of calls
+    :return: for each of the columns and then ``_raw`` the values of all records: texts in UTF-8, integers, instants
         as UTC milliseconds since 1970, None
     """
-    fields, others = _parted([_members(record) for record in records])
-    columns: list[list[Any]] = []
-    for column, raws in zip(COLUMNS, fields, strict=True):
+    fields, others = _parted([_members(record) for record in records], columns)
+    made: list[list[Any]] = []
+    for column, raws in zip(columns, fields, strict=True):
         values, odd = _CONVERTERS[column.kind](raws)
         for index in odd:
             others[index][column.name] = raws[index]
-        columns.append(values)
-    columns.append([_object_of(each) if each else None for each in others])
-    return columns
+        made.append(values)
+    made.append([_object_of(each) if each else None for each in others])
+    return made
 
 
 def rebuild(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -145,15 +146,17 @@ def _members(record: bytes) -> dict[str, Any]:
         return dict(members_of(record))
 
 
-def _parted(members: list[dict[str, Any]]) -> tuple[list[Sequence[Any]], list[dict[str, Any]]]:
+def _parted(
+    members: list[dict[str, Any]], wanted: Sequence[Column]
+) -> tuple[list[Sequence[Any]], list[dict[str, Any]]]:
     """Part the records' fields into those of each column and each record's others."""
     names = list(members[0]) if members else []
     if any(list(each) != names for each in members):
-        return [[fields.pop(column.name, _NULL) for fields in members] for column in COLUMNS], members
+        return [[fields.pop(column.name, _NULL) for fields in members] for column in wanted], members
     # As the API writes them: all with the same fields, which one step turns from rows into columns.
     by_name = dict(zip(names, zip(*[fields.values() for fields in members], strict=True), strict=True))
     absent = (_NULL,) * len(members)
-    columns: list[Sequence[Any]] = [by_name.pop(column.name, absent) for column in COLUMNS]
+    columns: list[Sequence[Any]] = [by_name.pop(column.name, absent) for column in wanted]
     others: list[dict[str, Any]] = [{} for _ in members]
     for name, raws in by_name.items():
         for fields, raw in zip(others, raws, strict=True):

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from airflow_provider_synthflow.exceptions import SynthflowConfigError
+from airflow_provider_synthflow.output.call_schema import COLUMNS
 from airflow_provider_synthflow.output.json_lines import JsonLines, gzip_compressor, zstd_compressor
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from airflow_provider_synthflow.output.call_schema import Column
     from airflow_provider_synthflow.storage.base import Writable
 
 __all__ = ["FORMATS", "Format", "RecordWriter", "check_format", "check_module", "open_writer"]
@@ -50,37 +52,38 @@ class Format:
     :param ahead: whether it is written while pages still come; Parquet's row groups beside these would take 20 MiB more
     """
 
-    open: Callable[[Writable], RecordWriter]
+    open: Callable[[Writable, tuple[Column, ...]], RecordWriter]
     module: str | None = None
     extra: str | None = None
     ahead: bool = True
 
 
-def _open_parquet(file: Writable) -> RecordWriter:
+def _open_parquet(file: Writable, columns: tuple[Column, ...]) -> RecordWriter:
     from airflow_provider_synthflow.output.parquet import ParquetRecords  # noqa: PLC0415 - it needs pyarrow
 
-    return ParquetRecords(file)
+    return ParquetRecords(file, columns)
 
 
 FORMATS: dict[str, Format] = {
-    "jsonl": Format(JsonLines),
-    "jsonl.gz": Format(lambda file: JsonLines(file, gzip_compressor()), "isal.isal_zlib"),
-    "jsonl.zst": Format(lambda file: JsonLines(file, zstd_compressor()), "zstandard", "zstd"),
+    "jsonl": Format(lambda file, _: JsonLines(file)),
+    "jsonl.gz": Format(lambda file, _: JsonLines(file, gzip_compressor()), "isal.isal_zlib"),
+    "jsonl.zst": Format(lambda file, _: JsonLines(file, zstd_compressor()), "zstandard", "zstd"),
     "parquet": Format(_open_parquet, "pyarrow.parquet", "parquet", ahead=False),
 }
 """The known formats, by the name that ``output_format`` takes and that the file ends with."""
 
 
-def open_writer(format_name: str, file: Writable) -> RecordWriter:
+def open_writer(format_name: str, file: Writable, columns: tuple[Column, ...] = COLUMNS) -> RecordWriter:
     """
     Return the writer of a format.
 
     :param format_name: one of :data:`FORMATS`
     :param file: where the bytes go
+    :param columns: the columns of Parquet; default: those of calls
     :raises SynthflowConfigError: for an unknown format, or one whose library is not there
     """
     check_format(format_name)
-    return FORMATS[format_name].open(file)
+    return FORMATS[format_name].open(file, columns)
 
 
 def check_format(format_name: str) -> None:

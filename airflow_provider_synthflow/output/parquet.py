@@ -11,23 +11,30 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from airflow_provider_synthflow.output.call_schema import COLUMNS, RAW, columns_of
+from airflow_provider_synthflow.output.call_schema import COLUMNS, RAW, Column, columns_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from airflow_provider_synthflow.storage.base import Writable
 
-__all__ = ["SCHEMA", "ParquetRecords", "Sink", "make_array"]
+__all__ = ["SCHEMA", "ParquetRecords", "Sink", "make_array", "make_schema"]
 
 _INSTANT = pa.timestamp("ms", tz="UTC")
 _TYPES = {"text": pa.string(), "json": pa.string(), "integer": pa.int64(), "epoch": _INSTANT, "iso": _INSTANT}
 
-SCHEMA = pa.schema([*((column.name, _TYPES[column.kind]) for column in COLUMNS), (RAW, pa.string())])
-"""The schema of every file, whatever the window holds."""
-
 _BATCH = 1024 * 1024
 _ROW_GROUP = 8 * 1024 * 1024
 _COMPRESSION_LEVEL = 1
-_COUNTED = ["call_id", *(column.name for column in COLUMNS if column.few or column.kind not in {"text", "json"})]
+
+
+def make_schema(columns: Sequence[Column]) -> pa.Schema:
+    """Return the schema of every file of such columns, whatever it holds."""
+    return pa.schema([*((column.name, _TYPES[column.kind]) for column in columns), (RAW, pa.string())])
+
+
+SCHEMA = make_schema(COLUMNS)
+"""The schema of every file of calls."""
 
 
 class ParquetRecords:
@@ -35,21 +42,27 @@ class ParquetRecords:
     Write records as rows of Parquet.
 
     :param file: where the bytes go
+    :param columns: the columns; default: those of calls
     """
 
-    def __init__(self, file: Writable) -> None:
+    def __init__(self, file: Writable, columns: Sequence[Column] = COLUMNS) -> None:
         self._sink = Sink(file)
+        self._columns = columns
+        self._schema = make_schema(columns)
         self._records: list[bytes] = []
         self._records_bytes = 0
         self._batches: list[Any] = []
         self._batches_bytes = 0
         self._writer = pq.ParquetWriter(
             self._sink,
-            SCHEMA,
+            self._schema,
             compression="zstd",
             compression_level=_COMPRESSION_LEVEL,
-            use_dictionary=[column.name for column in COLUMNS if column.few],
-            write_statistics=_COUNTED,
+            use_dictionary=[column.name for column in columns if column.few],
+            write_statistics=[
+                columns[0].name,
+                *(column.name for column in columns if column.few or column.kind not in {"text", "json"}),
+            ],
         )
 
     def __del__(self) -> None:
@@ -84,9 +97,9 @@ class ParquetRecords:
         """Put the records that are there into columns."""
         if not self._records:
             return
-        columns = zip(columns_of(self._records), SCHEMA, strict=True)
+        columns = zip(columns_of(self._records, self._columns), self._schema, strict=True)
         arrays = [make_array(values, field.type) for values, field in columns]
-        self._batches.append(pa.record_batch(arrays, schema=SCHEMA))
+        self._batches.append(pa.record_batch(arrays, schema=self._schema))
         self._batches_bytes += self._records_bytes
         self._records.clear()
         self._records_bytes = 0
@@ -96,7 +109,7 @@ class ParquetRecords:
     def _write_group(self) -> None:
         if not self._batches:
             return
-        table = pa.Table.from_batches(self._batches, SCHEMA)
+        table = pa.Table.from_batches(self._batches, self._schema)
         self._batches.clear()
         self._batches_bytes = 0
         self._writer.write_table(table, row_group_size=table.num_rows)

@@ -7,130 +7,62 @@ import contextlib
 import json
 import random
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote
 
 from airflow_provider_synthflow.exceptions import SynthflowOutputConflictError, SynthflowTransientError
-from airflow_provider_synthflow.output.formats import FORMATS, check_format, open_writer
+from airflow_provider_synthflow.output.call_schema import COLUMNS
+from airflow_provider_synthflow.output.draft import Draft
+from airflow_provider_synthflow.output.formats import FORMATS, check_format
 from airflow_provider_synthflow.timestamps import format_instant, to_milliseconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from airflow_provider_synthflow.storage.base import Staged, Store, Writable
+    from airflow_provider_synthflow.output.call_schema import Column
+    from airflow_provider_synthflow.output.draft import Finished, TablesSpec
+    from airflow_provider_synthflow.storage.base import Staged, Store
     from airflow_provider_synthflow.window.window import Window
 
-__all__ = [
-    "MANIFEST_NAME",
-    "Draft",
-    "Publication",
-    "TableWriter",
-    "TablesSpec",
-    "directory_of",
-    "file_name",
-    "table_file_name",
-]
+__all__ = ["MANIFEST_NAME", "FilePublication", "Publication", "directory_of", "file_name", "table_file_name"]
 
 _TRIES = 5
 _PAUSE = 0.5
 
 
-class TableWriter(Protocol):
-    """What writes the tables of a window while its records come."""
-
-    def write(self, record: bytes) -> None:
-        """Take the next record."""
-
-    def close(self) -> dict[str, dict[str, int]]:
-        """Write the files' ends, and return each table's ``rows`` and ``odd``."""
-
-
-@dataclass(frozen=True)
-class TablesSpec:
-    """The tables that are published beside the calls: their names, and what opens their writer on files by name."""
-
-    names: tuple[str, ...]
-    open: Callable[[Mapping[str, Writable]], TableWriter]
-
-
-class Draft:
-    """The files of a window while they are written: the calls, and the tables made of them."""
-
-    def __init__(
-        self, staged: Staged, format_name: str, tables: Mapping[str, Staged], spec: TablesSpec | None = None
-    ) -> None:
-        self._staged = staged
-        self._writer = open_writer(format_name, staged)
-        self._tables = tables
-        self._table_writer = None if spec is None else spec.open(tables)
-
-    @property
-    def place(self) -> int | None:
-        """Return at which byte of the file the next record will begin; None where it cannot be read back."""
-        return self._writer.place
-
-    def write(self, record: bytes) -> None:
-        """
-        Write one record.
-
-        :param record: its JSON
-        """
-        self._writer.write(record)
-        if self._table_writer is not None:
-            self._table_writer.write(record)
-
-    def reader(self) -> Callable[[int, int], bytes]:
-        """Return what reads so many bytes at a place, of all that was written so far."""
-        self._writer.flush()
-        self._staged.flush()
-        return self._staged.read
-
-    def finish(self) -> _Finished:
-        """Write the files' ends, and return what can be published."""
-        self._writer.close()
-        told = {} if self._table_writer is None else self._table_writer.close()
-        return _Finished(self._staged, {name: (staged, told[name]) for name, staged in self._tables.items()})
-
-
-@dataclass(frozen=True)
-class _Finished:
-    """Files that are written to their ends: the calls, and the tables by name, each with its numbers of rows."""
-
-    calls: Staged
-    tables: dict[str, tuple[Staged, dict[str, int]]]
-
-
-class Publication:
+class FilePublication:
     """
-    Hold where the calls of one window go.
+    Where one file goes, with its manifest and the tables beside it.
 
     :param store: the place for files
-    :param model_id: the agent
-    :param window: the window
+    :param directory: the directory below the store's path
+    :param stem: the file's name without its format
     :param format_name: the file's format
-    :param filters: the API's filters of the query, which the manifest keeps
-    :param tables: the tables that are published beside the calls; default: none
+    :param filters: the query that the file is the answer to, which the manifest keeps
+    :param tables: the tables that are published beside it; default: none
+    :param columns: the columns of Parquet; default: those of calls
     :raises SynthflowConfigError: for an unknown format
     """
 
     def __init__(
         self,
         store: Store,
-        model_id: str,
-        window: Window,
+        directory: str,
+        stem: str,
         format_name: str,
         filters: dict[str, Any],
         *,
         tables: TablesSpec | None = None,
+        columns: tuple[Column, ...] = COLUMNS,
     ) -> None:
         check_format(format_name)
         self._store = store
         self._format = format_name
         self._filters = filters
         self._tables = tables
-        self._directory = directory_of(model_id, window)
-        self._name = file_name(format_name)
+        self._columns = columns
+        self._directory = directory
+        self._name = f"{stem}.{format_name}"
         self._manifest = f"{self._directory}/{MANIFEST_NAME}"
         self.path = store.location(f"{self._directory}/{self._name}")
 
@@ -202,7 +134,8 @@ class Publication:
         tables = {} if self._tables is None else {name: open_file() for name in self._tables.names}
         if staged is None or None in tables.values():
             return None
-        return Draft(staged, self._format, cast("dict[str, Staged]", tables), self._tables)
+        files = cast("dict[str, Staged]", tables)
+        return Draft(staged, self._format, columns=self._columns, tables=files, spec=self._tables)
 
     def publish(
         self, records: Iterable[bytes], result: dict[str, Any], *, draft: Draft | None = None
@@ -229,7 +162,7 @@ class Publication:
             stack.enter_context(self._store.locked(self._directory))
             return self._settle(finished, result)
 
-    def _settle(self, finished: _Finished, result: dict[str, Any]) -> dict[str, Any]:
+    def _settle(self, finished: Finished, result: dict[str, Any]) -> dict[str, Any]:
         """Give the files and their manifest their names, until all are there and it speaks of them."""
         staged = finished.calls
         files = {table_file_name(name): table for name, (table, _) in finished.tables.items()} | {self._name: staged}
@@ -321,6 +254,22 @@ class Publication:
                 "Write this query to an output_path of its own, or remove the file and its manifest."
             )
             raise SynthflowOutputConflictError(msg, path=self.path, differing=differing)
+
+
+class Publication(FilePublication):
+    """Where the calls of one window go: :class:`FilePublication` in the window's own directory."""
+
+    def __init__(
+        self,
+        store: Store,
+        model_id: str,
+        window: Window,
+        format_name: str,
+        filters: dict[str, Any],
+        *,
+        tables: TablesSpec | None = None,
+    ) -> None:
+        super().__init__(store, directory_of(model_id, window), "calls", format_name, filters, tables=tables)
 
 
 def _manifest_in(data: bytes | None) -> dict[str, Any] | None:
