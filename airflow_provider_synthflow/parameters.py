@@ -54,6 +54,7 @@ Reader: TypeAlias = "Callable[[Any, str], Any]"
 """Reads a value that is given, by the name of its parameter; what cannot be meant is a ValueError."""
 
 OUTPUT_FORMATS = ("jsonl", "jsonl.gz", "jsonl.zst", "parquet")
+TABLES = ("turns", "actions", "variables", "judgements")
 
 DOCUMENTED_STATUSES = (
     "pending",
@@ -206,6 +207,12 @@ def read_names(value: Any, name: str, *, choices: Sequence[str] = ()) -> tuple[s
         for each in names:
             read_choice(each, name, choices=choices)
     return names
+
+
+def read_tables(value: Any, name: str = "tables") -> tuple[str, ...]:
+    """Read names of tables; ``all`` means all of them."""
+    names = read_names(value, name, choices=(*TABLES, "all"))
+    return TABLES if "all" in names else names
 
 
 def read_path(value: Any, name: str) -> Any:

@@ -24,7 +24,8 @@ from airflow_provider_synthflow.operators.batch import AgentWindow, StillOpenErr
 from airflow_provider_synthflow.operators.origin import read_origin
 from airflow_provider_synthflow.operators.retries import finished_since, make_checkpoints
 from airflow_provider_synthflow.operators.waiting import now_ms
-from airflow_provider_synthflow.output.formats import check_format
+from airflow_provider_synthflow.output.draft import TablesSpec
+from airflow_provider_synthflow.output.formats import check_format, check_module
 from airflow_provider_synthflow.output.publication import Publication
 from airflow_provider_synthflow.parameters import FILTERS, warn_of_status
 from airflow_provider_synthflow.storage.open_store import open_store, text_of_path
@@ -143,7 +144,10 @@ class CallsTask:
         if asked.output_path is None:
             return None
         store = open_store(text_of_path(asked.output_path), asked.output_conn_id)
-        return Publication(store, plan.query.model_id, plan.window, asked.output_format, plan.query.filters())
+        tables = _make_tables(asked.tables) if asked.tables else None
+        return Publication(
+            store, plan.query.model_id, plan.window, asked.output_format, plan.query.filters(), tables=tables
+        )
 
     def _wait_to_settle(self, jobs: list[WindowJob]) -> None:
         """Wait once, for the last window, so that none is extracted twice; what is wrong by then is said before."""
@@ -184,6 +188,13 @@ class CallsTask:
             if not self._operator.is_over(deadline):
                 log.info("%d of %d calls in %s are not final.", found.unsettled, found.count, plan.window)
                 raise StillOpenError(min(deadline, now_ms() + _UNSETTLED_PAUSE_MS))
+
+
+def _make_tables(names: tuple[str, ...]) -> TablesSpec:
+    check_module("pyarrow.parquet", "parquet", "tables")
+    from airflow_provider_synthflow.tables.parquet_tables import ParquetTables  # noqa: PLC0415 - it needs pyarrow
+
+    return TablesSpec(names, ParquetTables)
 
 
 def _read_tags(context: Context) -> dict[str, str]:

@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_synthflow import parameters as read
+from airflow_provider_synthflow.exceptions import SynthflowConfigError
 from airflow_provider_synthflow.hooks.masking import HiddenNumber
 from airflow_provider_synthflow.links.synthflow import SynthflowCallsLink, SynthflowOutputLink
 from airflow_provider_synthflow.operators.waiting import WaitingOperator
@@ -61,6 +62,9 @@ class SynthflowListCallsOperator(WaitingOperator):
     :param drop_fields: top-level fields to remove before anything is stored (templated)
     :param hash_fields: top-level fields to replace by a keyed hash before anything is stored; the key is
         ``hash_key`` in the connection's extra (templated)
+    :param tables: tables that are written beside the calls, as Parquet with the extra ``parquet``: any of ``turns``,
+        ``actions``, ``variables`` and ``judgements``, or ``all``; they need an ``output_path``; default: none
+        (templated)
     :param max_xcom_bytes: the encoded size above which a result for XCom is refused; default 1 MiB
     :param deferrable: wait in the triggerer; else the task is rescheduled; default:
         ``[operators] default_deferrable``
@@ -79,6 +83,7 @@ class SynthflowListCallsOperator(WaitingOperator):
         *read.FILTERS,
         "drop_fields",
         "hash_fields",
+        "tables",
         "synthflow_conn_id",
     )
     readers: ClassVar[Mapping[str, read.Reader]] = {
@@ -99,6 +104,7 @@ class SynthflowListCallsOperator(WaitingOperator):
         "max_walks": read.read_whole,
         "drop_fields": read.read_names,
         "hash_fields": read.read_names,
+        "tables": read.read_tables,
         "max_xcom_bytes": read.read_whole,
         "synthflow_conn_id": read.read_text,
     }
@@ -129,6 +135,7 @@ class SynthflowListCallsOperator(WaitingOperator):
         max_walks: int = 5,
         drop_fields: Sequence[str] | str = (),
         hash_fields: Sequence[str] | str = (),
+        tables: Sequence[str] | str | None = None,
         max_xcom_bytes: int = 1024 * 1024,
         deferrable: bool | None = None,
         synthflow_conn_id: str = "synthflow_default",
@@ -155,10 +162,13 @@ class SynthflowListCallsOperator(WaitingOperator):
         self.max_walks = max_walks
         self.drop_fields = drop_fields
         self.hash_fields = hash_fields
+        self.tables = tables
         self.max_xcom_bytes = max_xcom_bytes
         self.synthflow_conn_id = synthflow_conn_id
         self._task: CallsTask | None = None
         self.check_fixed()
+        if "tables" in self._given and output_path is None:
+            raise SynthflowConfigError("tables are files, and XCom has none. Set output_path, or leave tables out.")
 
     def work(self, context: Context) -> dict[str, Any] | list[dict[str, Any]]:
         """
