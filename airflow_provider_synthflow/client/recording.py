@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_synthflow.client.client import SynthflowClient
 
-__all__ = ["Recording", "RecordingDownloader", "Sink"]
+__all__ = ["Recording", "RecordingDownloader", "RecordingTooLargeError", "Sink"]
 
 _PIECE = 256 * 1024
 _MOST_REDIRECTS = 3
@@ -58,6 +58,10 @@ class Recording:
     bytes: int
     sha256: str
     content_type: str | None
+
+
+class RecordingTooLargeError(SynthflowConfigError):
+    """A recording that is larger than is wanted."""
 
 
 class _BodyError(SynthflowTransientError):
@@ -261,7 +265,7 @@ class _Body:
             msg = (
                 f"A recording has {size:,} bytes or more, above max_bytes ({max_bytes:,}). Raise max_bytes to store it."
             )
-            raise SynthflowConfigError(msg)
+            raise RecordingTooLargeError(msg)
 
     def copy_to(self, sink: Sink, max_bytes: int | None, on_bytes: Callable[[int], None]) -> Recording:
         """Write all bytes, and return what they were."""

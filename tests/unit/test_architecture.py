@@ -18,7 +18,7 @@ FLOORS = (
     {"client", "storage", "window"},
     {"links", "observability", "output", "pagination", "parameters"},
     {"tables"},
-    {"extraction"},
+    {"extraction", "recordings"},
     {"auditing", "hooks", "polling", "resume"},
     {"audit", "get_provider_info", "operators", "triggers"},
     {"sensors"},

@@ -1,0 +1,248 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The recordings of one window brought to a store: each once, whole, and only those that are not there."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import logging
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_synthflow.client.recording import RecordingDownloader, RecordingTooLargeError
+from airflow_provider_synthflow.client.transport import CLOSED
+from airflow_provider_synthflow.exceptions import (
+    SynthflowAuthError,
+    SynthflowConfigError,
+    SynthflowError,
+    SynthflowIncompleteError,
+    SynthflowProtocolError,
+    SynthflowRequestError,
+    SynthflowTransientError,
+)
+from airflow_provider_synthflow.recordings.calls import read_calls
+from airflow_provider_synthflow.recordings.manifest import RecordingItem, encode_id
+from airflow_provider_synthflow.recordings.progress import RecordingProgress, to_size
+from airflow_provider_synthflow.recordings.workers import Workers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from airflow_provider_synthflow.client.client import SynthflowClient
+    from airflow_provider_synthflow.recordings.calls import CallsResult, RecordedCall
+    from airflow_provider_synthflow.recordings.shelf import RecordingShelf
+    from airflow_provider_synthflow.storage.base import Store, Upload
+
+__all__ = ["RecordingsJob"]
+
+log = logging.getLogger(__name__)
+
+_FAILURES_IN_A_ROW = 5
+_NAMED = 5
+_OF_ONE = (SynthflowTransientError, SynthflowProtocolError, SynthflowRequestError, RecordingTooLargeError)
+"""What is wrong with one recording, and may not be with the others."""
+
+
+class RecordingsJob:
+    """
+    The recordings of one window's calls, and where they go.
+
+    :param result: what the task that listed the calls returned for the window
+    :param calls_store: where its file of calls is; None where it holds the calls itself
+    :param shelf: where the recordings go; None where there are no calls and no place is known
+    :param on_missing: what to do about a call that promises a recording and has none: ``include`` or ``fail``
+    :param concurrency: how many downloads may be in flight
+    :param max_bytes: the size above which a recording is refused
+    :param origin: the task and the run, whose tries wait together
+    """
+
+    def __init__(
+        self,
+        result: CallsResult,
+        calls_store: Store | None,
+        shelf: RecordingShelf | None,
+        *,
+        on_missing: str = "include",
+        concurrency: int = 4,
+        max_bytes: int | None = None,
+        origin: Mapping[str, str] | None = None,
+    ) -> None:
+        self.result = result
+        self._calls_store = calls_store
+        self._shelf = shelf
+        self._on_missing = on_missing
+        self._concurrency = concurrency
+        self._max_bytes = max_bytes
+        self._origin = origin or {}
+        self._items: dict[str, RecordingItem] = {}
+        self._progress = RecordingProgress(0)
+        self._workers: Workers[RecordedCall] = Workers(concurrency, self._look)
+        self._downloader: RecordingDownloader | None = None
+        self.downloaded = 0
+        self.downloaded_bytes = 0
+        self.seconds = 0.0
+
+    def close(self) -> None:
+        """End at once; what is under way is not seen."""
+        self._workers.close()
+        if self._downloader is not None:
+            self._downloader.close()
+
+    def run(self, client: SynthflowClient, *, wait: Callable[[int, int], None]) -> dict[str, Any]:
+        """
+        Download what is not there whole, and write the manifest.
+
+        :param client: asks the API, at its pace
+        :param wait: is told how many recordings are promised and not there, and since when (UTC milliseconds since
+            1970) that is waited for; it raises where they are to be waited for further
+        :return: the result
+        :raises SynthflowError: typed; what was downloaded before stays, and is found by the next try
+        """
+        calls = read_calls(self.result, self._calls_store)
+        shelf = self._shelf
+        if shelf is None:
+            return self._count([], None)
+        shelf.look()
+        due = [call for call in calls if call.can_have or (call.call_id and shelf.has_file(call.call_id))]
+        promised = [call for call in due if call.promises]
+        self._progress = RecordingProgress(len(due))
+        with RecordingDownloader(
+            client, max_bytes=self._max_bytes, on_bytes=self._progress.add_bytes
+        ) as self._downloader:
+            self._bring(promised, shelf)
+            self._check_missing(promised, shelf, wait)
+            self._bring([call for call in due if not call.promises], shelf)
+        items = [self._items.get(call.call_id) or RecordingItem(call.call_id, "none") for call in calls]
+        result = self._count(items, shelf.path)
+        shelf.finish(result, items)
+        self.downloaded_bytes, self.seconds = self._progress.bytes, self._progress.seconds
+        self._tell(result)
+        return result
+
+    def _bring(self, calls: Sequence[RecordedCall], shelf: RecordingShelf) -> None:
+        """Look at calls, several at a time, and raise in the end for those that failed."""
+        failures: list[SynthflowError] = []
+        in_a_row = 0
+        for call, outcome in self._workers.run(calls, lambda call: self._bring_one(call, shelf)):
+            self._progress.add_call()
+            if isinstance(outcome, RecordingItem):
+                self._items[call.call_id] = outcome
+                in_a_row = 0
+                continue
+            self._raise_what_concerns_all(outcome, shelf)
+            log.warning("A recording was not stored: %s", outcome)
+            failures.append(outcome)
+            in_a_row += 1
+            if in_a_row >= max(_FAILURES_IN_A_ROW, self._concurrency):
+                break
+        if failures:
+            raise self._error_of(failures)
+
+    def _bring_one(self, call: RecordedCall, shelf: RecordingShelf) -> RecordingItem:
+        """Return the recording that is there, or download it, and tell what became of it."""
+        there = shelf.find(call.call_id)
+        if there is not None:
+            return there
+        if self._downloader is None or self._workers.closed:
+            raise SynthflowTransientError(CLOSED)
+        names: list[str] = []
+
+        @contextlib.contextmanager
+        def open_sink(extension: str) -> Iterator[Upload]:
+            names.append(f"{encode_id(call.call_id)}.{extension}")
+            with shelf.upload(names[-1]) as upload:
+                yield upload
+                if self._workers.closed:
+                    raise SynthflowTransientError(CLOSED)
+
+        try:
+            found = self._downloader.download(call.call_id, open_sink)
+        except SynthflowAuthError as error:
+            if error.status != 403:
+                raise
+            return RecordingItem(call.call_id, "forbidden")
+        except SynthflowRequestError as error:
+            if error.status != 404:
+                raise
+            return RecordingItem(call.call_id, "missing" if call.promises else "none")
+        self.downloaded += 1
+        return RecordingItem(call.call_id, "stored", names[-1], found.bytes, found.sha256, found.content_type)
+
+    def _raise_what_concerns_all(self, error: BaseException, shelf: RecordingShelf) -> None:
+        """Raise what the other recordings would meet, too."""
+        if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            msg = f"The disk of {shelf.path} is full. Make room and run the task again: {self._told_stored()}."
+            raise SynthflowTransientError(msg) from None
+        if not isinstance(error, _OF_ONE):
+            raise error
+
+    def _error_of(self, failures: Sequence[SynthflowError]) -> SynthflowError:
+        """Return the error that stands for all: one that a retry may mend, where there is one."""
+        error = next((each for each in failures if not isinstance(each, SynthflowConfigError)), failures[0])
+        many = "1 recording" if len(failures) == 1 else f"{len(failures):,} recordings"
+        kind = SynthflowConfigError if isinstance(error, RecordingTooLargeError) else type(error)
+        made = kind(f"{many} could not be stored, and {self._told_stored()}. {error.args[0]}")
+        made.__dict__.update(error.__dict__)
+        return made
+
+    def _told_stored(self) -> str:
+        stored = sum(item.status == "stored" for item in self._items.values())
+        return f"the {stored:,} that are stored stay and are not downloaded again"
+
+    def _check_missing(
+        self, promised: Sequence[RecordedCall], shelf: RecordingShelf, wait: Callable[[int, int], None]
+    ) -> None:
+        """Wait for what is promised and not there; in the end it is included, or an error."""
+        missing = [call.call_id for call in promised if self._items[call.call_id].status == "missing"]
+        if not missing:
+            return
+        wait(len(missing), shelf.waited_since(self._origin))
+        if self._on_missing == "fail":
+            named = ", ".join(each for each in missing[:_NAMED] if encode_id(each) == each)
+            msg = (
+                f"{len(missing):,} of {len(promised):,} recordings that the calls promise are not there"
+                f"{f' (calls {named})' if named else ''}, and on_missing is 'fail'. "
+                "Raise max_wait, or use on_missing='include'."
+            )
+            raise SynthflowIncompleteError(msg, expected=len(promised), received=len(promised) - len(missing))
+
+    def _count(self, items: Sequence[RecordingItem], path: str | None) -> dict[str, Any]:
+        counts = Counter(item.status for item in items)
+        return {
+            "model_id": self.result.model_id,
+            "from_date": self.result.window.from_iso,
+            "to_date": self.result.window.to_iso,
+            "calls": len(items),
+            "recordings": counts["stored"],
+            "bytes": sum(item.bytes or 0 for item in items),
+            "none": counts["none"],
+            "missing": counts["missing"],
+            "forbidden": counts["forbidden"],
+            "downloaded": self.downloaded,
+            "path": path,
+        }
+
+    def _look(self) -> None:
+        if line := self._progress.line():
+            log.info("%s", line)
+
+    def _tell(self, result: Mapping[str, Any]) -> None:
+        """Close the log of the window with a line, and say what a person may have to mend."""
+        told = "".join(f", {result[name]:,} {name}" for name in ("none", "missing", "forbidden") if result[name])
+        log.info(
+            "%s recordings (%s) of %s calls of agent %s in %s; %s downloaded now%s; %.1f s: %s",
+            f"{result['recordings']:,}",
+            to_size(result["bytes"]),
+            f"{result['calls']:,}",
+            self.result.model_id,
+            self.result.window,
+            f"{self.downloaded:,}",
+            told,
+            self.seconds,
+            result["path"],
+        )
+        if result["forbidden"]:
+            log.warning(
+                "The key is not entitled to %d recordings (HTTP 403): check its workspace and plan, and run again.",
+                result["forbidden"],
+            )

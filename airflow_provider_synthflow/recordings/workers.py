@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Threads that work through a list, and can be left at once."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from airflow_provider_synthflow.client.transport import CLOSED
+from airflow_provider_synthflow.exceptions import SynthflowTransientError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+__all__ = ["Workers"]
+
+_Task = TypeVar("_Task")
+
+_LOOKS = 1.0  # seconds between two looks at what has come so far
+
+
+class Workers(Generic[_Task]):
+    """
+    A few threads that do the same to each of a list.
+
+    :param count: how many threads
+    :param on_look: is called about once a second meanwhile
+    """
+
+    def __init__(self, count: int, on_look: Callable[[], None]) -> None:
+        self._count = count
+        self._on_look = on_look
+        self._answers: SimpleQueue[tuple[_Task, Any] | None] = SimpleQueue()
+        self.closed = False
+
+    def close(self) -> None:
+        """Let whoever waits for an answer go on at once, by an error."""
+        self.closed = True
+        self._answers.put(None)
+
+    def run(self, tasks: Sequence[_Task], work: Callable[[_Task], Any]) -> Iterator[tuple[_Task, Any]]:
+        """
+        Yield each task with what the work returned or raised, as they come; no more is begun once nobody asks.
+
+        :raises SynthflowTransientError: where it was closed
+        """
+        waiting, lock, ended = iter(tasks), threading.Lock(), threading.Event()
+
+        def work_on() -> None:
+            while not ended.is_set():
+                with lock:
+                    task = next(waiting, None)
+                if task is None:
+                    return
+                try:
+                    outcome = work(task)
+                except BaseException as error:  # noqa: BLE001 - whoever gave out the work looks at it
+                    outcome = error
+                self._answers.put((task, outcome))
+
+        for _ in range(min(self._count, len(tasks))):
+            # Daemons, since a process that is to end does not wait for what they read.
+            threading.Thread(target=work_on, name="synthflow-recording", daemon=True).start()
+        try:
+            for _ in tasks:
+                yield self._next()
+        finally:
+            ended.set()
+
+    def _next(self) -> tuple[_Task, Any]:
+        while True:
+            self._on_look()
+            with suppress(Empty):
+                answer = self._answers.get(timeout=_LOOKS)
+                if answer is None or self.closed:
+                    raise SynthflowTransientError(CLOSED)
+                return answer
