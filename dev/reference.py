@@ -13,7 +13,10 @@ from airflow_provider_synthflow.extraction.extract import Extraction
 from airflow_provider_synthflow.hooks.synthflow import SynthflowHook
 from airflow_provider_synthflow.links.synthflow import SynthflowCallsLink, SynthflowOutputLink
 from airflow_provider_synthflow.observability import metrics
-from airflow_provider_synthflow.operators.synthflow import SynthflowListCallsOperator
+from airflow_provider_synthflow.operators.synthflow import (
+    SynthflowDownloadRecordingsOperator,
+    SynthflowListCallsOperator,
+)
 from airflow_provider_synthflow.sensors.synthflow import SynthflowNewCallsSensor
 from airflow_provider_synthflow.triggers.synthflow import SynthflowNewCallsTrigger
 from airflow_provider_synthflow.window import windows_of_run
@@ -46,6 +49,15 @@ received, one a line, less the dropped fields and with the hashed ones. A file t
 overwritten.
 """
 
+_RECORDINGS = """\
+The result: `model_id`, `from_date` and `to_date` as those of the calls, `calls` (in the window), `recordings` and
+`bytes` (stored), `none` (calls without a recording), `missing` (promised by the call's record, and not there),
+`forbidden` (HTTP 403), `downloaded` (by this try) and `path`, the directory. A recording is the file
+`<output_path>/model_id=<id>/from_date=…/to_date=…/recordings/<call_id>.<ext>`, and beside them stands
+`_recordings.json`, written last: the result, and in `items` each call's `call_id`, `status` (`stored`, `none`,
+`missing`, `forbidden`), `file`, `bytes`, `sha256` and `content_type`.
+"""
+
 _ERRORS = (
     "`from airflow_provider_synthflow.exceptions import …`; [what to do about each](errors.md). "
     "What an error was made with is also in its fields."
@@ -59,6 +71,8 @@ def reference() -> str:
         "Written by `make reference` from the docstrings.",
         _class_text(SynthflowListCallsOperator),
         _RESULT.rstrip(),
+        _class_text(SynthflowDownloadRecordingsOperator),
+        _RECORDINGS.rstrip(),
         _class_text(SynthflowNewCallsSensor),
         "The XCom of the sensor: `model_id`, `from_date`, `count` and `newest_start_time`.",
         _class_text(SynthflowNewCallsTrigger),
@@ -85,7 +99,9 @@ def reference() -> str:
 def _metrics() -> str:
     """Return the table of the metrics; what a counter counts is what the extraction says of its number."""
     numbers = {name: text for kind, name, text in _fields(Extraction)[1] if kind == "param"}
+    numbers |= {"recordings": "recordings downloaded", "recording_bytes": "bytes that came with recordings"}
     rows = [(name, "counter", numbers["count" if key == "calls" else key]) for key, name in metrics.COUNTERS.items()]
+    rows.append((metrics.RECORDINGS_DURATION, "timer", "seconds until the recordings of a window were there"))
     rows.append((metrics.DURATION, "timer", "seconds from the first request of a window to its published file"))
     rows.append((metrics.FAILURES, "counter", "windows that failed, whatever the error; the tag `error` has its class"))
     return "\n".join(
@@ -104,7 +120,8 @@ def _error_text(kind: type[Exception]) -> str:
 
 
 def _class_text(kind: type) -> str:
-    return _text(f"## `{kind.__name__}`\n\n`from {kind.__module__} import {kind.__name__}`", kind)
+    module = re.sub(r"\.operators\.\w+$", ".operators.synthflow", kind.__module__)  # which hands on all operators
+    return _text(f"## `{kind.__name__}`\n\n`from {module} import {kind.__name__}`", kind)
 
 
 def _text(title: str, thing: Any) -> str:

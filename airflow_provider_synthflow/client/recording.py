@@ -68,8 +68,8 @@ class _BodyError(SynthflowTransientError):
     """An answer of the recording's host that may be another one from a new address."""
 
 
-class _SinkError(Exception):
-    """A failure of the place that the bytes go to: to download them again would not help."""
+class _LastError(Exception):
+    """An error after which to download again would not help, such as of the place that the bytes go to."""
 
     def __init__(self, error: SynthflowError) -> None:
         super().__init__()
@@ -138,6 +138,7 @@ class RecordingDownloader:
 
         def once() -> Recording:
             nonlocal missing
+            self._check_open()
             address = self._client.redirect_once(path)
             with hide_addresses(), self._answer(address) as response:
                 if response.status_code in _NOT_THERE:
@@ -152,7 +153,7 @@ class RecordingDownloader:
 
         try:
             return cast("Recording", self._client.retrying(once))
-        except _SinkError as failure:
+        except _LastError as failure:
             raise failure.error from None
         except _BodyError as error:
             text, tries = error.args[0].partition(" Gave up after")[0], error.attempts
@@ -167,11 +168,17 @@ class RecordingDownloader:
         body.check_size(self._max_bytes)
         try:
             with open_sink(body.extension) as sink:
-                return body.copy_to(sink, self._max_bytes, self._on_bytes)
+                found = body.copy_to(sink, self._max_bytes, self._on_bytes)
+                self._check_open()  # what was broken by closing may look like its end
+                return found
         except _BodyError:
             raise
         except SynthflowTransientError as error:
-            raise _SinkError(error) from None
+            raise _LastError(error) from None
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise _LastError(SynthflowTransientError(CLOSED))
 
     @contextlib.contextmanager
     def _answer(self, address: str) -> Iterator[requests.Response]:
@@ -212,8 +219,7 @@ class RecordingDownloader:
             session.headers.update({"User-Agent": HEADERS["User-Agent"], "Accept": "*/*"})
             session.headers["Accept-Encoding"] = "identity"  # so that the length is that of the recording
             with self._lock:
-                if self._closed:
-                    raise SynthflowTransientError(CLOSED)
+                self._check_open()
                 self._sessions.append(session)
             self._local.session = session
         return session
@@ -225,8 +231,7 @@ class RecordingDownloader:
             yield
             return
         with self._lock:
-            if self._closed:
-                raise SynthflowTransientError(CLOSED)
+            self._check_open()
             self._sockets.add(listening)
         try:
             yield

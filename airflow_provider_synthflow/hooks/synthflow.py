@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseHook
 
@@ -12,6 +12,7 @@ from airflow_provider_synthflow.hooks import connection_form
 
 if TYPE_CHECKING:
     import datetime as dt
+    import os
     from collections.abc import Iterator
 
     import requests
@@ -341,6 +342,21 @@ class SynthflowHook(BaseHook):
         :raises SynthflowError: typed, see :mod:`airflow_provider_synthflow.exceptions`
         """
         return self.client.redirect(self.client.call_path(call_id, "/recording"))
+
+    def download_recording(self, call_id: str, file: IO[bytes] | str | os.PathLike[str]) -> dict[str, Any]:
+        """
+        Download a call's recording, as it comes; the key is not sent to where it is.
+
+        :param call_id: the API's opaque id
+        :param file: a binary file that is open for writing, or a path, where the recording appears whole
+        :return: ``bytes``, ``sha256`` and ``content_type``
+        :raises SynthflowRequestError: where there is no such recording (404)
+        :raises SynthflowTransientError: where no whole recording came, after all tries
+        :raises SynthflowError: typed, see :mod:`airflow_provider_synthflow.exceptions`
+        """
+        from airflow_provider_synthflow.client.recording_file import download_to_file  # noqa: PLC0415 - with a request
+
+        return download_to_file(self.client, call_id, file)
 
     def _all_calls(
         self, query: CallsQuery, *, limit: int, offset: int = 0, concurrency: int = 1

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_synthflow.client.client import SynthflowClient
 
-__all__ = ["COUNTERS", "DURATION", "FAILURES", "Failures", "emit", "emit_failure"]
+__all__ = ["COUNTERS", "DURATION", "FAILURES", "RECORDINGS_DURATION", "Failures", "emit", "emit_failure"]
 
 COUNTERS = {
     "calls": "synthflow.calls",
@@ -21,28 +21,34 @@ COUNTERS = {
     "retries": "synthflow.retries",
     "waits": "synthflow.waits",
     "walks": "synthflow.walks",
+    "recordings": "synthflow.recordings",
+    "recording_bytes": "synthflow.recording_bytes",
 }
 """The counters, by what they count."""
 
 DURATION = "synthflow.duration"
 """The timer: how long reading, proving, ordering and publishing a window took."""
 
+RECORDINGS_DURATION = "synthflow.recordings_duration"
+"""The timer: how long it took until the recordings of a window were there."""
+
 FAILURES = "synthflow.failures"
 """The counter of failures, with the class of the error as the tag ``error``."""
 
 
-def emit(counts: Mapping[str, int], seconds: float, tags: Mapping[str, str]) -> None:
+def emit(counts: Mapping[str, int], seconds: float, tags: Mapping[str, str], *, timer: str = DURATION) -> None:
     """
     Hand the numbers of one window to Airflow's metrics.
 
     :param counts: how many, by the names of :data:`COUNTERS`; those that are missing are not sent
     :param seconds: how long it took
     :param tags: what tells the task apart, for backends that know tags
+    :param timer: the name under which the time is sent
     """
     from airflow.providers.common.compat.sdk import Stats  # noqa: PLC0415 - only on a worker
 
     _count(counts, tags)
-    Stats.timing(DURATION, dt.timedelta(seconds=seconds), tags=dict(tags))
+    Stats.timing(timer, dt.timedelta(seconds=seconds), tags=dict(tags))
 
 
 class Failures:

@@ -13,15 +13,16 @@ if TYPE_CHECKING:
 __all__ = ["make_lineage"]
 
 
-def make_lineage(results: Iterable[Mapping[str, Any]], host: str) -> Any:
+def make_lineage(results: Iterable[Mapping[str, Any]], host: str, *, what: str = "calls") -> Any:
     """
     Return the lineage of a task's results.
 
-    The input of each agent is ``calls/<model_id>`` at ``synthflow://<host>``, with the calls read; the output of each
-    window is its file, with rows and bytes. Results that went to XCom have no output.
+    The input of each agent is ``calls/<model_id>`` (or what else was read) at ``synthflow://<host>``, with the calls
+    read; the output of each window is its file, with rows and bytes. Results that went to XCom have no output.
 
     :param results: the results of the task's windows, without calls
     :param host: the API's host
+    :param what: what was read: ``calls``, or ``recordings``, of which each is a file
     :return: the ``OperatorLineage`` of Airflow's OpenLineage provider, or None where that is not installed
     """
     try:
@@ -38,7 +39,7 @@ def make_lineage(results: Iterable[Mapping[str, Any]], host: str) -> Any:
     inputs = [
         InputDataset(
             namespace=f"synthflow://{host}",
-            name=f"calls/{model_id}",
+            name=f"{what}/{model_id}",
             inputFacets={"inputStatistics": counted.InputStatisticsInputDatasetFacet(rowCount=count)}
             if counted
             else {},
@@ -51,7 +52,7 @@ def make_lineage(results: Iterable[Mapping[str, Any]], host: str) -> Any:
             continue
         namespace, name = FileAddress.of(result["path"]).dataset
         statistics = facet_v2.output_statistics_output_dataset.OutputStatisticsOutputDatasetFacet(
-            rowCount=result["count"], size=result["bytes"], fileCount=1
+            rowCount=result["count"], size=result["bytes"], fileCount=1 if what == "calls" else result["count"]
         )
         outputs.append(OutputDataset(namespace=namespace, name=name, outputFacets={"outputStatistics": statistics}))
     return OperatorLineage(inputs=inputs, outputs=outputs)

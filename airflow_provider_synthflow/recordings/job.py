@@ -88,13 +88,13 @@ class RecordingsJob:
         if self._downloader is not None:
             self._downloader.close()
 
-    def run(self, client: SynthflowClient, *, wait: Callable[[int, int], None]) -> dict[str, Any]:
+    def run(self, client: SynthflowClient, *, wait: Callable[[int, Callable[[], int]], None]) -> dict[str, Any]:
         """
         Download what is not there whole, and write the manifest.
 
         :param client: asks the API, at its pace
-        :param wait: is told how many recordings are promised and not there, and since when (UTC milliseconds since
-            1970) that is waited for; it raises where they are to be waited for further
+        :param wait: is told how many recordings are promised and not there, and what tells since when (UTC
+            milliseconds since 1970) that is waited for; it raises where they are to be waited for further
         :return: the result
         :raises SynthflowError: typed; what was downloaded before stays, and is found by the next try
         """
@@ -114,7 +114,7 @@ class RecordingsJob:
             self._bring([call for call in due if not call.promises], shelf)
         items = [self._items.get(call.call_id) or RecordingItem(call.call_id, "none") for call in calls]
         result = self._count(items, shelf.path)
-        shelf.finish(result, items)
+        shelf.finish({**result, **self._origin}, items)
         self.downloaded_bytes, self.seconds = self._progress.bytes, self._progress.seconds
         self._tell(result)
         return result
@@ -190,13 +190,16 @@ class RecordingsJob:
         return f"the {stored:,} that are stored stay and are not downloaded again"
 
     def _check_missing(
-        self, promised: Sequence[RecordedCall], shelf: RecordingShelf, wait: Callable[[int, int], None]
+        self,
+        promised: Sequence[RecordedCall],
+        shelf: RecordingShelf,
+        wait: Callable[[int, Callable[[], int]], None],
     ) -> None:
         """Wait for what is promised and not there; in the end it is included, or an error."""
         missing = [call.call_id for call in promised if self._items[call.call_id].status == "missing"]
         if not missing:
             return
-        wait(len(missing), shelf.waited_since(self._origin))
+        wait(len(missing), lambda: shelf.waited_since(self._origin))
         if self._on_missing == "fail":
             named = ", ".join(each for each in missing[:_NAMED] if encode_id(each) == each)
             msg = (

@@ -16,7 +16,7 @@ from airflow.providers.common.compat.sdk import BaseOperator
 from airflow_provider_synthflow.operators.synthflow import SynthflowListCallsOperator
 from airflow_provider_synthflow.sensors.synthflow import SynthflowNewCallsSensor
 from tests.integration.airflow_home import AirflowHome
-from tests.synthflow_server import TEST_KEY, SynthflowApi, make_calls, serve
+from tests.synthflow_server import TEST_KEY, SynthflowApi, audio, make_calls, serve
 from tests.synthflow_server.dataset import DAY_MS
 from tests.versions import AIRFLOW
 
@@ -193,6 +193,24 @@ class TestRunning:
         assert [result["model_id"] for result in results] == AGENTS
         for result in results:
             self.check(ran, result)
+
+    def test_stores_the_recordings_of_the_day_and_makes_one_table_of_both(self, ran):
+        listed = [ran.returned("synthflow_recordings", f"calls[{number}]") for number in range(2)]
+        stored = [ran.returned("synthflow_recordings", f"recordings[{number}]") for number in range(2)]
+
+        for of_calls, result in zip(listed, stored, strict=True):
+            self.check(ran, of_calls)
+            assert result["calls"] == of_calls["count"]
+            items = json.loads((Path(result["path"]) / "_recordings.json").read_bytes())["items"]
+            files = {item["file"]: item for item in items if item["status"] == "stored"}
+            assert len(files) == result["recordings"] == result["downloaded"] > 0
+            assert {path.name for path in Path(result["path"]).iterdir()} == {*files, "_recordings.json"}
+            for name, item in files.items():
+                assert (Path(result["path"]) / name).read_bytes() == audio(item["call_id"])
+        assert ran.returned("synthflow_recordings", "table[-1]") == {
+            "calls": sum(each["count"] for each in listed),
+            "recordings": sum(each["recordings"] for each in stored),
+        }
 
     def test_reads_the_last_days_again_and_replaces_only_what_differs(self, ran):
         results = [ran.returned("synthflow_reread_late_data", f"calls[{number}]") for number in range(7)]

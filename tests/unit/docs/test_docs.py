@@ -74,7 +74,12 @@ def test_every_metric_is_in_the_documents_and_every_one_named_is_sent():
     text = (ROOT / "docs" / "observability.md").read_text(encoding="utf-8")
     named = set(re.findall(r"^\| `(synthflow\.\w+)`", text, re.MULTILINE))
 
-    assert named == {*metrics.COUNTERS.values(), metrics.DURATION, metrics.FAILURES}
+    assert named == {
+        *metrics.COUNTERS.values(),
+        metrics.DURATION,
+        metrics.FAILURES,
+        metrics.RECORDINGS_DURATION,
+    }
 
 
 def test_every_line_of_a_log_in_the_documents_is_one_that_the_package_writes():

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Download one recording into a file of the caller's own."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from airflow_provider_synthflow.client.recording import RecordingDownloader
+from airflow_provider_synthflow.exceptions import SynthflowTransientError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from airflow_provider_synthflow.client.client import SynthflowClient
+    from airflow_provider_synthflow.client.recording import Sink
+
+__all__ = ["download_to_file"]
+
+
+def download_to_file(client: SynthflowClient, call_id: str, file: IO[bytes] | str | os.PathLike[str]) -> dict[str, Any]:
+    """
+    Download the recording of a call into a binary file that is open, or into a path, where it appears whole.
+
+    :return: ``bytes``, ``sha256`` and ``content_type``
+    :raises SynthflowError: typed; a file that is open is then as long as it was, where it can be cut
+    """
+    sink = _Path(Path(file)) if isinstance(file, (str, os.PathLike)) else _OpenFile(file)
+    with RecordingDownloader(client) as downloader:
+        found = downloader.download(call_id, sink.open)
+    return {"bytes": found.bytes, "sha256": found.sha256, "content_type": found.content_type}
+
+
+class _Path:
+    """A path where a file appears whole."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    @contextlib.contextmanager
+    def open(self, _: str) -> Iterator[Sink]:
+        temporary = self._path.with_name(f".{secrets.token_hex(8)}.tmp")
+        try:
+            with temporary.open("xb") as file:
+                yield file
+            temporary.replace(self._path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+class _OpenFile:
+    """A file that is open: each try begins where the first one did."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._begin: int | None = None
+        with contextlib.suppress(AttributeError, OSError, ValueError):
+            if file.seekable():
+                self._begin = file.tell()
+        self._written = False
+
+    @contextlib.contextmanager
+    def open(self, _: str) -> Iterator[Sink]:
+        if self._written and self._begin is None:
+            msg = "The recording was cut off, and the file cannot be written anew from its begin. Give one that can."
+            raise SynthflowTransientError(msg)
+        try:
+            self._written = True
+            yield self._file
+        except BaseException:
+            if self._begin is not None:
+                with contextlib.suppress(OSError, ValueError):
+                    self._file.seek(self._begin)
+                    self._file.truncate()
+            raise

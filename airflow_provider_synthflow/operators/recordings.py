@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The operator of recordings: each once and whole, in a store of your own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow_provider_synthflow import parameters as read
+from airflow_provider_synthflow.links.synthflow import SynthflowCallsLink, SynthflowOutputLink
+from airflow_provider_synthflow.operators.waiting import WaitingOperator
+
+if TYPE_CHECKING:
+    import datetime as dt
+    import os
+
+    from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_synthflow.operators.recordings_task import RecordingsTask
+
+__all__ = ["SynthflowDownloadRecordingsOperator"]
+
+_KEPT = ("call_id", "call_status", "duration", "telephony_duration", "recording_duration")
+
+
+class _CallsField:
+    """
+    A task's field with calls, of which only what tells of recordings is kept.
+
+    Airflow stores rendered fields and shows them: what was said, and to whom, has no place there.
+    """
+
+    def __get__(self, task: Any, owner: type | None = None) -> Any:
+        """Return the results, or their template."""
+        return self if task is None else task.__dict__.get("calls")
+
+    def __set__(self, task: Any, value: Any) -> None:
+        """Set the results without the rest of their calls, or their template."""
+        task.__dict__["calls"] = _without_content(value)
+
+
+class SynthflowDownloadRecordingsOperator(WaitingOperator):
+    """
+    Download the recordings of calls that a task has listed, each once and whole, into a store of your own.
+
+    The addresses are asked for one by one (Get a recording), so that it works before 10 January 2027 and after. What is
+    there whole is not downloaded again. The result, an XCom, has the numbers, and where the recordings are.
+
+    :param calls: the output of a task of :class:`SynthflowListCallsOperator`, or a list of such results: its file, or
+        the calls in it, tell which calls there are (templated)
+    :param output_path: the directory below which the recordings are written, as that of the calls; default: where the
+        calls are (templated)
+    :param output_conn_id: the Airflow connection of the store; default: that of the task that listed the calls
+        (templated)
+    :param on_missing: what to do where a call's record promises a recording and the API has none, after ``max_wait``:
+        ``include`` it in the count (default), or ``fail``
+    :param max_wait: how long to wait for such recordings, from the task's first try on, without a worker: a timedelta,
+        or seconds; default: not at all
+    :param concurrency: downloads in flight; default 4
+    :param max_bytes: the size above which a recording is refused; default 1 GiB
+    :param deferrable: wait in the triggerer; else the task is rescheduled; default:
+        ``[operators] default_deferrable``
+    :param synthflow_conn_id: the Airflow connection to Synthflow; default ``synthflow_default`` (templated)
+    :raises SynthflowError: typed, see :mod:`airflow_provider_synthflow.exceptions`
+    """
+
+    template_fields: Sequence[str] = ("calls", "output_path", "output_conn_id", "synthflow_conn_id")
+    required: ClassVar[tuple[str, ...]] = ()
+    readers: ClassVar[Mapping[str, read.Reader]] = {
+        "output_path": read.read_path,
+        "output_conn_id": read.read_text,
+        "on_missing": partial(read.read_choice, choices=("include", "fail")),
+        "max_wait": read.read_duration,
+        "concurrency": read.read_whole,
+        "max_bytes": read.read_whole,
+        "synthflow_conn_id": read.read_text,
+    }
+    operator_extra_links = (SynthflowCallsLink(), SynthflowOutputLink())
+    calls = _CallsField()
+    ui_color = "#e3e8fd"
+
+    def __init__(
+        self,
+        *,
+        calls: Any,
+        output_path: str | os.PathLike[str] | None = None,
+        output_conn_id: str | None = None,
+        on_missing: str = "include",
+        max_wait: dt.timedelta | float = 0,
+        concurrency: int = 4,
+        max_bytes: int = 1024**3,
+        deferrable: bool | None = None,
+        synthflow_conn_id: str = "synthflow_default",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(deferrable=deferrable, **kwargs)
+        self.calls = calls
+        self.output_path = read.to_renderable(output_path)
+        self.output_conn_id = output_conn_id
+        self.on_missing = on_missing
+        self.max_wait = max_wait
+        self.concurrency = concurrency
+        self.max_bytes = max_bytes
+        self.synthflow_conn_id = synthflow_conn_id
+        self._task: RecordingsTask | None = None
+        self.check_fixed()
+
+    def work(self, context: Context) -> dict[str, Any] | list[dict[str, Any]]:
+        """
+        Download the recordings of each result.
+
+        :param context: the task's context; nothing of it is needed
+        :return: the result; a list of results for a list of them
+        """
+        from airflow_provider_synthflow.operators.recordings_task import RecordingsTask  # noqa: PLC0415 - the worker's part
+
+        self._task = RecordingsTask(self, self.calls, self.read_parameters(), context)
+        return self._task.run()
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:  # noqa: ARG002 - OpenLineage's signature
+        """
+        Return what OpenLineage is told of the task: the recordings read, the directories written, files and bytes.
+
+        :param task_instance: the task instance, of which nothing is needed
+        """
+        from airflow_provider_synthflow.observability.openlineage import make_lineage  # noqa: PLC0415 - an extra
+
+        return None if self._task is None else make_lineage(self._task.written, self._task.host, what="recordings")
+
+    def on_kill(self) -> None:
+        """End all downloads at once; a recording that is not whole is never seen."""
+        if self._task is not None:
+            self._task.close()
+
+
+def _without_content(value: Any) -> Any:
+    """Return results with only those fields of their calls that tell of recordings."""
+    if isinstance(value, Mapping) and isinstance(value.get("calls"), list):
+        return {**value, "calls": [_told(call) for call in value["calls"]]}
+    if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
+        return [_without_content(each) for each in value]
+    return value
+
+
+def _told(call: Any) -> Any:
+    if not isinstance(call, Mapping):
+        return call
+    kept = {name: call[name] for name in _KEPT if name in call}
+    return {**kept, "recording_url": bool(call.get("recording_url"))}

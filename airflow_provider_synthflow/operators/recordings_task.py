@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The work of a task that downloads recordings, on its worker: the windows it brings to a store, and waits for."""
+
+from __future__ import annotations
+
+import logging
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from airflow.exceptions import AirflowRescheduleException
+from airflow.providers.common.compat.sdk import TaskDeferred
+
+from airflow_provider_synthflow.exceptions import SynthflowConfigError
+from airflow_provider_synthflow.hooks.synthflow import SynthflowHook
+from airflow_provider_synthflow.observability.asset_events import tell_outlets
+from airflow_provider_synthflow.observability.metrics import RECORDINGS_DURATION, Failures, emit
+from airflow_provider_synthflow.operators.batch import AgentWindow, StillOpenError, run_batch
+from airflow_provider_synthflow.operators.origin import read_origin
+from airflow_provider_synthflow.operators.waiting import now_ms
+from airflow_provider_synthflow.parameters import is_nothing
+from airflow_provider_synthflow.recordings.calls import parse_results
+from airflow_provider_synthflow.recordings.job import RecordingsJob
+from airflow_provider_synthflow.recordings.shelf import RecordingShelf
+from airflow_provider_synthflow.storage.open_store import is_local, open_store, text_of_path
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_synthflow.operators.waiting import WaitingOperator
+    from airflow_provider_synthflow.recordings.calls import CallsResult
+
+__all__ = ["RecordingsTask"]
+
+log = logging.getLogger(__name__)
+
+_SHORTEST_PAUSE_MS = 30_000
+_LONGEST_PAUSE_MS = 600_000
+_PASSING = (AirflowRescheduleException, TaskDeferred, StillOpenError)
+_SENT = ("requests", "retries", "waits")
+
+
+class RecordingsTask:
+    """One try of a task that downloads recordings."""
+
+    def __init__(self, operator: WaitingOperator, calls: Any, parameters: Mapping[str, Any], context: Context) -> None:
+        self._operator = operator
+        self._calls = calls
+        self._asked = SimpleNamespace(**parameters)
+        self._context = context
+        instance: Any = (context or {}).get("ti")
+        tags = {name: getattr(instance, name, None) for name in ("dag_id", "task_id")}
+        self._failures = Failures({name: value for name, value in tags.items() if isinstance(value, str)}, _PASSING)
+        self._hook = SynthflowHook(self._asked.synthflow_conn_id)
+        self._job: RecordingsJob | None = None
+        self._is_closed = False
+        self.written: list[dict[str, Any]] = []
+        self.host = ""
+
+    def run(self) -> dict[str, Any] | list[dict[str, Any]]:
+        """Download the recordings of each window, and wait for what is promised and not there."""
+        try:
+            with self._failures.of_task():
+                return self._download()
+        except StillOpenError as error:
+            open_until, reason = error.until_ms, f"recordings that {error.count} window(s) lack may be there"
+        return self._operator.give_back(open_until, reason)
+
+    def close(self) -> None:
+        """End all downloads at once."""
+        self._is_closed = True
+        if self._job is not None:
+            self._job.close()
+        self._hook.close()
+
+    def _download(self) -> dict[str, Any] | list[dict[str, Any]]:
+        found, many = parse_results(self._calls)
+        parts = [AgentWindow(each.model_id, each.window) for each in found]
+        jobs = {part: self._make_job(each) for part, each in zip(parts, found, strict=True)}
+        with self._hook as hook:
+            self.host = hook.settings.host
+            done = run_batch(list(jobs), lambda part: self._finish(jobs[part])) if jobs else []
+        self.written = [
+            {"model_id": each["model_id"], "count": each["recordings"], "bytes": each["bytes"], "path": each["path"]}
+            for each in done
+            if each["path"] is not None
+        ]
+        by_part = dict(zip(jobs, done, strict=True))
+        results = [by_part[part] for part in parts]
+        tell_outlets(self._context, self._operator.outlets, results if many else results[0])
+        return results if many else results[0]
+
+    def _finish(self, job: RecordingsJob) -> dict[str, Any]:
+        """Download the recordings of one window, and count them in the metrics."""
+        client, self._job = self._hook.client, job
+        if self._is_closed:
+            job.close()
+        before = {name: getattr(client, name) for name in _SENT}
+        with self._failures.of_window(job.result.model_id, client) as tags:
+            result = job.run(client, wait=self._wait)
+        counts = {name: getattr(client, name) - before[name] for name in _SENT}
+        counts |= {"recordings": job.downloaded, "recording_bytes": job.downloaded_bytes}
+        emit(counts, job.seconds, tags, timer=RECORDINGS_DURATION)
+        return result
+
+    def _wait(self, missing: int, waited_since: Callable[[], int]) -> None:
+        """Let a window be looked at again later, as long as what is missing may still come."""
+        if not self._asked.max_wait:
+            return
+        since_ms = waited_since()
+        deadline = since_ms + self._asked.max_wait
+        if not self._operator.is_over(deadline):
+            log.info("%d recordings that the calls promise are not there yet.", missing)
+            pause = min(max(now_ms() - since_ms, _SHORTEST_PAUSE_MS), _LONGEST_PAUSE_MS)
+            raise StillOpenError(min(deadline, now_ms() + pause))
+
+    def _make_job(self, result: CallsResult) -> RecordingsJob:
+        of_calls, asked = result.output_path, self._asked
+        path = of_calls if asked.output_path is None else text_of_path(asked.output_path)
+        if path is None and result.calls:
+            raise SynthflowConfigError(
+                "output_path is missing: calls holds the calls themselves and no file. Say where the recordings go."
+            )
+        together = path is not None and of_calls is not None and _read_place(path) == _read_place(of_calls)
+        conn_id = asked.output_conn_id
+        calls_conn_id = None
+        if of_calls is not None and not is_local(of_calls):
+            calls_conn_id = self._find_conn_id() or (conn_id if together else None)
+        calls_store = None if of_calls is None else open_store(of_calls, calls_conn_id)
+        shelf = None
+        if path is not None:
+            names_own = "@" in urlsplit(path).netloc
+            own_conn_id = calls_conn_id if conn_id is None and together and not names_own else conn_id
+            shelf = RecordingShelf(open_store(path, own_conn_id), result)
+        return RecordingsJob(
+            result,
+            calls_store,
+            shelf,
+            on_missing=asked.on_missing,
+            concurrency=asked.concurrency,
+            max_bytes=asked.max_bytes,
+            origin=read_origin(self._context),
+        )
+
+    def _find_conn_id(self) -> str | None:
+        """Return the connection with which the tasks before this one wrote calls, where they agree on one."""
+        operator: Any = self._operator
+        found = set()
+        for task_id in operator.upstream_task_ids if operator.has_dag() else ():
+            task = operator.dag.get_task(task_id)
+            fields = getattr(task, "partial_kwargs", None) or vars(task)
+            path = operator.render_template(fields.get("output_path"), self._context)
+            conn_id = operator.render_template(fields.get("output_conn_id"), self._context)
+            if is_nothing(conn_id):
+                conn_id = "" if is_nothing(path) else urlsplit(text_of_path(path)).netloc.rpartition("@")[0]
+            if conn_id:
+                found.add(str(conn_id))
+        return found.pop() if len(found) == 1 else None
+
+
+def _read_place(path: str) -> tuple[str, str]:
+    """Return the store and the bucket of a path, whatever connection stands in it."""
+    parts = urlsplit(path)
+    return parts.scheme, parts.netloc.rpartition("@")[2]
