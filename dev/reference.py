@@ -15,6 +15,7 @@ from airflow_provider_synthflow.links.synthflow import SynthflowCallsLink, Synth
 from airflow_provider_synthflow.observability import metrics
 from airflow_provider_synthflow.operators.synthflow import (
     SynthflowDownloadRecordingsOperator,
+    SynthflowListAssistantsOperator,
     SynthflowListCallsOperator,
 )
 from airflow_provider_synthflow.sensors.synthflow import SynthflowNewCallsSensor
@@ -71,6 +72,7 @@ def reference() -> str:
         "Written by `make reference` from the docstrings.",
         _class_text(SynthflowListCallsOperator),
         _RESULT.rstrip(),
+        _class_text(SynthflowListAssistantsOperator),
         _class_text(SynthflowDownloadRecordingsOperator),
         _RECORDINGS.rstrip(),
         _class_text(SynthflowNewCallsSensor),

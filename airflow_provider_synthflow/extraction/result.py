@@ -56,7 +56,13 @@ def result_of(plan: WindowPlan, extraction: Extraction) -> dict[str, Any]:
 
 
 def with_calls(
-    result: dict[str, Any], records: Iterable[bytes], size: int, max_bytes: int, *, used: int = 0
+    result: dict[str, Any],
+    records: Iterable[bytes],
+    size: int,
+    max_bytes: int,
+    *,
+    used: int = 0,
+    name: str = "calls",
 ) -> dict[str, Any]:
     """
     Return the result with the calls in it, for XCom.
@@ -66,15 +72,16 @@ def with_calls(
     :param size: the bytes of all records together
     :param max_bytes: the encoded size above which an XCom is refused
     :param used: the bytes of the other results in the same XCom
+    :param name: what the records are called
     :raises SynthflowConfigError: where the result is larger than that
     """
     if used + size <= max_bytes:
-        result = {**result, "calls": [_for_xcom(record) for record in records]}
+        result = {**result, name: [_for_xcom(record) for record in records]}
         size = size_of(result)
     if used + size > max_bytes:
         msg = (
-            f"The result has {result['count']} calls and {used + size} bytes, more than max_xcom_bytes ({max_bytes}): "
-            "XCom is no place for that much. Set output_path to have the calls in a file."
+            f"The result has {result['count']} {name} and {used + size} bytes, more than max_xcom_bytes ({max_bytes}): "
+            f"XCom is no place for that much. Set output_path to have the {name} in a file."
         )
         raise SynthflowConfigError(msg)
     return result

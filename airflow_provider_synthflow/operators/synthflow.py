@@ -11,6 +11,7 @@ from airflow_provider_synthflow import parameters as read
 from airflow_provider_synthflow.exceptions import SynthflowConfigError
 from airflow_provider_synthflow.hooks.masking import HiddenNumber
 from airflow_provider_synthflow.links.synthflow import SynthflowCallsLink, SynthflowOutputLink
+from airflow_provider_synthflow.operators.assistants import SynthflowListAssistantsOperator
 from airflow_provider_synthflow.operators.recordings import SynthflowDownloadRecordingsOperator
 from airflow_provider_synthflow.operators.waiting import WaitingOperator
 
@@ -23,7 +24,11 @@ if TYPE_CHECKING:
     from airflow_provider_synthflow.operators.calls_task import CallsTask
     from airflow_provider_synthflow.timestamps import InstantLike
 
-__all__ = ["SynthflowDownloadRecordingsOperator", "SynthflowListCallsOperator"]
+__all__ = [
+    "SynthflowDownloadRecordingsOperator",
+    "SynthflowListAssistantsOperator",
+    "SynthflowListCallsOperator",
+]
 
 
 class SynthflowListCallsOperator(WaitingOperator):

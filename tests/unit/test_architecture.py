@@ -270,6 +270,7 @@ USERS_READ = {
     "hooks/synthflow.py",
     "links/synthflow.py",
     "observability/metrics.py",
+    "operators/assistants.py",
     "operators/recordings.py",
     "operators/synthflow.py",
     "sensors/synthflow.py",

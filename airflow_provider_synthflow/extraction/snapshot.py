@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""All agents as they are now, sorted, brought to the file of a day or handed over for XCom."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_synthflow import __version__
+from airflow_provider_synthflow.client.call import encode_record
+from airflow_provider_synthflow.extraction.result import with_calls
+from airflow_provider_synthflow.output.snapshot import ASSISTANT_COLUMNS
+from airflow_provider_synthflow.pagination.assistants import read_assistants, read_model_id
+from airflow_provider_synthflow.tables.json_text import mend
+from airflow_provider_synthflow.timestamps import format_instant
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from airflow_provider_synthflow.client.client import SynthflowClient
+    from airflow_provider_synthflow.output.snapshot import SnapshotPublication
+
+__all__ = ["take_snapshot"]
+
+log = logging.getLogger(__name__)
+
+_LONG = 1000
+_DOCUMENTED = frozenset(column.name for column in ASSISTANT_COLUMNS)
+
+
+def take_snapshot(
+    client: SynthflowClient,
+    publication: SnapshotPublication | None,
+    *,
+    full: bool,
+    max_bytes: int,
+    origin: Mapping[str, str],
+) -> dict[str, Any]:
+    """
+    Read all agents, complete or an error, and return the result.
+
+    :param client: where to ask
+    :param publication: the file that they go to; None for XCom
+    :param full: whether prompts and other long fields are kept
+    :param max_bytes: the encoded size above which a result for XCom is refused
+    :param origin: the task and the run, which the manifest names
+    :raises SynthflowError: typed; then nothing was published
+    """
+    if publication is not None:
+        publication.check()
+    agents = sorted(read_assistants(client), key=lambda agent: (read_model_id(agent) or "", encode_record(agent)))
+    records = [mend(encode_record(agent if full else _shorten(agent))) for agent in agents]
+    ids = (read_model_id(agent) for agent in agents)
+    result: dict[str, Any] = {
+        "count": len(records),
+        "model_ids": list(dict.fromkeys(each for each in ids if each is not None)),
+        "changed": True,
+        "query": {"full": True} if full else {},
+        "provider_version": __version__,
+        "extracted_at": format_instant(time.time_ns() // 1_000_000),
+        **origin,
+    }
+    if publication is None:
+        result = with_calls(result, records, sum(map(len, records)), max_bytes, name="assistants")
+    else:
+        result = publication.publish(records, result)
+    log.info("%d agents: %s.", len(records), result.get("path", "in XCom"))
+    return result
+
+
+def _shorten(agent: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out prompts, what is nested, and long texts that are not documented."""
+    return {name: value for name, value in agent.items() if name in _DOCUMENTED or _is_short(name, value)}
+
+
+def _is_short(name: str, value: Any) -> bool:
+    if isinstance(value, str):
+        return len(value) <= _LONG and "prompt" not in name.lower()
+    return not isinstance(value, (dict, list))

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The operator of agents: all of them, as a snapshot of the run's day beside their calls."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow_provider_synthflow import parameters as read
+from airflow_provider_synthflow.links.synthflow import SynthflowOutputLink
+from airflow_provider_synthflow.operators.base import SynthflowOperator
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Mapping, Sequence
+
+    from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_synthflow.hooks.synthflow import SynthflowHook
+
+__all__ = ["SynthflowListAssistantsOperator"]
+
+
+class SynthflowListAssistantsOperator(SynthflowOperator):
+    """
+    All agents of the workspace, complete or refused, as a snapshot of the run's day.
+
+    The result, an XCom, has ``count``, ``model_ids`` (sorted, to list the calls of all of them) and either
+    ``assistants`` or where their file is. The ids are an XCom of their own, ``model_ids``, too.
+
+    :param output_path: the directory below which the file is written, as that of the calls; default: the agents go to
+        XCom (templated)
+    :param output_conn_id: the Airflow connection of the store (templated)
+    :param output_format: ``jsonl``, ``jsonl.gz`` (default), ``jsonl.zst`` (with the extra ``zstd``) or ``parquet``
+        (with the extra ``parquet``) (templated)
+    :param full: keep prompts, nested fields and texts of over 1,000 characters, too; default: they are left out
+    :param max_xcom_bytes: the encoded size above which a result for XCom is refused; default 1 MiB
+    :param synthflow_conn_id: the Airflow connection to Synthflow; default ``synthflow_default`` (templated)
+    :raises SynthflowError: typed, see :mod:`airflow_provider_synthflow.exceptions`
+    """
+
+    template_fields: Sequence[str] = ("output_path", "output_conn_id", "output_format", "synthflow_conn_id")
+    required: ClassVar[tuple[str, ...]] = ()
+    readers: ClassVar[Mapping[str, read.Reader]] = {
+        "output_path": read.read_path,
+        "output_conn_id": read.read_text,
+        "output_format": partial(read.read_choice, choices=read.OUTPUT_FORMATS),
+        "full": read.read_flag,
+        "max_xcom_bytes": read.read_whole,
+        "synthflow_conn_id": read.read_text,
+    }
+    operator_extra_links = (SynthflowOutputLink(),)
+    ui_color = "#e3e8fd"
+
+    def __init__(
+        self,
+        *,
+        output_path: str | os.PathLike[str] | None = None,
+        output_conn_id: str | None = None,
+        output_format: str = "jsonl.gz",
+        full: bool = False,
+        max_xcom_bytes: int = 1024 * 1024,
+        synthflow_conn_id: str = "synthflow_default",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.output_path = read.to_renderable(output_path)
+        self.output_conn_id = output_conn_id
+        self.output_format = output_format
+        self.full = full
+        self.max_xcom_bytes = max_xcom_bytes
+        self.synthflow_conn_id = synthflow_conn_id
+        self._hook: SynthflowHook | None = None
+        self.check_fixed()
+
+    def work(self, context: Context) -> dict[str, Any]:
+        """
+        List the agents.
+
+        :param context: the task's context: the day is that of its logical date, else of when the run was due, in UTC
+        :return: the result
+        """
+        from airflow_provider_synthflow.hooks.synthflow import SynthflowHook  # noqa: PLC0415 - only on a worker
+        from airflow_provider_synthflow.operators.assistants_task import list_assistants  # noqa: PLC0415 - likewise
+
+        parameters = self.read_parameters()
+        self._hook = SynthflowHook(parameters["synthflow_conn_id"])
+        return list_assistants(self._hook, parameters, context, self.outlets)
+
+    def on_kill(self) -> None:
+        """Close the connections; a file that is not published vanishes by itself."""
+        if self._hook is not None:
+            self._hook.close()
