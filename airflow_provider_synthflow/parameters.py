@@ -203,11 +203,8 @@ def read_names(value: Any, name: str, *, choices: Sequence[str] = ()) -> tuple[s
         what = "names" if choices else "field names"
         raise ValueError(f"{name} must be a list of {what}, or one text of {what} with commas.")
     names = tuple(dict.fromkeys(each.strip() for each in names if not is_nothing(each)))
-    if not names:
-        raise ValueError(f"{name} names nothing. Leave it out where nothing is meant.")
-    if choices:
-        for each in names:
-            read_choice(each, name, choices=choices)
+    for each in names if choices else ():
+        read_choice(each, name, choices=choices)
     return names
 
 
@@ -361,7 +358,10 @@ class CheckedParameters:
             )
         if template is not None and read is read_time and _is_whole(value):
             value = str(value)  # digits, of which a template that renders native values makes a number
-        return read_parameter(read, value, name)
+        found = read_parameter(read, value, name)
+        if found == ():
+            raise SynthflowConfigError(f"{name} names nothing: {value!r}. Leave it out where nothing is meant.")
+        return found
 
 
 def _has_lost(template: str, rendered: str) -> bool:

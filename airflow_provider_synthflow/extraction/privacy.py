@@ -13,6 +13,7 @@ import msgspec
 from airflow_provider_synthflow.client.call import decode_record
 from airflow_provider_synthflow.client.raw_json import members_of
 from airflow_provider_synthflow.exceptions import SynthflowConfigError
+from airflow_provider_synthflow.extraction.named_fields import NamedFields
 from airflow_provider_synthflow.parameters import read_names, read_parameter
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ __all__ = ["Privacy"]
 
 class Privacy:
     """
-    Change what a record holds before it is stored.
+    What is changed in a record before it is stored.
 
     The same value gives the same hash in every window and every field, so that hashed files can be joined. A null
     stays null, since its hash would tell no more and hide that there was nothing.
@@ -32,11 +33,17 @@ class Privacy:
     :param hash_fields: the top-level fields to replace by the HMAC-SHA-256 of their value, as hexadecimal digits;
         a value that is no text is hashed as its JSON with sorted keys
     :param key: the secret of the hash
+    :param named: told of the fields that come, as long as it does not know some that a parameter names
     :raises SynthflowConfigError: where ``hash_fields`` are named and there is no key
     """
 
     def __init__(
-        self, drop_fields: Sequence[str] = (), hash_fields: Sequence[str] = (), *, key: str | None = None
+        self,
+        drop_fields: Sequence[str] = (),
+        hash_fields: Sequence[str] = (),
+        *,
+        key: str | None = None,
+        named: NamedFields | None = None,
     ) -> None:
         self.drop_fields = _read_names(drop_fields, "drop_fields")
         self.hash_fields = _read_names(hash_fields, "hash_fields")
@@ -47,6 +54,7 @@ class Privacy:
             )
             raise SynthflowConfigError(msg)
         self._key = (key or "").encode()
+        self.named = NamedFields({}) if named is None else named
         self._changes = bool(self.drop_fields or self.hash_fields)
         self._hides_ids = bool(self.hides(["call_id"]))
 
@@ -76,9 +84,13 @@ class Privacy:
 
         :param raw: one JSON object
         """
-        if not self._changes:
+        if not self._changes and not self.named.unseen:
             return raw
         fields = members_of(raw)  # the fields that stay keep their own bytes
+        if self.named.unseen:
+            self.named.receive(fields.keys())
+        if not self._changes:
+            return raw
         for name in self.drop_fields:
             fields.pop(name, None)
         for name in self.hash_fields:

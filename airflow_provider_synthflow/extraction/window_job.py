@@ -112,6 +112,8 @@ class WindowJob:
             extraction = extract_window(client, self.plan, spill, privacy=self.privacy, resume=self.resume)
             look(extraction)
             result = {**result_of(self.plan, extraction), **self._described(), **self.origin}
+            if unknown := self.privacy.named.check():
+                result["unknown_fields"] = unknown
             if not extraction.count and self.on_empty == "fail":
                 msg = f"There are no calls in {self.plan.window}, and on_empty is 'fail'."
                 raise SynthflowIncompleteError(msg, expected=1, received=0, walks=extraction.walks)

@@ -12,7 +12,8 @@ from airflow.exceptions import AirflowRescheduleException
 from airflow.providers.common.compat.sdk import AirflowSkipException, TaskDeferred
 
 from airflow_provider_synthflow.client.query import CallsQuery
-from airflow_provider_synthflow.exceptions import SynthflowIncompleteError
+from airflow_provider_synthflow.exceptions import SynthflowError, SynthflowIncompleteError
+from airflow_provider_synthflow.extraction.named_fields import NamedFields
 from airflow_provider_synthflow.extraction.plan import WindowPlan
 from airflow_provider_synthflow.extraction.privacy import Privacy
 from airflow_provider_synthflow.extraction.result import size_of
@@ -59,6 +60,7 @@ class CallsTask:
         self._failures = Failures(_read_tags(context), _PASSING)
         self._hook = SynthflowHook(self._asked.synthflow_conn_id)
         self._xcom_bytes = 0  # of the results so far, which go into one XCom
+        self._agents: set[str] | None = None  # of the workspace, once they were asked for
         self.finished: list[dict[str, Any]] = []
         self.host = ""
 
@@ -81,11 +83,10 @@ class CallsTask:
         since_ms = finished_since(self._context) if operator.waited_since_ms is None else operator.waited_since_ms
         with self._hook as hook:
             self.host = hook.settings.host
-            privacy = Privacy(asked.drop_fields or (), asked.hash_fields or (), key=hook.settings.hash_key)
             checkpoints = make_checkpoints(
-                self._context, asked.resume_path, asked.output_conn_id, hook.settings, privacy
+                self._context, asked.resume_path, asked.output_conn_id, hook.settings, self._make_privacy()
             )
-            jobs = {part: self._make_job(part, privacy, checkpoints) for part in parts}
+            jobs = {part: self._make_job(part, checkpoints) for part in parts}
             self._wait_to_settle(list(jobs.values()))
             results = run_batch(parts, lambda part: self._finish(jobs[part], since_ms))
         self.finished = [{name: value for name, value in each.items() if name != "calls"} for each in results]
@@ -110,16 +111,20 @@ class CallsTask:
             log.info("%d windows to read, from %s to %s.", len(parts), parts[0], parts[-1])
         return parts, many
 
-    def _make_job(
-        self, part: AgentWindow, privacy: Privacy, checkpoints: Callable[[WindowPlan], Checkpoint | None]
-    ) -> WindowJob:
+    def _make_privacy(self) -> Privacy:
+        asked = self._asked
+        hidden = {"drop_fields": asked.drop_fields or (), "hash_fields": asked.hash_fields or ()}
+        named = NamedFields(hidden, fails=asked.on_unknown_field == "fail")
+        return Privacy(**hidden, key=self._hook.settings.hash_key, named=named)
+
+    def _make_job(self, part: AgentWindow, checkpoints: Callable[[WindowPlan], Checkpoint | None]) -> WindowJob:
         asked = self._asked
         plan = self._make_plan(part.model_id, part.window)
         warn_of_status(plan.query)
         return WindowJob(
             plan=plan,
             publication=self._make_publication(plan),
-            privacy=privacy,
+            privacy=self._make_privacy(),
             on_empty=asked.on_empty,
             keep_unsettled=asked.on_unsettled == "include",
             max_bytes=asked.max_xcom_bytes,
@@ -167,11 +172,36 @@ class CallsTask:
             delivered = job.finished(since_ms) or job.carry_out(
                 client, look=partial(self._check_unsettled, job.plan), used=self._xcom_bytes
             )
-        if delivered.extraction is not None:
+        if (found := delivered.extraction) is not None:
             emit(delivered.counts, delivered.seconds, tags)
+            self._warn_of_nothing(job.plan, found)
         if "calls" in delivered.result:
             self._xcom_bytes += size_of(delivered.result)
         return delivered.result
+
+    def _warn_of_nothing(self, plan: WindowPlan, found: Extraction) -> None:
+        """Warn where the API has nothing at all for what was asked: a misspelt agent or status looks the same."""
+        if found.total_records or found.count or found.not_started or found.unplaced:
+            return
+        log.warning(
+            "There is nothing for agent %s in %s, with %s. Check the agent and the filters, if that is unexpected.",
+            plan.query.model_id,
+            plan.window,
+            plan.query,
+        )
+        if self._agents is None:
+            try:
+                self._agents = {str(agent.get("model_id")) for agent in self._hook.list_assistants()}
+            except SynthflowError as error:
+                self._agents = set()
+                log.info("Whether there is such an agent could not be found out: %s", error)
+        if self._agents and plan.query.model_id not in self._agents:
+            log.warning(
+                "Agent %s is not among the %d agents of the workspace: its id is misspelt, another workspace's, or "
+                "the agent was deleted.",
+                plan.query.model_id,
+                len(self._agents),
+            )
 
     def _check_unsettled(self, plan: WindowPlan, found: Extraction) -> None:
         """Raise where calls that are not final keep a window from being published."""

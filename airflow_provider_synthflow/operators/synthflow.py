@@ -68,6 +68,9 @@ class SynthflowListCallsOperator(WaitingOperator):
     :param drop_fields: top-level fields to remove before anything is stored (templated)
     :param hash_fields: top-level fields to replace by a keyed hash before anything is stored; the key is
         ``hash_key`` in the connection's extra (templated)
+    :param on_unknown_field: what to do where ``drop_fields`` or ``hash_fields`` name what is no documented field, and
+        in no call of the window: ``fail`` (default) before anything is written, if it resembles a field, as a misspelt
+        name does, and else warn; or always only ``warn``. The result then has it in ``unknown_fields``
     :param tables: tables that are written beside the calls, as Parquet with the extra ``parquet``: any of ``turns``,
         ``actions``, ``variables`` and ``judgements``, or ``all``; they need an ``output_path``; default: none
         (templated)
@@ -110,6 +113,7 @@ class SynthflowListCallsOperator(WaitingOperator):
         "max_walks": read.read_whole,
         "drop_fields": read.read_names,
         "hash_fields": read.read_names,
+        "on_unknown_field": partial(read.read_choice, choices=("fail", "warn")),
         "tables": read.read_tables,
         "max_xcom_bytes": read.read_whole,
         "synthflow_conn_id": read.read_text,
@@ -141,6 +145,7 @@ class SynthflowListCallsOperator(WaitingOperator):
         max_walks: int = 5,
         drop_fields: Sequence[str] | str = (),
         hash_fields: Sequence[str] | str = (),
+        on_unknown_field: str = "fail",
         tables: Sequence[str] | str | None = None,
         max_xcom_bytes: int = 1024 * 1024,
         deferrable: bool | None = None,
@@ -168,6 +173,7 @@ class SynthflowListCallsOperator(WaitingOperator):
         self.max_walks = max_walks
         self.drop_fields = drop_fields
         self.hash_fields = hash_fields
+        self.on_unknown_field = on_unknown_field
         self.tables = tables
         self.max_xcom_bytes = max_xcom_bytes
         self.synthflow_conn_id = synthflow_conn_id

@@ -19,11 +19,13 @@ from airflow_provider_synthflow.parameters import (
     DOCUMENTED_STATUSES,
     FILTERS,
     OUTPUT_FORMATS,
+    TABLES,
     has_template,
     is_nothing,
     read_names,
 )
 from airflow_provider_synthflow.sensors.synthflow import SynthflowNewCallsSensor
+from airflow_provider_synthflow.tables.table import TABLES as WRITTEN
 from airflow_provider_synthflow.triggers.new_calls import NewCallsPolls
 from tests.unit.making import AGENT, FROM, TO, make_call
 
@@ -240,8 +242,9 @@ def test_a_telephone_number_is_not_among_the_rendered_fields_whatever_its_type(m
     assert one.read_parameters()["lead_phone_number"] == VALUES["phone"]
 
 
-def test_the_formats_are_those_that_are_written():
+def test_the_formats_and_tables_are_those_that_are_written():
     assert tuple(FORMATS) == OUTPUT_FORMATS
+    assert tuple(WRITTEN) == TABLES
 
 
 def test_a_status_that_is_not_documented_is_warned_of_with_agent_and_statuses(serve, caplog):
