@@ -37,4 +37,4 @@ def extra_of(result: dict[str, Any] | list[dict[str, Any]]) -> dict[str, Any]:
     """
     if isinstance(result, list):
         return {"results": [extra_of(each) for each in result]}
-    return {name: value for name, value in result.items() if name != "calls"}
+    return {name: value for name, value in result.items() if name != "calls" or isinstance(value, int)}

@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
+import hashlib
 import inspect
+import io
 import itertools
 import json
 import logging
@@ -30,7 +33,7 @@ from airflow_provider_synthflow.exceptions import (
 from airflow_provider_synthflow.hooks import connection as module
 from airflow_provider_synthflow.hooks.synthflow import SynthflowHook
 from airflow_provider_synthflow.window import Window
-from tests.synthflow_server import TEST_KEY, Behaviour, Fault
+from tests.synthflow_server import TEST_KEY, Behaviour, Fault, audio, serve_recordings
 from tests.unit.making import AGENT, DAY, FROM, FROM_MS, TO, TO_MS, make_call, many_calls
 
 FILTERS = {"call_status": "completed", "duration_min": 1, "duration_max": 100, "lead_phone_number": "+15550100001"}
@@ -87,6 +90,7 @@ class TestSignatures:
         assert names("list_calls_page") == ["model_id", *bounds, *filters, ("limit", 20), ("offset", 0)]
         assert names("count_calls") == ["model_id", *bounds, *filters]
         assert names("get_call") == names("get_recording_url") == ["call_id"]
+        assert names("download_recording") == ["call_id", "file"]
         assert names("list_assistants") == []
         window = names("list_calls_window")
         assert window[:2] == ["model_id", "window"]
@@ -579,3 +583,62 @@ def test_a_closed_hook_ends_a_request_that_waits_for_its_next_try(serve):
     assert not thread.is_alive()
     assert len(errors) == 1
     assert isinstance(errors[0], SynthflowTransientError)
+
+
+class TestDownloadRecording:
+    @pytest.fixture
+    def recorded(self, serve):
+        with contextlib.ExitStack() as hosts:
+
+            def start(**options):
+                calls = [make_call("a", recording_url="https://recordings.example.test/a.mp3")]
+                handle, hook = serve(calls, fields={"extra": {"max_attempts": 2}}, **options)
+                hosts.enter_context(serve_recordings(handle.api))
+                return handle, hook
+
+            yield start
+
+    def test_writes_the_recording_into_a_file_and_tells_what_it_was(self, recorded):
+        handle, hook = recorded()
+        file = io.BytesIO()
+        assert hook.download_recording("a", file) == {
+            "bytes": 2000,
+            "sha256": hashlib.sha256(audio("a")).hexdigest(),
+            "content_type": "audio/mpeg",
+        }
+        assert file.getvalue() == audio("a")
+        assert [received.had_key for received in handle.api.requests] == [True, False]
+
+    def test_writes_it_whole_or_not_at_all_into_a_path(self, recorded, tmp_path):
+        handle, hook = recorded()
+        path = tmp_path / "a.mp3"
+        assert hook.download_recording("a", path)["bytes"] == 2000
+        assert path.read_bytes() == audio("a")
+        handle.api.recordings.bodies["a"] = ("text/html", b"<html></html>")
+        with pytest.raises(SynthflowTransientError):
+            hook.download_recording("a", str(path))
+        assert {each.name: each.read_bytes() for each in tmp_path.iterdir()} == {"a.mp3": audio("a")}
+
+    def test_begins_anew_in_the_same_file_after_a_try_that_was_cut(self, recorded):
+        handle, hook = recorded(behaviour=Behaviour(recording_bytes=600_000))
+        handle.api.arm(Fault(route="signed", kind="truncated_body", times=1))
+        file = io.BytesIO(b"before")
+        file.seek(6)
+        hook.download_recording("a", file)
+        assert file.getvalue() == b"before" + audio("a", 600_000)
+
+    def test_leaves_a_file_as_it_was_where_no_whole_recording_comes(self, recorded):
+        _, hook = recorded(
+            behaviour=Behaviour(recording_bytes=600_000), faults=[Fault(route="signed", kind="truncated_body")]
+        )
+        file = io.BytesIO(b"before")
+        file.seek(6)
+        with pytest.raises(SynthflowTransientError):
+            hook.download_recording("a", file)
+        assert file.getvalue() == b"before"
+
+    @pytest.mark.parametrize(("call_id", "kind"), [("nobody", SynthflowRequestError), ("", ValueError)])
+    def test_of_a_call_that_is_not_there_is_an_error(self, recorded, call_id, kind):
+        _, hook = recorded()
+        with pytest.raises(kind):
+            hook.download_recording(call_id, io.BytesIO())
