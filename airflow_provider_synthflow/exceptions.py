@@ -30,6 +30,7 @@ No text and no field of these errors holds a response body, a key, a phone numbe
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -68,11 +69,30 @@ __all__ = [
 ]
 
 
+_UNSEEN = re.compile(
+    "[\x00-\x09\x0b-\x1f\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]"
+)
+"""Control characters but the end of a line, what turns the direction of a text, and halves of surrogate pairs."""
+_PLAIN_ID = re.compile(r"[A-Za-z0-9_.:-]{1,200}")
+
+
 class SynthflowError(AirflowException):
-    """The base of every error of this package."""
+    """The base of every error of this package; characters that nobody sees are taken out of its message."""
 
     remedy = "Run the task again."
     """What to do about an error of the class, in less than 120 characters."""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(_UNSEEN.sub("\ufffd", str(message)))
+
+    @staticmethod
+    def show_id(value: object) -> str:
+        """
+        Return an id as errors and logs may show it: as it is where it is plain, else words in its place.
+
+        :param value: the id of a call or an agent
+        """
+        return value if isinstance(value, str) and _PLAIN_ID.fullmatch(value) else "(an id not shown)"
 
 
 class SynthflowConfigError(SynthflowError, AirflowFailException):
@@ -113,7 +133,6 @@ class SynthflowRequestError(SynthflowError, AirflowFailException):
 
     :param status: the HTTP status
     :param request_id: the API's id of the request, if it gave one
-    :param description: the API's own sentence, where it is known from its documentation
     :param parameters: the names of our own parameters that the API's answer names
     """
 
@@ -125,13 +144,11 @@ class SynthflowRequestError(SynthflowError, AirflowFailException):
         *,
         status: int | None = None,
         request_id: str | None = None,
-        description: str | None = None,
         parameters: Sequence[str] = (),
     ) -> None:
         super().__init__(message)
         self.status = status
         self.request_id = request_id
-        self.description = description
         self.parameters = tuple(parameters)
 
 
@@ -167,7 +184,7 @@ class SynthflowProtocolError(SynthflowError):
     """
     An answer that is not what the API promises: not JSON, no ``calls``, the window ignored.
 
-    :param call_ids: the calls it is about, where it is about some
+    :param call_ids: the calls it is about, where it is about some; those whose ids are plain
     :param request_id: the API's id of the request, if it gave one
     :param attempts: how many times the request was sent
     :param retriable: whether the same request may get a proper answer at once (a broken body), or not
@@ -185,7 +202,7 @@ class SynthflowProtocolError(SynthflowError):
         retriable: bool = False,
     ) -> None:
         super().__init__(message)
-        self.call_ids = tuple(call_ids)
+        self.call_ids = tuple(call_id for call_id in call_ids if _PLAIN_ID.fullmatch(call_id))
         self.request_id = request_id
         self.attempts = attempts
         self.retriable = retriable

@@ -6,11 +6,11 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 
-from airflow_provider_synthflow.client.raw_json import refuse_constant
+from airflow_provider_synthflow.client.raw_json import decode_json
 from airflow_provider_synthflow.timestamps import instant_of_epoch, read_instant
 
 __all__ = ["TERMINAL_STATUSES", "CallRow", "decode_record", "encode_record", "is_terminal", "read_call"]
@@ -118,11 +118,11 @@ def encode_record(record: dict[str, Any]) -> bytes:
 
 def _decode_leniently(raw: bytes) -> dict[str, Any]:
     """Decode what msgspec refuses and JSON allows: half a surrogate pair, a number beyond a double."""
-    record = json.loads(raw, parse_constant=refuse_constant)
+    record = decode_json(raw)
     if not isinstance(record, dict):
         msg = "a call is not a JSON object"
-        raise ValueError(msg)  # noqa: TRY004 - json.loads raises ValueError too
-    return cast("dict[str, Any]", record)
+        raise ValueError(msg)  # noqa: TRY004 - JSON that is none raises ValueError too
+    return record
 
 
 TERMINAL_STATUSES = frozenset(

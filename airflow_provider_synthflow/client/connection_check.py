@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from urllib.parse import urlsplit
 
 from airflow_provider_synthflow.client.client import SynthflowClient
-from airflow_provider_synthflow.client.response import read_elements
 from airflow_provider_synthflow.client.settings import REGIONS, Settings
 from airflow_provider_synthflow.exceptions import (
     SynthflowAuthError,
@@ -30,9 +30,7 @@ def check_connection(settings: Settings) -> tuple[bool, str]:
     try:
         _ask(settings)
     except SynthflowAuthError as error:
-        if error.status == 401:
-            return False, _key_or_region(settings)
-        return False, str(error)
+        return False, _judge_key(settings) if error.status == 401 else str(error)
     except SynthflowTransientError as error:
         if error.status is None:
             return False, f"Network: {error} The key and the region could not be checked."
@@ -44,41 +42,44 @@ def check_connection(settings: Settings) -> tuple[bool, str]:
     return True, f"Connected to {settings.host}: the API accepts the key."
 
 
-def _key_or_region(settings: Settings) -> str:
-    """Tell a wrong key from a wrong region, by asking Synthflow's other regions where no host of one's own is set."""
-    if settings.region is not None:
-        silent = []
-        for region, base_url in REGIONS.items():
-            if region == settings.region:
-                continue
-            try:
-                _ask(replace(settings, base_url=base_url, region=region))
-            except SynthflowAuthError as error:
-                if error.status == 401:
-                    continue
-            except SynthflowError:
-                silent.append(region)
-                continue
-            return (
-                f"Region: {settings.host} does not accept the key, but region '{region}' does. "
-                f"Set the connection's region to '{region}'."
-            )
-        if silent:
-            return (
-                f"Key or region: {settings.host} does not accept the key (HTTP 401). The API key is wrong, or it "
-                f"belongs to another region; {' and '.join(silent)} could not be asked."
-            )
+def _judge_key(settings: Settings) -> str:
+    """Tell a wrong key from a wrong region: ask Synthflow's other hosts, where this one is Synthflow's, too."""
+    refused = f"{settings.host} does not accept the key (HTTP 401)"
+    here = _place(settings.base_url)
+    others = {region: base_url for region, base_url in REGIONS.items() if _place(base_url) != here}
+    if len(others) == len(REGIONS):
         return (
-            f"Key: neither region '{settings.region}' nor another one accepts it (HTTP 401). "
-            "Copy the API key again from your Synthflow workspace."
+            f"Key or region: {refused}. The API key is wrong, or it belongs to a workspace of another region than "
+            "this host's."
         )
-    return (
-        f"Key or region: {settings.host} does not accept the key (HTTP 401). The API key is wrong, "
-        "or it belongs to a workspace of another region than this host's."
-    )
+    silent = []
+    for region, base_url in others.items():
+        try:
+            _ask(replace(settings, base_url=base_url, region=region))
+        except SynthflowAuthError as error:
+            if error.status == 401:
+                continue
+        except SynthflowError:
+            silent.append(region)
+            continue
+        cure = f"Set the connection's region to '{region}'"
+        cure += "." if settings.region else " and leave its host empty."
+        return f"Region: {refused}, but region '{region}' does. {cure}"
+    if silent:
+        return (
+            f"Key or region: {refused}. The API key is wrong, or it belongs to another region; "
+            f"{' and '.join(silent)} could not be asked."
+        )
+    return f"Key: {refused}, and no other region does. Copy the API key again from your Synthflow workspace."
 
 
 def _ask(settings: Settings) -> None:
-    quick = replace(settings, max_attempts=1, timeout=min(settings.timeout, _TIMEOUT))
+    quick = replace(settings, max_attempts=1, timeout=min(settings.timeout, _TIMEOUT), conn_id="")
     with SynthflowClient(quick) as client:
-        client.ask("/assistants/", {"limit": "1"}, lambda body: read_elements(body, "assistants"))
+        client.elements("/assistants/", "assistants", {"limit": "1"})
+
+
+def _place(base_url: str) -> tuple[str | None, int | None]:
+    """Return a host and its port, None for a usual one, so that the same host is known however it is written."""
+    parts = urlsplit(base_url)
+    return parts.hostname, None if parts.port in {80, 443} else parts.port

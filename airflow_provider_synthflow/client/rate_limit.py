@@ -4,15 +4,13 @@
 from __future__ import annotations
 
 import logging
+import random
 import threading
 import time
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from airflow_provider_synthflow.exceptions import SynthflowTransientError
-
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 __all__ = ["RateLimiter"]
 
@@ -26,77 +24,66 @@ _FULL_SPEED = 0.01
 
 class RateLimiter:
     """
-    Say when the next request may start.
+    The shared pace of requests: an interval between two starts, at first none.
 
-    Between two starts lies an interval, at first none. A refusal doubles it (once, however many requests that were
-    in flight together are refused) and may halt all requests until a moment; each success takes a tenth off.
+    A limit that is reached doubles the interval, once: not again by what was reserved before, and not again before a
+    request has come through. It may halt all requests until a moment. Each success takes a tenth off the interval.
 
     :param clock: seconds that only grow; default: the system's monotonic clock
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
+        self.now = clock
+        self.interval = 0.0
+        self.jitter = random.random()  # noqa: S311 - spreads load, guards nothing
+        """A number from 0 to 1, drawn anew for each limit: what was refused together is sent again together."""
+        self.halted_until = float("-inf")
+        """Until when no request is to start, since the server asked for that."""
         self._lock = threading.Lock()
-        self._interval = 0.0
         self._next_start = float("-inf")
-        self._slowed_at = float("-inf")
-
-    @property
-    def interval(self) -> float:
-        """Return the seconds between two starts, 0 at full speed."""
-        return self._interval
+        self._lowered_at = float("-inf")
+        self._came_through = True
 
     def reserve(self) -> float:
         """Take the next free start and return how many seconds it is away."""
         with self._lock:
-            now = self._clock()
+            now = self.now()
             start = max(now, self._next_start)
-            if self._interval or start > now:
-                self._next_start = start + self._interval
+            if self.interval or start > now:
+                self._next_start = start + self.interval
             return start - now
 
-    @contextmanager
-    def request(self) -> Iterator[None]:
-        """Learn from how one request, made inside of the block, ends."""
-        sent_at = self.now()
-        try:
-            yield
-        except SynthflowTransientError as error:
-            if error.status is not None and self.refuse(sent_at, error.retry_after or 0.0):
-                log.info("HTTP %d: requests now start %.2f s apart.", error.status, self.interval)
-            raise
-        if self.succeed():
-            log.info("The requests are back at full speed.")
-
-    def now(self) -> float:
-        """Return the clock's time, to be handed back when the request is refused."""
-        return self._clock()
-
-    def refuse(self, sent_at: float, wait: float) -> bool:
+    def refuse(self, reserved_at: float, wait: float = 0.0) -> bool:
         """
-        Slow down after a refusal (429, 5xx).
+        Slow down after a refusal (429, 5xx), and tell whether this one lowered the pace.
 
-        :param sent_at: when the refused request was sent, by this pace's clock
+        :param reserved_at: when the refused request took its start, by this pace's clock
         :param wait: seconds during which no request is to start
-        :return: whether the pace was lowered by this refusal, and not by one of the same burst already
         """
         with self._lock:
-            now = self._clock()
-            self._next_start = max(self._next_start, now + wait)
-            if sent_at < self._slowed_at:
+            now = self.now()
+            self.halted_until = max(self.halted_until, now + wait)
+            self._next_start = max(self._next_start, self.halted_until)
+            if reserved_at < self._lowered_at or not self._came_through:
                 return False
-            self._interval = min(max(self._interval * 2, _FIRST_INTERVAL), _LONGEST_INTERVAL)
-            self._slowed_at = now
+            self.interval = min(max(self.interval * 2, _FIRST_INTERVAL), _LONGEST_INTERVAL)
+            self.jitter = random.random()  # noqa: S311 - likewise
+            self._lowered_at = now
+            self._came_through = False
+            log.info("Requests now start at least %.2f s apart.", self.interval)
             return True
 
-    def succeed(self) -> bool:
-        """Speed up a little after a success, and tell whether full speed is reached by that."""
-        if not self._interval:
-            return False
+    def succeed(self, reserved_at: float) -> None:
+        """
+        Speed up a little after a success.
+
+        :param reserved_at: when the request took its start, by this pace's clock
+        """
+        if not self.interval:
+            return
         with self._lock:
-            self._interval *= _RECOVERY
-            if self._interval >= _FULL_SPEED:
-                return False
-            reached = self._interval > 0.0  # another thread may have been first
-            self._interval = 0.0
-            return reached
+            self._came_through |= reserved_at >= self._lowered_at
+            self.interval *= _RECOVERY
+            if 0.0 < self.interval < _FULL_SPEED:
+                self.interval = 0.0
+                log.info("Requests are back at full speed.")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Part a JSON object or array into its members or elements, each with its own bytes as received."""
+"""JSON as lenient as its grammar: decoded, or parted into members or elements with their own bytes as received."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["check_utf8", "elements_of", "members_of", "refuse_constant"]
+__all__ = ["check_utf8", "decode_json", "refuse_constant", "split_elements", "split_members"]
 
 _object_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _list_decoder = msgspec.json.Decoder(list[msgspec.Raw])
@@ -27,9 +27,6 @@ def check_utf8(body: bytes) -> None:
 
     Piece by piece, since the text of a whole page takes up to four times its bytes. Pieces of 8 KB: with larger ones
     the heap between the pages' own bytes falls to pieces, and a process grows by up to 160 MiB over 100,000 calls.
-
-    :param body: the bytes
-    :raises UnicodeDecodeError: where they are none
     """
     if body.isascii():
         return
@@ -40,47 +37,45 @@ def check_utf8(body: bytes) -> None:
         at += taken  # what is left of a character goes with the next piece
 
 
-def members_of(body: bytes) -> dict[str, bytes]:
-    """
-    Return the members of a JSON object by their name; of several with one name the last counts.
+def decode_json(body: bytes) -> Any:
+    """Decode what the grammar allows, such as half of a surrogate pair, or raise ValueError."""
+    try:
+        return msgspec.json.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        pass
+    try:
+        return json.loads(body.decode(), parse_constant=refuse_constant)
+    except RecursionError:
+        msg = "it is nested too deeply"
+        raise ValueError(msg) from None
 
-    :param body: its JSON
-    :raises ValueError: where it is no JSON object
-    """
+
+def split_members(body: bytes) -> dict[str, bytes]:
+    """Return the members of a JSON object, the last of those with one name, or raise ValueError where it is none."""
     try:
         return {name: bytes(value) for name, value in _object_decoder.decode(body).items()}
-    except msgspec.MsgspecError:
-        return {str(name): value for name, value in _parts(body, "{")}
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return {str(name): value for name, value in _split(body, "{")}
 
 
-def elements_of(body: bytes) -> list[bytes]:
-    """
-    Return the elements of a JSON array.
-
-    :param body: its JSON
-    :raises ValueError: where it is no JSON array
-    """
+def split_elements(body: bytes) -> list[bytes]:
+    """Return the elements of a JSON array, or raise ValueError where it is none."""
     try:
         return [bytes(value) for value in _list_decoder.decode(body)]
-    except msgspec.MsgspecError:
-        return [value for _, value in _parts(body, "[")]
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return [value for _, value in _split(body, "[")]
 
 
 def refuse_constant(name: str) -> Any:
-    """
-    Refuse what Python takes for a number in JSON and JSON does not know.
-
-    :param name: NaN, Infinity or -Infinity
-    :raises ValueError: always
-    """
+    """Refuse NaN and its like, which Python takes for a number in JSON and JSON does not know."""
     msg = f"{name} is not JSON"
     raise ValueError(msg)
 
 
-def _parts(body: bytes, opening: str) -> Iterator[tuple[str | None, bytes]]:
+def _split(body: bytes, opening: str) -> Iterator[tuple[str | None, bytes]]:
     """Yield names and values where msgspec refuses what JSON allows, such as half of a surrogate pair."""
     text = body.decode().strip(" \t\n\r")
-    json.loads(text, parse_constant=refuse_constant)
+    decode_json(body)
     if not text.startswith(opening):
         msg = "it is JSON of another type"
         raise ValueError(msg)

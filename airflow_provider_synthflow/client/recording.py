@@ -19,7 +19,7 @@ from urllib3.util import wait_for_read
 from airflow_provider_synthflow.client.audio import HEAD, is_text, read_media_type, to_extension
 from airflow_provider_synthflow.client.redaction import hide_addresses
 from airflow_provider_synthflow.client.settings import is_loopback
-from airflow_provider_synthflow.client.transport import CLOSED, HEADERS
+from airflow_provider_synthflow.client.transport import CLOSED, HEADERS, call_path
 from airflow_provider_synthflow.exceptions import (
     SynthflowConfigError,
     SynthflowError,
@@ -133,7 +133,7 @@ class RecordingDownloader:
         :raises SynthflowTransientError: where no whole recording came, after all tries
         :raises SynthflowError: typed
         """
-        path = self._client.call_path(call_id, "/recording")
+        path = call_path(call_id, "/recording")
         missing = 0
 
         def once() -> Recording:
@@ -152,7 +152,7 @@ class RecordingDownloader:
                 return self._store(_Body(response, _host(address)), open_sink)
 
         try:
-            return cast("Recording", self._client.retrying(once))
+            return self._client.retrying(once)
         except _LastError as failure:
             raise failure.error from None
         except _BodyError as error:

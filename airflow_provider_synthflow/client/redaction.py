@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Take out of a text what must not be in an error or a log."""
+"""What is taken out of what HTTP libraries log: telephone numbers, and signed addresses."""
 
 from __future__ import annotations
 
@@ -12,25 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-__all__ = ["hide_addresses", "hide_phone_numbers", "redact"]
-
-_LONGEST = 200
-_NUMBER = re.compile(r"\+?\d[\d\s().-]{5,}\d")
-
-
-def redact(text: str, secrets: Iterable[str] = ()) -> str:
-    """
-    Return a text on one line, without secrets and telephone numbers, and cut to 200 characters.
-
-    :param text: what the API said of an error, never a body
-    :param secrets: texts to take out wherever they stand
-    """
-    for secret in secrets:
-        if secret:
-            text = text.replace(secret, "***")
-    text = _NUMBER.sub("***", " ".join(text.split()))
-    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
-
+__all__ = ["hide_addresses", "hide_phone_numbers"]
 
 _PRIVATE = re.compile(
     r"(?<=lead_phone_number=)[^&\s]+|(?<=receive_response_headers)\.(?:complete|failed) .*", re.DOTALL
@@ -51,7 +33,7 @@ def hide_addresses() -> Iterator[None]:
 
 
 class _WithoutPhoneNumbers(logging.Filter):
-    """Take the telephone number out of what is put into a message."""
+    """A filter that takes the telephone number out of what is put into a message."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Let every record pass, changed where a number is in it."""
@@ -65,11 +47,7 @@ _FILTER = _WithoutPhoneNumbers()
 
 
 def hide_phone_numbers(loggers: Iterable[str]) -> None:
-    """
-    Hide telephone numbers from now on in what some loggers are told.
-
-    :param loggers: the names of the loggers of an HTTP library
-    """
+    """Hide telephone numbers from now on in what the loggers of an HTTP library are told."""
     for name in loggers:
         logging.getLogger(name).addFilter(_FILTER)  # once: adding the same filter again does nothing
 

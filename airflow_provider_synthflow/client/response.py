@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -11,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from airflow_provider_synthflow.client.call import CallRow, decode_record, read_call
-from airflow_provider_synthflow.client.raw_json import check_utf8, elements_of, members_of, refuse_constant
-from airflow_provider_synthflow.client.redaction import redact
+from airflow_provider_synthflow.client.raw_json import check_utf8, decode_json, split_elements, split_members
 from airflow_provider_synthflow.client.retry import retry_after_seconds
 from airflow_provider_synthflow.exceptions import (
     SynthflowAuthError,
@@ -27,13 +25,13 @@ if TYPE_CHECKING:
 
     from airflow_provider_synthflow.client.settings import Settings
 
-__all__ = ["CallsPage", "Page", "error_of", "read_elements", "read_page"]
+__all__ = ["CallsPage", "Page", "make_error", "read_elements", "read_page"]
 
 
 @dataclass(frozen=True)
 class Page:
     """
-    Hold one page of calls as received.
+    One page of calls as received.
 
     :param rows: its calls, in the API's order
     :param total: the declared ``total_records``, None where there is none
@@ -47,18 +45,14 @@ class Page:
     offset: int | None = None
 
     def at(self, offset: int) -> Page:
-        """
-        Return the page with its offset, also where the API echoed none.
-
-        :param offset: what was asked for
-        """
+        """Return the page with its offset, also where the API echoed none: that which was asked for."""
         return self if self.offset is not None else replace(self, offset=offset)
 
 
 @dataclass(frozen=True)
 class CallsPage:
     """
-    Hold one page of calls as users see it.
+    One page of calls as users see it.
 
     :param calls: the records, as the API sent them
     :param total_records: how many calls match, as the API declared; None where it did not
@@ -91,19 +85,19 @@ class _Envelope(msgspec.Struct):
 
 _envelope_decoder = msgspec.json.Decoder(_Envelope)
 
-_REQUEST_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,99}")
 _GOOD_WORDS = {"ok", "success"}
 _DEEPEST = 3  # response nested twice, and one more
 
 
-def read_page(body: bytes) -> Page:
+def read_page(body: bytes, offset: int = 0) -> Page:
     """
     Read a page of List calls, in any of the envelopes that clients have met.
 
     :param body: the body of an answer with a status in the 200s
+    :param offset: the index of the first call, as it was asked for
     :raises SynthflowProtocolError: where it is not JSON, says it is not ok, or has no list of calls
     """
-    pagination, elements = _read(body, "calls")
+    pagination, elements = _read(body, "calls", offset)
     try:
         rows = [read_call(bytes(element)) for element in elements]
     except ValueError:
@@ -117,15 +111,16 @@ def read_page(body: bytes) -> Page:
     )
 
 
-def read_elements(body: bytes, name: str) -> tuple[list[dict[str, Any]], int | None]:
+def read_elements(body: bytes, name: str, offset: int = 0) -> tuple[list[dict[str, Any]], int | None]:
     """
     Read the elements of another list, and the total that the API declares for it.
 
     :param body: the body of an answer with a status in the 200s
     :param name: the list's name in the envelope, such as ``assistants``
+    :param offset: the index of the first element, as it was asked for
     :raises SynthflowProtocolError: where it is not JSON, says it is not ok, or has no such list
     """
-    pagination, elements = _read(body, name)
+    pagination, elements = _read(body, name, offset)
     try:
         records = [decode_record(bytes(element)) for element in elements]
     except ValueError:
@@ -134,54 +129,7 @@ def read_elements(body: bytes, name: str) -> tuple[list[dict[str, Any]], int | N
     return records, _whole(pagination.total_records)
 
 
-def error_of(status: int, headers: Mapping[str, str], body: bytes, settings: Settings) -> SynthflowError | None:
-    """
-    Make the typed error of an answer, or None where its status is in the 200s.
-
-    :param status: the HTTP status
-    :param headers: the answer's headers, found by any case
-    :param body: the answer's body; only the API's own sentence of it is used, redacted
-    :param settings: where the request went
-    """
-    if 200 <= status < 300:
-        return None
-    request_id, description = _said(body, settings)
-    said = f" The API says: {description}" if description else ""
-    marked = f" (request {request_id})" if request_id else ""
-    if status in {401, 403}:
-        return SynthflowAuthError(_auth_text(status, settings) + marked, status=status, request_id=request_id)
-    if status in {408, 425, 429} or status >= 500:
-        what = "The API's rate limit was reached" if status == 429 else "The API failed"
-        return SynthflowTransientError(
-            f"{what}: HTTP {status}{marked}.",
-            status=status,
-            request_id=request_id,
-            retry_after=retry_after_seconds(headers.get("Retry-After")),
-        )
-    if 400 <= status < 500:
-        msg = f"The API refused the request: HTTP {status}{marked}.{said} Correct the parameters and run again."
-        return SynthflowRequestError(msg, status=status, request_id=request_id, description=description)
-    msg = (
-        f"The API answered HTTP {status} where a page was due. Redirects are not followed, since the key must not "
-        f"go to another host: check the connection's host ({settings.host}) and scheme."
-    )
-    return SynthflowProtocolError(msg, request_id=request_id)
-
-
-def _auth_text(status: int, settings: Settings) -> str:
-    where = f"region '{settings.region}'" if settings.region else "the connection's host"
-    if status == 403:
-        return (
-            f"HTTP 403: the key is not entitled to this at {settings.host} ({where}). "
-            "Check the key's workspace and plan, and the region."
-        )
-    return (
-        f"HTTP 401: {settings.host} ({where}) did not accept the key. Either the API key is wrong, or it belongs to "
-        "another region: check the connection's password, and its region or host."
-    )
-
-
-def _read(body: bytes, name: str) -> tuple[_Pagination, Sequence[bytes | msgspec.Raw]]:
+def _read(body: bytes, name: str, offset: int) -> tuple[_Pagination, Sequence[bytes | msgspec.Raw]]:
     """Find the named list and its pagination."""
     if name == "calls":
         try:
@@ -192,45 +140,48 @@ def _read(body: bytes, name: str) -> tuple[_Pagination, Sequence[bytes | msgspec
         else:
             _check_word(envelope.status)
             return envelope.response.pagination or envelope.pagination or _Pagination(), envelope.response.calls
-    return _find(_strict(body), name, _Pagination(), _DEEPEST)
+    return _find(_strip(body), name, offset, _Pagination(), _DEEPEST)
 
 
-def _find(body: bytes, name: str, pagination: _Pagination, depth: int) -> tuple[_Pagination, list[bytes]]:
+def _find(body: bytes, name: str, offset: int, pagination: _Pagination, depth: int) -> tuple[_Pagination, list[bytes]]:
     if body.startswith(b"["):
-        return pagination, elements_of(body)
+        return pagination, split_elements(body)
     try:
-        fields = members_of(body)
+        fields = split_members(body)
     except ValueError:
         fields = {}
     if "status" in fields:
-        _check_word(json.loads(fields["status"]))
+        _check_word(decode_json(fields["status"]))
     if "pagination" in fields:
         try:
             pagination = msgspec.json.decode(fields["pagination"], type=_Pagination)
         except msgspec.MsgspecError:
             pagination = _Pagination()
     if name in fields:
+        total = _whole(pagination.total_records)
+        if fields[name] == b"null" and total is not None and total <= offset:
+            return pagination, []  # none at all, or none so far behind
         try:
-            return pagination, elements_of(fields[name])
+            return pagination, split_elements(fields[name])
         except ValueError:
             pass  # null or an object: as good as missing
     elif "response" in fields and depth > 0:
-        return _find(fields["response"], name, pagination, depth - 1)
+        return _find(fields["response"], name, offset, pagination, depth - 1)
     msg = f"The API's answer has no list '{name}'. A missing list is not an empty one, so nothing was read."
     raise SynthflowProtocolError(msg, retriable=True)
 
 
-def _strict(body: bytes) -> bytes:
-    """Return the body without blanks and a mark around it, or say that it is no JSON."""
+def _strip(body: bytes) -> bytes:
+    """Return the body without blanks and a mark around it, or raise where it is no JSON."""
     try:
         text = body.decode("utf-8-sig").strip(" \t\n\r")
         try:
             msgspec.json.decode(text, type=msgspec.Raw)
-        except msgspec.DecodeError:  # JSON allows half of a surrogate pair, msgspec does not
-            json.loads(text, parse_constant=refuse_constant)
+        except (msgspec.MsgspecError, RecursionError):
+            decode_json(text.encode())
         return text.encode()
-    except (ValueError, RecursionError):
-        pass  # their texts may hold the body: the error below is raised apart from them
+    except ValueError:
+        pass  # its text may hold the body: the error below is raised apart from it
     msg = (
         f"The API's answer is not JSON ({len(body)} bytes). A proxy may have answered in its place, "
         "or the answer was cut off."
@@ -255,33 +206,101 @@ def _whole(value: Any) -> int | None:
     return number if number >= 0 and (isinstance(value, str) or number == value) else None
 
 
-def _said(body: bytes, settings: Settings) -> tuple[str | None, str | None]:
-    """Return the request id and the sentence of an error body, in any of its known shapes."""
-    try:
-        fields = msgspec.json.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return None, None
-    if not isinstance(fields, dict):
-        return None, None
-    detail = fields.get("detail", fields)
-    request_id: Any = None
-    sentence: Any = None
-    if isinstance(detail, str):
-        sentence = detail
-    elif isinstance(detail, dict):
-        request_id = detail.get("request_id")
-        sentence = detail.get("description") or detail.get("message") or detail.get("error")
-    elif isinstance(detail, list):
-        sentence = "; ".join(_invalid(item) for item in detail if isinstance(item, dict))
-    is_id = isinstance(request_id, str) and _REQUEST_ID.fullmatch(request_id) and settings.api_key not in request_id
-    return (
-        request_id if is_id else None,
-        redact(sentence, (settings.api_key,)) if isinstance(sentence, str) and sentence else None,
+# --- errors
+
+_PARAMETERS = (
+    *("model_id", "call_id", "limit", "offset", "from_date", "to_date", "call_status"),
+    *("duration_min", "duration_max", "lead_phone_number", "type_of_call"),
+)
+_WORD = re.compile(r"[A-Za-z_]+")
+_SENTENCES = re.compile(
+    r"Limit must be between 1 and 100\.|Not Found"
+    r"|Unauthorized: Invalid or expired token\.|Missing or invalid Authorization header\.?"
+    r"|(?:429: )?Rate limit exceeded\. Your rate limit per minute is \d{1,5}\."
+)
+"""What the API is known to say, from its documentation; anything else might quote a call."""
+_REQUEST_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,99}")
+_NUMBER = re.compile(r"(?:[0-9][_.:-]*){10,}")
+_UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|[0-9a-fA-F]{32}")
+
+
+def make_error(status: int, headers: Mapping[str, str], body: bytes, settings: Settings) -> SynthflowError | None:
+    """
+    Make the typed error of an answer, or None where its status is in the 200s.
+
+    :param status: the HTTP status
+    :param headers: the answer's headers, found by any case
+    :param body: the answer's body; only known sentences and names of parameters are taken from it
+    :param settings: where the request went
+    """
+    if 200 <= status < 300:
+        return None
+    request_id, sentence, parameters = _read_error(body, settings)
+    said = f" It says: {sentence}" if sentence else ""
+    marked = f" (request {request_id})" if request_id else ""
+    if status in {401, 403}:
+        return SynthflowAuthError(_auth_text(status, settings) + marked, status=status, request_id=request_id)
+    if status in {408, 425, 429} or status >= 500:
+        what = "The API's rate limit was reached" if status == 429 else "The API failed"
+        return SynthflowTransientError(
+            settings.told(f"{what}: HTTP {status}{marked}.{said}"),
+            status=status,
+            request_id=request_id,
+            retry_after=retry_after_seconds(headers.get("Retry-After")),
+        )
+    if 400 <= status < 500:
+        named = f" It names {', '.join(parameters)}." if parameters else ""
+        msg = f"The API refused the request: HTTP {status}{marked}.{said}{named} Correct the parameters and run again."
+        return SynthflowRequestError(settings.told(msg), status=status, request_id=request_id, parameters=parameters)
+    msg = (
+        f"The API answered HTTP {status} where a page was due. Redirects are not followed, since the key must not "
+        f"go to another host: check the connection's host ({settings.host}) and scheme."
+    )
+    return SynthflowProtocolError(settings.told(msg), request_id=request_id)
+
+
+def _auth_text(status: int, settings: Settings) -> str:
+    where = f"{settings.host} (region '{settings.region}')" if settings.region else settings.host
+    if status == 403:
+        return settings.told(
+            f"HTTP 403: the key is not entitled to this at {where}. Check the key's workspace and plan, and the region."
+        )
+    return settings.told(
+        f"HTTP 401: {where} did not accept the key. Either the API key is wrong, or it belongs to another "
+        "region: the connection's Test button says which region takes it."
     )
 
 
-def _invalid(item: dict[str, Any]) -> str:
-    """Write one entry of a validation error: the parameter's name and what is wrong with it."""
-    place = item.get("loc")
-    name = ".".join(str(part) for part in place) if isinstance(place, list) else "a parameter"
-    return f"{name}: {item.get('msg', 'invalid')}"
+def _read_error(body: bytes, settings: Settings) -> tuple[str | None, str | None, tuple[str, ...]]:
+    """Return the request id, the sentence and the parameters that an error body tells, in any of its known shapes."""
+    try:
+        fields = decode_json(body)
+    except ValueError:
+        fields = None
+    detail = fields.get("detail", fields) if isinstance(fields, dict) else None
+    request_id: Any = None
+    told: list[Any] = []
+    if isinstance(detail, str):
+        told = [detail]
+    elif isinstance(detail, dict):
+        request_id = detail.get("request_id")
+        told = [detail.get(name) for name in ("description", "message", "error")]
+    elif isinstance(detail, list):
+        for item in detail:
+            if isinstance(item, dict):
+                place = item.get("loc")
+                told += [item.get("msg"), *(place if isinstance(place, list) else [place])]
+    texts = [text for text in told if isinstance(text, str)]
+    words = {word for text in texts for word in _WORD.findall(text.lower())}
+    sentence = next((text for text in texts if _SENTENCES.fullmatch(text)), None)
+    shown = request_id if _is_shown(request_id, settings) else None
+    return shown, sentence, tuple(name for name in _PARAMETERS if name in words)
+
+
+def _is_shown(request_id: Any, settings: Settings) -> bool:
+    """Tell whether a request's id is one, and not a telephone number or a secret in its place."""
+    if not isinstance(request_id, str) or not _REQUEST_ID.fullmatch(request_id) or settings.api_key in request_id:
+        return False
+    if _UUID.fullmatch(request_id):
+        return True
+    return not _NUMBER.search(request_id) and any(letter.isalpha() for letter in request_id)

@@ -4,9 +4,12 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
+import logging
 import random
 import time
 from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING
 
 from airflow_provider_synthflow.exceptions import (
     SynthflowError,
@@ -14,14 +17,23 @@ from airflow_provider_synthflow.exceptions import (
     SynthflowTransientError,
 )
 
-__all__ = ["LONGEST_WAIT", "give_up", "is_retriable", "retry_after_seconds", "wait_seconds"]
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    from airflow_provider_synthflow.client.rate_limit import RateLimiter
+
+__all__ = ["LONGEST_WAIT", "is_retriable", "retry_after_seconds", "tries", "wait_seconds"]
+
+log = logging.getLogger(__name__)
 
 LONGEST_WAIT = 300.0
 """Seconds: the cap on what a server may ask to wait, since an absurd value was seen in the wild."""
 
 _LONGEST_BACKOFF = 60.0
+_LIMITED = 429
+_LIMIT_LASTS = 61.0  # seconds; most limits count by the minute
 _CURES = {
-    429: "Lower the concurrency, or run fewer tasks with this key at a time (an Airflow pool).",
+    _LIMITED: "Lower the concurrency, or run fewer tasks with this key at a time (an Airflow pool).",
     None: "Check the network between this worker and the API.",
 }
 _CURE = "The API is in trouble: run the task again later."
@@ -48,51 +60,85 @@ def retry_after_seconds(value: str | None, *, now: float | None = None) -> float
         if moment.tzinfo is None:  # an HTTP date is GMT, also where its old form does not say so
             moment = moment.replace(tzinfo=dt.timezone.utc)
         seconds = moment.timestamp() - (time.time() if now is None else now)
-        return min(max(seconds, 0.0), LONGEST_WAIT)  # a date that is past by now asks for no wait
+        return min(max(seconds, 0.0), LONGEST_WAIT)
     return min(seconds, LONGEST_WAIT) if seconds >= 0 else None  # also None for NaN
 
 
 def is_retriable(error: BaseException) -> bool:
-    """
-    Tell whether sending the same request again at once may help.
-
-    :param error: what a request ended with
-    """
+    """Tell whether sending the same request again at once may help."""
     if isinstance(error, SynthflowProtocolError):
         return error.retriable
     return isinstance(error, SynthflowTransientError)
 
 
-def wait_seconds(attempt: int, error: BaseException | None) -> float:
+def wait_seconds(attempt: int, error: BaseException | None, jitter: float | None = None) -> float:
     """
-    Return how long to wait before the next try.
+    Return how long to wait before the next try: the larger of what the server asked for and the own backoff.
 
-    What the server asked for governs, with up to a second of jitter on top so that many tasks do not return in step;
-    else the wait doubles from half a second (from two seconds for a rate limit, which counts by the minute),
-    give or take a quarter, to a minute at the most.
+    The backoff doubles from half a second, give or take a quarter, to a minute at the most. Under a rate limit it
+    doubles from two seconds, and less of it is chance. Up to a second comes on top of what the server asked for, so
+    that many tasks do not return in step.
 
     :param attempt: how many tries there were, from 1
     :param error: what the last try ended with
+    :param jitter: a number from 0 to 1 that decides on what is left to chance; default: drawn here
     """
+    chance = random.random() if jitter is None else jitter  # noqa: S311 - spreads load, guards nothing
+    limited = getattr(error, "status", None) == _LIMITED
+    first, least, spread = (2.0, 0.98, 0.08) if limited else (0.5, 0.75, 0.5)
+    backoff = min(first * 2.0 ** min(attempt - 1, 30), _LONGEST_BACKOFF) * (least + spread * chance)
     asked = getattr(error, "retry_after", None)
-    if asked is not None:
-        return min(float(asked) + random.random(), LONGEST_WAIT)  # noqa: S311 - spreads load, guards nothing
-    first = 2.0 if getattr(error, "status", None) == 429 else 0.5
-    backoff = min(first * 2.0 ** min(attempt - 1, 30), _LONGEST_BACKOFF)
-    return backoff * random.uniform(0.75, 1.25)  # noqa: S311 - likewise
+    return backoff if asked is None else max(min(asked + chance, LONGEST_WAIT), backoff)
 
 
-def give_up(error: SynthflowError, attempts: int) -> SynthflowError:
+def tries(max_attempts: int, pace: RateLimiter, count_retry: Callable[[], None]) -> Generator[float | None, None, None]:
     """
-    Return the error that ends a request, with the number of tries and the cure in its text.
+    Yield what a request is to do next, until it is through: wait so many seconds, or, where it is None, be sent.
 
-    :param error: what the last try ended with
-    :param attempts: how many tries there were
+    What it fails with is thrown in where it was sent, and raised again where no further try helps. Under a rate limit
+    the last try comes a minute or more after the first refusal.
+
+    :param max_attempts: how often the request is sent
+    :param pace: the pace that it shares with others
+    :param count_retry: is called before each further try
     """
+    limited_at: float | None = None
+    for number in itertools.count(1):
+        reserved_at = pace.now()
+        known = pace.halted_until
+        delay = pace.reserve()
+        while delay > 0:
+            yield delay
+            delay = pace.reserve() if pace.halted_until > known else 0.0
+            known = pace.halted_until
+        try:
+            yield None
+        except SynthflowError as error:
+            failure = error
+        else:
+            pace.succeed(reserved_at)
+            return
+        status = getattr(failure, "status", None)
+        if isinstance(failure, SynthflowTransientError) and status is not None:
+            pace.refuse(reserved_at, failure.retry_after or 0.0)
+        if number >= max_attempts or not is_retriable(failure):
+            raise _give_up(failure, number) from failure.__cause__
+        limited = status == _LIMITED
+        if limited and limited_at is None:
+            limited_at = pace.now()
+        wait = wait_seconds(number, failure, pace.jitter if limited else None)
+        if limited_at is not None and number == max_attempts - 1:
+            wait = max(wait, limited_at + _LIMIT_LASTS + pace.jitter - pace.now())
+        count_retry()
+        log.warning("Try %d of %d failed: %s Next try in %.1f s.", number, max_attempts, failure, wait)
+        yield wait
+
+
+def _give_up(error: SynthflowError, attempts: int) -> SynthflowError:
+    """Return the error that ends a request, with the number of tries and the cure in its text."""
     if isinstance(error, SynthflowTransientError):
         cure = _CURES.get(error.status, _CURE)
-        tries = "try" if attempts == 1 else "tries"
-        error.args = (f"{error.args[0]} Gave up after {attempts} {tries}. {cure}",)
+        error.args = (f"{error.args[0]} Gave up after {attempts} {'try' if attempts == 1 else 'tries'}. {cure}",)
         error.attempts = attempts
     elif isinstance(error, SynthflowProtocolError):
         error.attempts = attempts

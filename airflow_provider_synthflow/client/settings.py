@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import difflib
 import ipaddress
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -25,25 +27,35 @@ REGIONS: dict[str, str] = {
 _API_PATH = "/v2"
 
 
+_EXTRA = ("region", "timeout", "max_response_bytes", "max_attempts", "hash_key", "allow_insecure")
+_NAME = re.compile(r"\w[\w.-]*")
+_PLAIN = re.compile(r"[\w.-]{1,40}")
+_MIB = 1024 * 1024
+
+
 @dataclass(frozen=True)
 class Settings:
     """
-    Hold what is needed to reach the API.
+    What is needed to reach the API.
 
     :param base_url: the API's address with its path, without a slash at the end
     :param api_key: the workspace's key
     :param region: the region's name, None where a host is set
-    :param timeout: seconds that one request may take to connect, and between two pieces of its answer
+    :param timeout: seconds that one whole request may take, connecting and the last byte of its answer included
+    :param max_response_bytes: the largest body of one answer, unpacked
     :param max_attempts: how often one request is sent before it is given up
     :param hash_key: the secret of ``hash_fields``, None where there is none
+    :param conn_id: the connection's id, for the errors
     """
 
     base_url: str
     api_key: str = field(repr=False)
     region: str | None = None
     timeout: float = 60.0
+    max_response_bytes: int = 256 * _MIB
     max_attempts: int = 6
     hash_key: str | None = field(default=None, repr=False)
+    conn_id: str = field(default="synthflow_default", compare=False)
 
     @classmethod
     def from_connection(
@@ -63,11 +75,12 @@ class Settings:
         :param host: optional: a base URL, a host, or a host with a port
         :param schema: optional: ``http`` or ``https``, or a path
         :param port: optional: the host's port
-        :param extra: optional: region, timeout, max_attempts, hash_key, allow_insecure
+        :param extra: optional: region, timeout, max_response_bytes, max_attempts, hash_key, allow_insecure
         :param conn_id: the connection's id, for the errors
-        :raises SynthflowConfigError: for a missing key, an unknown region, a wrong number, a key over plain http
+        :raises SynthflowConfigError: for a missing key, an unknown region or extra, a wrong number, a key over http
         """
         extra = extra or {}
+        _check_names(extra, conn_id)
         key = _key(password, conn_id)
         region = _text(extra.get("region")) or "global"
         insecure = _flag(extra.get("allow_insecure"), "allow_insecure", conn_id)
@@ -77,7 +90,7 @@ class Settings:
             base_url = REGIONS[region]
         else:
             msg = (
-                f"Connection '{conn_id}': region '{region}' is unknown. "
+                f"Connection '{conn_id}': region {_quote(region)} is unknown. "
                 f"Set the region to one of {', '.join(REGIONS)}, or set the host."
             )
             raise SynthflowConfigError(msg)
@@ -93,9 +106,20 @@ class Settings:
             api_key=key,
             region=None if _text(host) else region,
             timeout=_number(extra.get("timeout"), 60.0, "timeout", conn_id),
-            max_attempts=int(_number(extra.get("max_attempts"), 6, "max_attempts", conn_id, whole=True)),
+            max_response_bytes=_count(extra.get("max_response_bytes"), 256 * _MIB, "max_response_bytes", conn_id),
+            max_attempts=_count(extra.get("max_attempts"), 6, "max_attempts", conn_id),
             hash_key=_text(extra.get("hash_key")) or None,
+            conn_id=conn_id,
         )
+
+    def told(self, text: str) -> str:
+        """Return what an error says, with the connection that it concerns."""
+        return f"Connection '{self.conn_id}': {text}" if self.conn_id else text
+
+    @property
+    def is_global(self) -> bool:
+        """Tell whether the API is asked in the region Global, which is being retired."""
+        return urlsplit(self.base_url).hostname == urlsplit(REGIONS["global"]).hostname
 
     @property
     def is_local(self) -> bool:
@@ -107,6 +131,23 @@ class Settings:
     def host(self) -> str:
         """Return the API's host, with its port where it is not the scheme's own."""
         return urlsplit(self.base_url).netloc
+
+
+def _check_names(extra: Mapping[str, Any], conn_id: str) -> None:
+    """Raise for an extra that would be ignored: a misspelt region sends the key to another one."""
+    for name in extra:
+        if name in _EXTRA:
+            continue
+        near = difflib.get_close_matches(str(name).lower(), _EXTRA, n=1)
+        cure = f"Did you mean {near[0]}?" if near else f"There are {', '.join(_EXTRA)}."
+        msg = f"Connection '{conn_id}': its extra has an unknown field {_quote(name)}. {cure}"
+        raise SynthflowConfigError(msg)
+
+
+def _quote(name: object) -> str:
+    """Return what a person typed as an error may show it: a word, or nothing where it may be a secret."""
+    text = str(name)
+    return f"'{text}'" if _PLAIN.fullmatch(text) else "(not shown)"
 
 
 def _key(password: str | None, conn_id: str) -> str:
@@ -135,8 +176,8 @@ def _base_url(host: str, schema: str, port: int | None, conn_id: str) -> str:
         own_port = parts.port
     except ValueError:
         parts, own_port = urlsplit(""), None
-    name = parts.hostname
-    if not name or parts.username is not None or parts.query or parts.fragment:
+    name = parts.hostname or ""
+    if not (_NAME.fullmatch(name) or ":" in name) or parts.username is not None or parts.query or parts.fragment:
         msg = (
             f"Connection '{conn_id}': the host is not an address. Use a base URL such as {REGIONS['eu']}, "
             "or a host alone; credentials and parameters do not belong into it."
@@ -181,7 +222,7 @@ def _flag(value: Any, name: str, conn_id: str) -> bool:
     raise SynthflowConfigError(msg)
 
 
-def _number(value: Any, default: float, name: str, conn_id: str, *, whole: bool = False) -> float:
+def _number(value: Any, default: float, name: str, conn_id: str) -> float:
     text = _text(value)
     if not text:
         return default
@@ -189,9 +230,21 @@ def _number(value: Any, default: float, name: str, conn_id: str, *, whole: bool 
         number = float(text)
     except ValueError:
         number = float("nan")
-    least = 1 if whole else 0.001
-    if not least <= number < 1e6 or (whole and number != int(number)):
-        kind = "a whole number from 1" if whole else "a number of seconds above 0"
-        msg = f"Connection '{conn_id}': {name} must be {kind}."
+    if not 0.001 <= number < 1e6:
+        msg = f"Connection '{conn_id}': {name} must be a number of seconds above 0."
         raise SynthflowConfigError(msg)
     return number
+
+
+def _count(value: Any, default: int, name: str, conn_id: str) -> int:
+    text = _text(value)
+    if not text:
+        return default
+    try:
+        number = float(text)
+    except ValueError:
+        number = float("nan")
+    if not 1 <= number < 1e15 or number != int(number):
+        msg = f"Connection '{conn_id}': {name} must be a whole number from 1."
+        raise SynthflowConfigError(msg)
+    return int(number)

@@ -1,24 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A request and its answer, as every sender sends and reads them. Pure: no network here."""
+"""A request and its answer, as both clients send and read them. Pure: no network here."""
 
 from __future__ import annotations
 
-import logging
-import ssl
-from dataclasses import dataclass
+import string
+import zlib
 from typing import TYPE_CHECKING, Any
-
-import tenacity
+from urllib.parse import quote, urljoin, urlsplit
 
 from airflow_provider_synthflow import __version__
-from airflow_provider_synthflow.client.response import error_of
-from airflow_provider_synthflow.client.retry import is_retriable, wait_seconds
-from airflow_provider_synthflow.exceptions import (
-    SynthflowConfigError,
-    SynthflowError,
-    SynthflowProtocolError,
-    SynthflowTransientError,
-)
+from airflow_provider_synthflow.client.response import make_error
+from airflow_provider_synthflow.client.settings import is_loopback
+from airflow_provider_synthflow.exceptions import SynthflowProtocolError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -28,31 +21,32 @@ if TYPE_CHECKING:
 __all__ = [
     "CLOSED",
     "HEADERS",
-    "FailureKinds",
+    "BodyReader",
     "HttpResponse",
-    "authorization",
-    "error_of_failure",
+    "call_path",
+    "is_safe_address",
+    "make_headers",
+    "read_address",
     "read_answer",
-    "retry_policy",
+    "too_large",
 ]
 
-log = logging.getLogger(__name__)
-
 CLOSED = "The connection to the API was closed before the request was done."
-"""What is said of a request whose sender was closed meanwhile."""
+"""What is said of a request whose client was closed meanwhile."""
 
-HEADERS = {"User-Agent": f"airflow-provider-synthflow/{__version__}", "Accept": "application/json"}
+HEADERS = {
+    "User-Agent": f"airflow-provider-synthflow/{__version__}",
+    "Accept": "application/json",
+    "Accept-Encoding": "gzip, deflate",
+}
 """The headers of every request, but for the key."""
+
+_LONGEST_ERROR = 64 * 1024
+_PACKED = {"gzip": 31, "x-gzip": 31, "deflate": 47}  # zlib's numbers: 47 finds out which of its headers there is
 
 
 class HttpResponse:
-    """
-    Hold what came back: a status, headers and the whole body.
-
-    :param status: the HTTP status
-    :param headers: the headers, found by any case
-    :param body: the body, decompressed
-    """
+    """What came back: a status, headers found by any case, and the whole body, unpacked."""
 
     __slots__ = ("body", "headers", "status")
 
@@ -62,13 +56,117 @@ class HttpResponse:
         self.body = body
 
 
-def authorization(settings: Settings) -> str:
+class BodyReader:
     """
-    Return the header that holds the key.
+    The body of an answer, put together of its pieces and unpacked, within the connection's limit.
 
-    :param settings: the key
+    Of an error's body only what is short is kept: its status is what counts.
+
+    :param status: the HTTP status
+    :param headers: the headers, found by any case
+    :param settings: the limit
+    :raises SynthflowProtocolError: where the answer says that it is larger
     """
-    return f"Bearer {settings.api_key}"
+
+    def __init__(self, status: int, headers: Mapping[str, str], settings: Settings) -> None:
+        self._settings = settings
+        self._is_error = not 200 <= status < 300
+        self._limit = settings.max_response_bytes
+        if self._is_error:
+            self._limit = min(self._limit, _LONGEST_ERROR)
+        self._encoding = headers.get("Content-Encoding", "").strip().lower()
+        self._pieces: list[bytes] = []
+        self.size = 0
+        declared = headers.get("Content-Length", "").strip()
+        self.length = int(declared[:20]) if declared.isascii() and declared.isdigit() else None
+        """The declared length, None where there is none."""
+        self.wants_more = self._fits(self.length or 0)
+
+    @property
+    def is_packed(self) -> bool:
+        """Tell whether the body is compressed."""
+        return self._encoding not in {"", "identity"}
+
+    def add(self, piece: bytes) -> bool:
+        """Add a piece as it came, and tell whether to read on."""
+        self.size += len(piece)
+        self._pieces.append(piece)
+        self.wants_more = self._fits(self.size)
+        return self.wants_more
+
+    def unpack(self) -> bytes:
+        """Return the whole body."""
+        if not self.wants_more:
+            return b""
+        body = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
+        if not self.is_packed or not body:
+            return body
+        try:
+            return self._inflated(body)
+        except (KeyError, zlib.error):
+            pass  # an error's text may hold what could not be read
+        if self._is_error:
+            return b""
+        msg = f"An answer of {self._settings.host} is not compressed as its header says."
+        raise SynthflowProtocolError(self._settings.told(msg), retriable=True)
+
+    def _inflated(self, body: bytes) -> bytes:
+        """Unpack no more than the limit allows, so that a small body cannot fill the memory."""
+        unpacked: list[bytes] = []
+        size = 0
+        while body:
+            machine = zlib.decompressobj(_PACKED[self._encoding])
+            try:
+                part = machine.decompress(body, self._limit - size + 1)
+            except zlib.error:
+                if self._encoding != "deflate" or unpacked:
+                    raise
+                machine = zlib.decompressobj(-15)  # some servers leave out zlib's header
+                part = machine.decompress(body, self._limit - size + 1)
+            size += len(part)
+            unpacked.append(part)
+            if not self._fits(size):
+                return b""
+            if not machine.eof:
+                msg = "it ends early"
+                raise zlib.error(msg)
+            body = machine.unused_data.lstrip(b"\0")  # gzip allows several members, and zeros behind them
+        return b"".join(unpacked)
+
+    def _fits(self, size: int) -> bool:
+        if size <= self._limit:
+            return True
+        if self._is_error:
+            return False
+        raise too_large(self._settings)
+
+
+def too_large(settings: Settings) -> SynthflowProtocolError:
+    """Make the error of an answer that is larger than the connection allows."""
+    msg = (
+        f"An answer of {settings.host} is larger than {settings.max_response_bytes:,} bytes, unpacked. Set "
+        "max_response_bytes in the connection's extra to more, where answers of that size are right."
+    )
+    return SynthflowProtocolError(settings.told(msg))
+
+
+def make_headers(settings: Settings) -> dict[str, str]:
+    """Return the headers of every request."""
+    return {**HEADERS, "Authorization": f"Bearer {settings.api_key}"}
+
+
+def call_path(call_id: str, suffix: str = "") -> str:
+    """
+    Return the path of a call below the base URL.
+
+    :param call_id: the API's opaque id
+    :param suffix: what follows, such as ``/recording``
+    :raises ValueError: where it is no id, or one that a path would take for a place
+    """
+    if not isinstance(call_id, str) or not call_id or call_id in {".", ".."}:
+        msg = "call_id is missing or no id: give the id of a call, as the API writes it."
+        raise ValueError(msg)
+    return f"/calls/{quote(call_id, safe='', errors='replace')}{suffix}"
 
 
 def read_answer(answer: HttpResponse, read: Callable[[bytes], Any], settings: Settings) -> Any:
@@ -80,85 +178,42 @@ def read_answer(answer: HttpResponse, read: Callable[[bytes], Any], settings: Se
     :param settings: where the request went
     :raises SynthflowError: typed
     """
-    error = error_of(answer.status, answer.headers, answer.body, settings)
+    error = make_error(answer.status, answer.headers, answer.body, settings)
     if error is not None:
         raise error
     return read(answer.body)
 
 
-def retry_policy(settings: Settings, count: Callable[[], None]) -> dict[str, Any]:
+def read_address(answer: HttpResponse, path: str, settings: Settings) -> str:
     """
-    Return how often and when a request is sent again, as the arguments of tenacity's loops.
+    Return the address that an answer redirects to: https, or http on this machine alone.
 
-    :param settings: how patiently
-    :param count: is called before each further try
-    """
-
-    def before_sleep(state: tenacity.RetryCallState) -> None:
-        count()
-        error = state.outcome.exception() if state.outcome else None
-        wait = state.next_action.sleep if state.next_action else 0.0
-        log.warning(
-            "Try %d of %d failed: %s Next try in %.1f s.",
-            state.attempt_number,
-            settings.max_attempts,
-            error,
-            wait,
-        )
-
-    return {
-        "stop": tenacity.stop_after_attempt(settings.max_attempts),
-        "retry": tenacity.retry_if_exception(is_retriable),
-        "wait": _wait_of_state,
-        "before_sleep": before_sleep,
-        "reraise": True,
-    }
-
-
-def _wait_of_state(state: tenacity.RetryCallState) -> float:
-    error = state.outcome.exception() if state.outcome else None
-    return wait_seconds(state.attempt_number, error)
-
-
-@dataclass(frozen=True)
-class FailureKinds:
-    """
-    Name the errors of an HTTP library by what they mean; all others mean that the connection failed.
-
-    :param bad_address: the address is none
-    :param bad_encoding: the body is not compressed as its header says
-    :param timed_out: the time was over
-    """
-
-    bad_address: tuple[type[Exception], ...]
-    bad_encoding: tuple[type[Exception], ...]
-    timed_out: tuple[type[Exception], ...]
-
-
-def error_of_failure(error: Exception, kinds: FailureKinds, settings: Settings) -> SynthflowError:
-    """
-    Make a typed error of a failure; the failure's own text may hold the address with its parameters and is left out.
-
-    :param error: what the library raised
-    :param kinds: what its errors mean
+    :param answer: what came back
+    :param path: the path that was asked for, below the base URL
     :param settings: where the request went
+    :raises SynthflowError: typed, where it is no redirect or to no such address
     """
-    host = settings.host
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, ssl.SSLCertVerificationError):
-            return SynthflowConfigError(
-                f"The TLS certificate of {host} is not trusted here: {seen.verify_message}. "
-                "Check the connection's host, or add the certificate authority (REQUESTS_CA_BUNDLE)."
-            )
-        reason = getattr(seen, "reason", None)
-        inner = seen.args[0] if seen.args and isinstance(seen.args[0], BaseException) else None
-        seen = reason if isinstance(reason, BaseException) else inner or seen.__cause__ or seen.__context__
-    if isinstance(error, kinds.bad_address):
-        return SynthflowConfigError(f"The connection's host makes no valid address: {host}.")
-    if isinstance(error, kinds.bad_encoding):
-        return SynthflowProtocolError(f"An answer of {host} is not compressed as its header says.", retriable=True)
-    if isinstance(error, (*kinds.timed_out, TimeoutError)):
-        return SynthflowTransientError(f"{host} did not answer within {settings.timeout:g} s.")
-    kind = type(error).__name__
-    return SynthflowTransientError(f"The network connection to {host} failed ({kind}).")
+    location = answer.headers.get("Location")
+    if not 300 <= answer.status < 400 or not location:
+        error = make_error(answer.status, answer.headers, answer.body, settings)
+        msg = f"The API answered HTTP {answer.status} without an address where a redirect was due."
+        raise error or SynthflowProtocolError(settings.told(msg))
+    try:
+        # what a header may not hold, such as a blank, stands percent-encoded in an address
+        address = urljoin(settings.base_url + path, quote(location.encode("latin-1", "replace"), string.punctuation))
+        if is_safe_address(address):
+            return address
+    except ValueError:
+        pass  # its text may hold the address
+    msg = "The API redirects to an address that is not https. It is not used."
+    raise SynthflowProtocolError(settings.told(msg))
+
+
+def is_safe_address(address: str) -> bool:
+    """Tell whether what is read at an address, or sent there, stays between this machine and that host."""
+    try:
+        parts = urlsplit(address)
+        name, _ = parts.hostname or "", parts.port
+    except ValueError:
+        return False
+    return bool(name) and (parts.scheme == "https" or (parts.scheme == "http" and is_loopback(name)))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from airflow_provider_synthflow.client.call import decode_record
-from airflow_provider_synthflow.client.raw_json import members_of
+from airflow_provider_synthflow.client.raw_json import split_members
 from airflow_provider_synthflow.exceptions import SynthflowConfigError
 from airflow_provider_synthflow.extraction.named_fields import NamedFields
 from airflow_provider_synthflow.parameters import read_names, read_parameter
@@ -86,7 +86,7 @@ class Privacy:
         """
         if not self._changes and not self.named.unseen:
             return raw
-        fields = members_of(raw)  # the fields that stay keep their own bytes
+        fields = split_members(raw)  # the fields that stay keep their own bytes
         if self.named.unseen:
             self.named.receive(fields.keys())
         if not self._changes:

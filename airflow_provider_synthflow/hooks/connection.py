@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -33,7 +34,7 @@ def read_connection(conn_id: str) -> Settings:
         connection = BaseHook.get_connection(conn_id)
     except AirflowNotFoundException:
         raise _missing(conn_id) from None
-    return _settings_of(connection, conn_id)
+    return _make_settings(connection, conn_id)
 
 
 async def aread_connection(conn_id: str) -> Settings:
@@ -67,15 +68,12 @@ async def _aread(conn_id: str) -> Settings:
     except AirflowNotFoundException:
         raise _missing(conn_id) from None
     # in a thread, since masking asks the process that started this one, and waits
-    settings: Settings = await sync_to_async(_settings_of)(connection, conn_id)
+    settings: Settings = await sync_to_async(_make_settings)(connection, conn_id)
     return settings
 
 
-def _settings_of(connection: Any, conn_id: str) -> Settings:
-    extra: Any = connection.extra_dejson
-    if not isinstance(extra, dict):
-        msg = f'Connection \'{conn_id}\': its extra is no JSON object. Write it as in {{"region": "eu"}}.'
-        raise SynthflowConfigError(msg)
+def _make_settings(connection: Any, conn_id: str) -> Settings:
+    extra = _read_extra(connection.extra, conn_id)
     for secret in (connection.password, extra.get("hash_key")):
         _mask(secret)  # before anything can be said of it
     settings = Settings.from_connection(
@@ -89,6 +87,18 @@ def _settings_of(connection: Any, conn_id: str) -> Settings:
     for secret in (settings.api_key, settings.hash_key):
         _mask(secret)  # as they are used, which may differ from what was pasted
     return settings
+
+
+def _read_extra(text: str | None, conn_id: str) -> dict[str, Any]:
+    """Read a connection's extra; Airflow's own reading takes what is no JSON for an empty one."""
+    try:
+        extra = json.loads(text) if text and text.strip() else {}
+    except ValueError:
+        extra = None  # the error's text may hold what was given
+    if isinstance(extra, dict):
+        return extra
+    msg = f'Connection \'{conn_id}\': its extra is no JSON object. Write it as in {{"region": "eu"}}.'
+    raise SynthflowConfigError(msg)
 
 
 def _missing(conn_id: str) -> SynthflowConfigError:

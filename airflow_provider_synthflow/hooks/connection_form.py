@@ -35,8 +35,13 @@ CONN_FIELDS: dict[str, dict[str, Any]] = {
     },
     "timeout": {
         "label": "Timeout (seconds)",
-        "description": "How long one request may take.",
+        "description": "How long one whole request may take, connecting and the last byte of its answer included.",
         "schema": {"type": ["number", "null"], "minimum": 1, "default": 60},
+    },
+    "max_response_bytes": {
+        "label": "Largest answer (bytes)",
+        "description": "The largest body of one answer, unpacked; 268435456 is 256 MiB.",
+        "schema": {"type": ["integer", "null"], "minimum": 1, "default": 268435456},
     },
     "max_attempts": {
         "label": "Tries",

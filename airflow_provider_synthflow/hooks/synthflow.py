@@ -36,8 +36,8 @@ class SynthflowHook(BaseHook):
     Use it as a context manager, or call :meth:`close`, to give its connections back. Several threads may share it.
 
     :param synthflow_conn_id: the id of a connection of type ``synthflow``: the API key in its password, and
-        in its extra ``region`` (``global``, ``us`` or ``eu``), ``timeout`` (seconds), ``max_attempts``,
-        ``hash_key`` and ``allow_insecure``; default ``synthflow_default``
+        in its extra ``region`` (``global``, ``us`` or ``eu``), ``timeout`` (seconds), ``max_response_bytes``,
+        ``max_attempts``, ``hash_key`` and ``allow_insecure``; default ``synthflow_default``
     """
 
     conn_name_attr = "synthflow_conn_id"
@@ -82,6 +82,12 @@ class SynthflowHook(BaseHook):
             from airflow_provider_synthflow.hooks.connection import read_connection  # noqa: PLC0415 - with a connection
 
             self._settings = read_connection(self.synthflow_conn_id)
+            if self._settings.is_global:
+                self.log.warning(
+                    "Connection '%s' asks Synthflow's region Global, which is retired by the end of 2026: workspaces "
+                    "move to US or EU. Once yours has moved, set the connection's region; its Test button says which.",
+                    self.synthflow_conn_id,
+                )
         return self._settings
 
     @property
@@ -317,7 +323,9 @@ class SynthflowHook(BaseHook):
         :raises SynthflowRequestError: where there is no such call (404)
         :raises SynthflowError: typed, see :mod:`airflow_provider_synthflow.exceptions`
         """
-        calls, _ = self.client.elements(self.client.call_path(call_id), "calls", {})
+        from airflow_provider_synthflow.client.transport import call_path  # noqa: PLC0415 - only with a request
+
+        calls, _ = self.client.elements(call_path(call_id), "calls", {})
         if len(calls) != 1:
             msg = f"The API answered with {len(calls)} calls where one was asked for."
             raise SynthflowProtocolError(msg, call_ids=[call_id])
@@ -341,7 +349,9 @@ class SynthflowHook(BaseHook):
         :raises SynthflowRequestError: where there is no such recording (404)
         :raises SynthflowError: typed, see :mod:`airflow_provider_synthflow.exceptions`
         """
-        return self.client.redirect(self.client.call_path(call_id, "/recording"))
+        from airflow_provider_synthflow.client.transport import call_path  # noqa: PLC0415 - only with a request
+
+        return self.client.redirect(call_path(call_id, "/recording"))
 
     def download_recording(self, call_id: str, file: IO[bytes] | str | os.PathLike[str]) -> dict[str, Any]:
         """

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from airflow_provider_synthflow.client.raw_json import members_of
+from airflow_provider_synthflow.client.raw_json import split_members
 from airflow_provider_synthflow.timestamps import read_instant, to_milliseconds
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ def _members(record: bytes) -> dict[str, Any]:
     try:
         return _object_decoder.decode(record)
     except msgspec.MsgspecError:  # half of a surrogate pair
-        return dict(members_of(record))
+        return dict(split_members(record))
 
 
 def _parted(

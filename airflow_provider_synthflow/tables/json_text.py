@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from airflow_provider_synthflow.client.raw_json import members_of, refuse_constant
+from airflow_provider_synthflow.client.raw_json import refuse_constant, split_members
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,7 +47,7 @@ def read_members(raw: bytes) -> dict[str, bytes] | None:
         return {name: bytes(value) for name, value in _members_decoder.decode(raw).items()}
     except _REFUSALS:
         try:
-            return members_of(mend(raw))
+            return split_members(mend(raw))
         except _REFUSALS:
             return None
 

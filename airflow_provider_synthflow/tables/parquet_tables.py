@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from airflow_provider_synthflow.client.raw_json import members_of
+from airflow_provider_synthflow.client.raw_json import split_members
 from airflow_provider_synthflow.output.parquet import Sink, make_array
 from airflow_provider_synthflow.tables.json_text import NULL, read_nearest_text
 from airflow_provider_synthflow.tables.table import TABLES
@@ -146,7 +146,7 @@ def _read_record(raw: bytes) -> _Record:
     try:
         return _record_decoder.decode(raw)
     except msgspec.MsgspecError:
-        members = members_of(raw)
+        members = split_members(raw)
         return _Record(**{name: msgspec.Raw(members.get(name, NULL)) for name in _Record.__struct_fields__})
 
 

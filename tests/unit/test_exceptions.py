@@ -54,7 +54,6 @@ FIELDS = {
     SynthflowRequestError: {
         "status": 422,
         "request_id": "req-1",
-        "description": "Limit must be between 1 and 100.",
         "parameters": ("limit",),
     },
     SynthflowTransientError: {"status": 429, "request_id": "req-1", "attempts": 6, "retry_after": 2.5},
@@ -161,3 +160,29 @@ def test_the_whole_core_works_where_there_is_no_airflow():
     assert told["airflow"] == []
     assert told["rooted"]
     assert sorted(told["fatal"]) == sorted(kind.__name__ for kind in FAILS_WITHOUT_RETRY)
+
+
+@pytest.mark.parametrize(
+    "hidden", ["\x00", "\x1b[31m", "\x7f", "\x9b", "\u202e", "\u2066", "\u200f", "\u2028", "\ufeff", "\ud83d"]
+)
+@pytest.mark.parametrize("kind", PARENTS, ids=lambda kind: kind.__name__)
+def test_no_character_that_nobody_sees_leaves_with_an_error(kind, hidden):
+    error = kind(f"before{hidden}after\nnext line: Grüße")
+    assert hidden not in str(error)
+    assert str(error).startswith("before\ufffd")
+    assert str(error).endswith("after\nnext line: Grüße")
+
+
+@pytest.mark.parametrize(
+    "call_id", ["1776876567837x123", "5f3c1f0a-6f0d-4d0e-9c55-2f6a1b0c7d11", "a_b.c:d", "sha256:0f"]
+)
+def test_a_plain_id_is_shown(call_id):
+    assert SynthflowError.show_id(call_id) == call_id
+    assert SynthflowProtocolError("x", call_ids=[call_id]).call_ids == (call_id,)
+
+
+@pytest.mark.parametrize("call_id", ["", "+4915112345678", "a b", "x\n", "\u202eabc", "é", "a/b", "a" * 201, 5, None])
+def test_an_id_that_is_not_plain_is_not_shown(call_id):
+    assert SynthflowError.show_id(call_id) == "(an id not shown)"
+    if isinstance(call_id, str):
+        assert SynthflowProtocolError("x", call_ids=["a", call_id]).call_ids == ("a",)

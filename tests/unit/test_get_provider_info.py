@@ -19,7 +19,10 @@ from airflow_provider_synthflow.get_provider_info import get_provider_info
 from airflow_provider_synthflow.hooks.synthflow import SynthflowHook
 
 SCHEMAS = Path(airflow.__path__[0])
-EXTRA = {"region": "eu", "timeout": 7.5, "max_attempts": 2, "hash_key": "pepper", "allow_insecure": True}
+EXTRA = {
+    "region": "eu", "timeout": 7.5, "max_response_bytes": 1000, "max_attempts": 2, "hash_key": "pepper",
+    "allow_insecure": True,
+}  # fmt: skip
 
 
 installed = pytest.mark.skipif(
@@ -105,6 +108,7 @@ class TestConnectionForm:
         assert fields == {
             "region": (["string", "null"], "global"),
             "timeout": (["number", "null"], 60),
+            "max_response_bytes": (["integer", "null"], 256 * 1024 * 1024),
             "max_attempts": (["integer", "null"], 6),
             "hash_key": (["string", "null"], None),
             "allow_insecure": (["boolean", "null"], False),

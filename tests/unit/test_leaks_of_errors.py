@@ -16,6 +16,7 @@ from airflow_provider_synthflow.client.async_client import AsyncSynthflowClient,
 from airflow_provider_synthflow.client.connection_check import check_connection
 from airflow_provider_synthflow.client.query import CallsQuery
 from airflow_provider_synthflow.client.settings import Settings
+from airflow_provider_synthflow.client.transport import call_path
 from airflow_provider_synthflow.exceptions import SynthflowConfigError, SynthflowError
 from airflow_provider_synthflow.extraction.privacy import Privacy
 from airflow_provider_synthflow.parameters import read_query
@@ -186,7 +187,7 @@ def test_an_event_loop_gets_the_same_error_and_tells_no_secret_either(serve_alwa
 def test_no_error_of_an_address_and_no_log_of_it_tells_a_secret(serve_always, everything_logged, answer):
     client = serve_always(answer)
     with pytest.raises(SynthflowError) as caught:
-        client.redirect(client.call_path("c1", "/recording"))
+        client.redirect(call_path("c1", "/recording"))
     assert leaks(texts_of(caught.value)) == []
     assert leaks(texts_of_logs(everything_logged)) == []
 

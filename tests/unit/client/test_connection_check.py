@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from airflow_provider_synthflow.client import connection_check as check
@@ -77,7 +79,7 @@ def test_a_key_that_another_region_knows_but_does_not_entitle_is_of_that_region(
 def test_a_key_that_no_region_knows_is_a_wrong_key(regions):
     good, text = check_connection(connection("eu", key=WRONG))
     assert not good
-    assert text.startswith("Key: neither region 'eu' nor another one accepts it (HTTP 401).")
+    assert re.match(r"Key: 127\.0\.0\.1:\d+ does not accept the key \(HTTP 401\), and no other region does\.", text)
     assert all(len(handle.api.requests) == 1 for handle in regions.values())
 
 
@@ -97,6 +99,46 @@ def test_a_wrong_key_at_a_host_of_ones_own_is_told_with_both_causes(regions, syn
     assert all(other.api.requests == [] for other in regions.values())
 
 
+def test_a_host_of_synthflow_in_place_of_a_region_is_told_which_region_takes_the_key(regions):
+    for name, handle in regions.items():
+        knows(handle, TEST_KEY if name == "eu" else "another")
+    good, text = check_connection(connection(host=regions["us"].url))
+    assert not good
+    assert "region 'eu' does. Set the connection's region to 'eu' and leave its host empty." in text
+
+
+@pytest.mark.parametrize(
+    "host", ["api.us.synthflow.ai", "https://API.us.Synthflow.ai:443/v2", "http://api.us.synthflow.ai"]
+)
+def test_however_a_host_of_synthflow_is_written_only_the_others_are_asked_and_over_https(monkeypatch, host):
+    asked = []
+
+    def refuse(settings):
+        asked.append(settings.base_url)
+        raise check.SynthflowAuthError("no", status=401)
+
+    monkeypatch.setattr(check, "_ask", refuse)
+    own = Settings.from_connection(password=TEST_KEY, host=host, extra={"allow_insecure": True})
+    good, _ = check_connection(own)
+    assert not good
+    assert asked == [own.base_url, "https://api.synthflow.ai/v2", "https://api.eu.synthflow.ai/v2"]
+
+
+@pytest.mark.parametrize(
+    "host", ["api.eu.synthflow.ai.evil.test", "evil.test", "eu.synthflow.ai", "api.eu.synthflow.ai:8443"]
+)
+def test_no_other_host_is_asked_where_this_one_is_not_synthflows(monkeypatch, host):
+    asked = []
+
+    def refuse(settings):
+        asked.append(settings.base_url)
+        raise check.SynthflowAuthError("no", status=401)
+
+    monkeypatch.setattr(check, "_ask", refuse)
+    check_connection(Settings.from_connection(password=TEST_KEY, host=host))
+    assert len(asked) == 1
+
+
 def test_a_key_that_is_not_entitled_is_told_as_such(synthflow):
     handle = synthflow(behaviour=Behaviour(key_not_entitled=frozenset({TEST_KEY})))
     good, text = check_connection(make_settings(handle.url))
@@ -109,7 +151,7 @@ def test_nobody_listening_is_the_network(synthflow):
     handle.pause()
     good, text = check_connection(make_settings(handle.url))
     assert not good
-    assert text.startswith(f"Network: The network connection to 127.0.0.1:{handle.port} failed")
+    assert text.startswith(f"Network: 127.0.0.1:{handle.port} refused the connection: nothing listens there.")
     assert text.endswith("The key and the region could not be checked.")
 
 

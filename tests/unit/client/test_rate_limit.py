@@ -19,11 +19,17 @@ def pace(clock):
     return RateLimiter(clock)
 
 
+def reach_limit(pace, clock):
+    """Refuse one request after another one has come through."""
+    pace.succeed(pace.now())
+    clock.now += 1
+    pace.refuse(pace.now())
+
+
 def slow(pace, clock, interval):
-    """Refuse, one request after the other, until the interval is at least this."""
+    """Reach limits, one after the other, until the interval is at least this."""
     while pace.interval < interval:
-        clock.now += 1
-        pace.refuse(pace.now(), 0.0)
+        reach_limit(pace, clock)
 
 
 def test_at_first_there_is_no_interval_and_nobody_waits(pace):
@@ -54,17 +60,33 @@ def test_refusals_of_requests_that_were_in_flight_together_slow_down_once(pace, 
     assert pace.interval == 0.05
 
 
-def test_a_refusal_of_a_request_sent_at_the_slower_pace_slows_down_again(pace, clock):
-    for doubled in (0.05, 0.1, 0.2, 0.4):
-        clock.now += 1
-        pace.refuse(pace.now(), 0.0)
+def test_a_limit_that_is_reached_again_slows_down_again(pace, clock):
+    for doubled in (0.05, 0.09, 0.162):  # less the tenth of the success between
+        reach_limit(pace, clock)
         assert pace.interval == pytest.approx(doubled)
+
+
+def test_refusals_one_after_the_other_are_one_limit_until_a_request_comes_through(pace, clock):
+    for _ in range(20):
+        clock.now += 10
+        pace.refuse(pace.now())
+    assert pace.interval == 0.05
+
+
+def test_what_was_reserved_before_the_limit_neither_lowers_the_pace_again_nor_ends_the_limit(pace, clock):
+    before = pace.now()
+    clock.now += 1
+    pace.refuse(pace.now())
+    clock.now += 1
+    pace.succeed(before)
+    pace.refuse(before)
+    pace.refuse(pace.now())
+    assert pace.interval == pytest.approx(0.05 * 0.9)
 
 
 def test_the_interval_has_an_upper_bound(pace, clock):
     for _ in range(100):
-        clock.now += 1
-        pace.refuse(pace.now(), 0.0)
+        reach_limit(pace, clock)
     assert pace.interval == 10.0
 
 
@@ -94,10 +116,10 @@ def test_a_refusal_of_the_same_flight_still_lengthens_the_halt(pace, clock):
 def test_each_success_takes_a_tenth_off_until_the_full_speed_is_back(pace, clock):
     slow(pace, clock, 0.4)
     before = pace.interval
-    pace.succeed()
+    pace.succeed(pace.now())
     assert pace.interval == pytest.approx(before * 0.9)
     for _ in range(100):
-        pace.succeed()
+        pace.succeed(pace.now())
     assert pace.interval == 0.0
     clock.now += 60
     assert [pace.reserve() for _ in range(3)] == [0.0] * 3
@@ -106,21 +128,21 @@ def test_each_success_takes_a_tenth_off_until_the_full_speed_is_back(pace, clock
 def test_it_recovers_from_the_slowest_pace_within_a_hundred_successes(pace, clock):
     slow(pace, clock, 10.0)
     for _ in range(100):
-        pace.succeed()
+        pace.succeed(pace.now())
     assert pace.interval == 0.0
 
 
 def test_after_a_recovery_a_refusal_begins_anew(pace, clock):
     slow(pace, clock, 0.4)
     for _ in range(100):
-        pace.succeed()
+        pace.succeed(pace.now())
     clock.now += 1
     pace.refuse(pace.now(), 0.0)
     assert pace.interval == 0.05
 
 
 def test_success_at_full_speed_changes_nothing(pace):
-    pace.succeed()
+    pace.succeed(pace.now())
     assert pace.interval == 0.0
     assert pace.reserve() == 0.0
 

@@ -2,11 +2,12 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from requests.structures import CaseInsensitiveDict
 
-from airflow_provider_synthflow.client.response import error_of, read_elements, read_page
+from airflow_provider_synthflow.client.response import make_error, read_elements, read_page
 from airflow_provider_synthflow.exceptions import (
     SynthflowAuthError,
     SynthflowProtocolError,
@@ -29,7 +30,7 @@ def page(body):
 
 
 def error(status, body=b"", headers=None, **fields):
-    return error_of(status, CaseInsensitiveDict(headers or {}), body, make_settings(**fields))
+    return make_error(status, CaseInsensitiveDict(headers or {}), body, make_settings(**fields))
 
 
 # --- pages
@@ -79,6 +80,22 @@ def test_a_page_without_pagination_declares_nothing(body):
     found = page(body)
     assert [row.call_id for row in found.rows] == ["a", "b"]
     assert (found.total, found.limit, found.offset) == (None, None, None)
+
+
+NULL = b'{"status":"ok","response":{"pagination":{"total_records":%b},"calls":null}}'
+
+
+@pytest.mark.parametrize(("total", "offset"), [(b"0", 0), (b'"0"', 0), (b"0", 100), (b"7", 7), (b"7", 100)])
+def test_a_null_list_is_empty_where_nothing_can_be_there(total, offset):
+    assert read_page(NULL % total, offset).rows == []
+    assert read_elements((NULL % total).replace(b"calls", b"assistants"), "assistants", offset)[0] == []
+    assert read_page(b'{"calls":null,"pagination":{"total_records":%b}}' % total, offset).rows == []
+
+
+@pytest.mark.parametrize(("total", "offset"), [(b"1", 0), (b"7", 6), (b"null", 0), (b"-1", 100), (b'"many"', 100)])
+def test_a_null_list_where_calls_are_declared_or_nothing_is_is_an_error(total, offset):
+    with pytest.raises(SynthflowProtocolError, match="has no list 'calls'"):
+        read_page(NULL % total, offset)
 
 
 @pytest.mark.parametrize("body", [b"[]", b'{"calls":[]}', b'{"status":"ok","response":{"calls":[]}}'])
@@ -242,42 +259,109 @@ def test_every_status_has_its_class(statuses, kind):
         assert getattr(found, "status", status) == status
 
 
+SENTENCE = "Limit must be between 1 and 100."
+
+
 @pytest.mark.parametrize(
-    ("body", "request_id", "description"),
+    ("body", "request_id", "sentence", "parameters"),
     [
+        ({"detail": {"status": "error", "description": SENTENCE, "request_id": "req-1"}}, "req-1", SENTENCE, ["limit"]),
+        ({"detail": {"message": SENTENCE}}, None, SENTENCE, ["limit"]),
+        ({"detail": "Not Found"}, None, "Not Found", []),
+        ({"error": "bad_request", "message": SENTENCE}, None, SENTENCE, ["limit"]),
+        ({"message": "No such model_id.", "request_id": "r:1"}, "r:1", None, ["model_id"]),
         (
-            {"detail": {"status": "error", "description": "Limit must be between 1 and 100.", "request_id": "req-1"}},
-            "req-1",
-            "Limit must be between 1 and 100.",
-        ),
-        ({"detail": {"message": "No such agent."}}, None, "No such agent."),
-        ({"detail": "Not Found"}, None, "Not Found"),
-        ({"error": "bad_request", "message": "No such agent."}, None, "No such agent."),
-        ({"error": "bad_request"}, None, "bad_request"),
-        ({"message": "No such agent.", "request_id": "r:1"}, "r:1", "No such agent."),
-        (
-            {"detail": [{"loc": ["query", "limit"], "msg": "not an integer", "type": "x"}, {"msg": "odd"}, 5]},
+            {"detail": [{"loc": ["query", "to_date"], "msg": "not an integer"}, {"msg": "odd call_status"}, 5]},
             None,
-            "query.limit: not an integer; a parameter: odd",
+            None,
+            ["to_date", "call_status"],
         ),
-        ({"detail": [{"loc": "limit"}]}, None, "a parameter: invalid"),
-        ({"detail": []}, None, None),
-        ({"detail": {}}, None, None),
-        ({"detail": None}, None, None),
-        ({"detail": {"description": 5, "request_id": 5}}, None, None),
-        ({"detail": {"description": "x", "request_id": "spaces are no id"}}, None, "x"),
-        ({"detail": {"description": "x", "request_id": "r" * 200}}, None, "x"),
-        ({"detail": {"description": "two\n  lines"}}, None, "two lines"),
-        ([], None, None),
-        ("text", None, None),
+        ({"detail": [{"loc": "limit"}]}, None, None, ["limit"]),
+        ({"detail": []}, None, None, []),
+        ({"detail": {}}, None, None, []),
+        ({"detail": None}, None, None, []),
+        ({"detail": {"description": 5, "request_id": 5}}, None, None, []),
+        ({"detail": {"description": "x", "request_id": "spaces are no id"}}, None, None, []),
+        ({"detail": {"description": "x", "request_id": "r" * 200}}, None, None, []),
+        ([], None, None, []),
+        ("text", None, None, []),
     ],
     ids=lambda value: json.dumps(value)[:60] if isinstance(value, (dict, list)) else None,
 )
-def test_the_sentence_and_the_id_of_an_error_are_read_from_every_shape(body, request_id, description):
+def test_of_an_error_the_id_known_sentences_and_our_parameters_names_are_told(body, request_id, sentence, parameters):
     found = error(400, json.dumps(body).encode())
-    assert (found.request_id, found.description) == (request_id, description)
+    assert (found.request_id, list(found.parameters)) == (request_id, parameters)
     assert (f"(request {request_id})" in str(found)) is (request_id is not None)
-    assert (f"The API says: {description}" in str(found)) is (description is not None)
+    assert (f"It says: {sentence}" in str(found)) is (sentence is not None)
+    assert (f"It names {', '.join(parameters)}." in str(found)) is bool(parameters)
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 422, 429, 500])
+@pytest.mark.parametrize(
+    "told",
+    [
+        TALK,
+        f"{SENTENCE} {TALK}",
+        f"Not Found: {PHONE}",
+        "+49/157/1234567",
+        "0157_1234567",
+        "call 0049 (0) 157 - 12 34 56 7 back",
+        "one five five five, zero one",
+        "\x1b[31mred\x1b[0m and \x00 and \u202eevil",
+        json.dumps({"call_id": "c", "transcript": TALK}),
+        "Jane Doe, born 1970",
+    ],
+)
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda told: {"detail": {"description": told, "request_id": told}},
+        lambda told: {"detail": told},
+        lambda told: {"error": told, "message": told},
+        lambda told: {"detail": [{"loc": ["query", told], "msg": told, "input": told}]},
+        lambda told: {"detail": {"description": {"text": told}, "message": [told], "error": told}},
+    ],
+    ids=["detail", "plain", "message", "loc", "nested"],
+)
+def test_nothing_else_that_the_api_says_leaves_with_an_error(status, told, make):
+    found = error(status, json.dumps(make(told)).encode())
+    plain = error(status)
+    assert re.sub(r" It names (limit|call_id)\.", "", str(found)) == str(plain)
+    for name, value in vars(found).items():
+        assert value == getattr(plain, name) or (name == "parameters" and value in {("limit",), ("call_id",)})
+
+
+@pytest.mark.parametrize("limit", [b"60", b"99999"])
+def test_the_limit_that_a_429_tells_is_passed_on(limit):
+    body = b'{"detail":"429: Rate limit exceeded. Your rate limit per minute is %b."}' % limit
+    assert f"Your rate limit per minute is {limit.decode()}." in str(error(429, body))
+    assert "per minute" not in str(error(429, body.replace(limit, b"4915712345678")))
+
+
+@pytest.mark.parametrize(
+    ("request_id", "shown"),
+    [
+        ("req-00000002", True),
+        ("5f3c1f0a-6f0d-4d0e-9c55-2f6a1b0c7d11", True),
+        ("550e8400-e29b-41d4-a716-446655440000", True),
+        ("550e8400e29b41d4a716446655440000", True),
+        ("a.b:c_d", True),
+        ("4915712345678", False),
+        ("0157_1234567", False),
+        ("0157-123-4567", False),
+        ("555.0100", False),
+        ("tel:4915712345678", False),
+        ("caller_0157-1234567", False),
+        ("+4915712345678", False),
+        ("", False),
+        ("a\u202e", False),
+        ("a\n", False),
+    ],
+)
+def test_a_request_id_is_told_only_where_it_is_one_and_no_number(request_id, shown):
+    found = error(400, json.dumps({"detail": {"request_id": request_id}}).encode())
+    assert found.request_id == (request_id if shown else None)
+    assert ("request " + request_id in str(found)) is shown or not request_id
 
 
 @pytest.mark.parametrize("status", [302, 400, 401, 403, 404, 422, 429, 500])
@@ -314,17 +398,11 @@ def test_no_error_holds_the_key_a_number_or_the_body(status, make):
         assert secret not in shown
 
 
-def test_a_long_sentence_is_cut():
-    found = error(400, json.dumps({"detail": "word " * 500}).encode())
-    assert len(found.description) == 200
-    assert found.description.endswith("…")
-
-
 @pytest.mark.parametrize(
     ("fields", "told"),
     [
         ({"region": "eu"}, "api.synthflow.test (region 'eu')"),
-        ({"region": None}, "api.synthflow.test (the connection's host)"),
+        ({"region": None}, "api.synthflow.test"),
     ],
 )
 @pytest.mark.parametrize("status", [401, 403])
@@ -336,6 +414,12 @@ def test_a_401_names_both_causes_the_key_and_the_region():
     text = str(error(401, region="eu"))
     assert "the API key is wrong" in text
     assert "another region" in text
+    assert "Test button" in text
+
+
+@pytest.mark.parametrize("status", [302, 400, 401, 403, 404, 422, 429, 500])
+def test_every_error_names_the_connection(status):
+    assert str(error(status, conn_id="other")).startswith("Connection 'other': ")
 
 
 def test_a_403_tells_that_the_key_is_not_entitled():

@@ -7,11 +7,12 @@ import pytest
 import requests
 
 from airflow_provider_synthflow.client import retry
+from airflow_provider_synthflow.client.rate_limit import RateLimiter
 from airflow_provider_synthflow.client.retry import (
     LONGEST_WAIT,
-    give_up,
     is_retriable,
     retry_after_seconds,
+    tries,
     wait_seconds,
 )
 from airflow_provider_synthflow.exceptions import (
@@ -25,6 +26,7 @@ from airflow_provider_synthflow.exceptions import (
     SynthflowTransientError,
     SynthflowWindowError,
 )
+from tests.unit.client.making import FakeClock
 
 NOW = 784_111_777.0  # Sun, 06 Nov 1994 08:49:37 GMT
 
@@ -43,7 +45,6 @@ def zone(request, monkeypatch):
 def chance(request, monkeypatch):
     """Let chance draw the least, a middling and the largest number."""
     monkeypatch.setattr(retry.random, "random", lambda: request.param)
-    monkeypatch.setattr(retry.random, "uniform", lambda low, high: low + (high - low) * request.param)
     return request.param
 
 
@@ -124,19 +125,18 @@ def test_only_what_may_pass_by_itself_is_tried_again(error, retriable):
     assert is_retriable(error) is retriable
 
 
-@pytest.mark.parametrize(
-    ("status", "waits"),
-    [
-        (None, [0.5, 1, 2, 4, 8, 16, 32, 60, 60]),
-        (500, [0.5, 1, 2, 4, 8, 16, 32, 60, 60]),
-        (503, [0.5, 1, 2, 4, 8, 16, 32, 60, 60]),
-        (429, [2, 4, 8, 16, 32, 60, 60, 60, 60]),
-    ],
-)
-def test_the_wait_doubles_to_a_minute_give_or_take_a_quarter(chance, status, waits):
+@pytest.mark.parametrize("status", [None, 500, 503])
+def test_the_wait_doubles_to_a_minute_give_or_take_a_quarter(chance, status):
     error = SynthflowTransientError("x", status=status)
-    for attempt, wait in enumerate(waits, start=1):
+    for attempt, wait in enumerate([0.5, 1, 2, 4, 8, 16, 32, 60, 60], start=1):
         assert wait_seconds(attempt, error) == pytest.approx(wait * (0.75 + 0.5 * chance))
+
+
+def test_under_a_rate_limit_the_wait_doubles_from_two_seconds_and_less_of_it_is_chance(chance):
+    error = SynthflowTransientError("x", status=429)
+    for attempt, wait in enumerate([2, 4, 8, 16, 32, 60, 60], start=1):
+        assert wait_seconds(attempt, error) == pytest.approx(wait * (0.98 + 0.08 * chance))
+        assert wait_seconds(attempt, error, 0.5) == pytest.approx(wait * 1.02)
 
 
 @pytest.mark.parametrize("error", [None, SynthflowProtocolError("x", retriable=True)])
@@ -148,17 +148,81 @@ def test_the_wait_stays_bounded_however_many_tries_there_were(chance):
     assert wait_seconds(10**6, None) <= 75
 
 
-@pytest.mark.parametrize("attempt", [1, 5, 50])
-@pytest.mark.parametrize("asked", [0.0, 7.0, 299.5, 300.0])
-def test_what_the_server_asks_governs_with_some_jitter_and_never_over_five_minutes(chance, attempt, asked):
+@pytest.mark.parametrize("asked", [7.0, 299.5, 300.0])
+def test_what_the_server_asks_for_is_waited_with_some_jitter_and_never_over_five_minutes(chance, asked):
     error = SynthflowTransientError("x", status=429, retry_after=asked)
-    assert asked <= wait_seconds(attempt, error) <= min(asked + 1, LONGEST_WAIT) == min(asked + 1, 300)
+    assert asked <= wait_seconds(1, error) <= min(asked + 1, LONGEST_WAIT) == min(asked + 1, 300)
+
+
+@pytest.mark.parametrize("attempt", [1, 2, 5, 50])
+@pytest.mark.parametrize("status", [None, 429, 503])
+@pytest.mark.parametrize("header", ["0", "0.001", "Sun, 06 Nov 1994 08:49:37 GMT", "soon", "-5", ""])
+def test_no_hint_of_the_server_makes_the_wait_shorter_than_without_one(chance, header, status, attempt):
+    without = wait_seconds(attempt, SynthflowTransientError("x", status=status))
+    error = SynthflowTransientError("x", status=status, retry_after=retry_after_seconds(header))
+    assert wait_seconds(attempt, error) >= without
 
 
 def test_two_waits_are_not_the_same_so_that_tasks_do_not_return_in_step():
     error = SynthflowTransientError("x", status=429, retry_after=7.0)
     assert len({wait_seconds(3, None) for _ in range(20)}) > 1
     assert len({wait_seconds(3, error) for _ in range(20)}) > 1
+
+
+def drive(clock, max_attempts, *outcomes):
+    """Let one request have these outcomes, and return how long each wait was and what it ended with."""
+    steps = tries(max_attempts, RateLimiter(clock), lambda: None)
+    waits, outcomes = [], list(outcomes)
+    try:
+        step = next(steps)
+        while True:
+            if step is not None:
+                waits.append(step)
+                clock.now += step
+                step = next(steps)
+            elif (outcome := outcomes.pop(0)) is None:
+                next(steps, None)
+                return waits, None
+            else:
+                step = steps.throw(outcome)
+    except SynthflowError as error:
+        return waits, error
+
+
+@pytest.mark.parametrize("draw", [0.0, 0.3, 0.999])
+@pytest.mark.parametrize("attempts", range(2, 11))
+@pytest.mark.parametrize("others", [0, 1, 3])
+@pytest.mark.parametrize("asked", [None, 0.0])
+def test_the_tries_of_one_request_outlast_a_minute_of_a_rate_limit(monkeypatch, draw, attempts, others, asked):
+    """However many tries there are, whatever chance draws, and whatever else goes wrong before or between."""
+    monkeypatch.setattr(retry.random, "random", lambda: draw)
+    clock = FakeClock()
+    others = min(others, attempts - 2)
+    failures = [SynthflowTransientError("x", status=503) for _ in range(others)]
+    failures += [SynthflowTransientError("x", status=429, retry_after=asked) for _ in range(attempts - others)]
+    waits, error = drive(clock, attempts, *failures)
+    assert error.attempts == attempts
+    assert sum(waits[others:]) > 60
+
+
+def test_ten_seconds_of_an_outage_are_outlasted_whatever_is_drawn(monkeypatch):
+    monkeypatch.setattr(retry.random, "random", lambda: 0.0)
+    waits, _ = drive(FakeClock(), 6, *[SynthflowTransientError("x", status=503, retry_after=0.0) for _ in range(6)])
+    assert sum(waits) > 10
+
+
+def test_a_request_that_waits_for_its_start_heeds_a_halt_that_begins_meanwhile():
+    clock = FakeClock()
+    pace = RateLimiter(clock)
+    pace.refuse(pace.now())
+    pace.reserve()
+    steps = tries(6, pace, lambda: None)
+    assert next(steps) == pytest.approx(0.05)
+    pace.refuse(pace.now(), 7.0)
+    clock.now += 0.05
+    assert next(steps) == pytest.approx(6.95)
+    clock.now += 6.95
+    assert next(steps) is None
 
 
 @pytest.mark.parametrize(
@@ -171,19 +235,24 @@ def test_two_waits_are_not_the_same_so_that_tasks_do_not_return_in_step():
     ],
 )
 def test_the_last_error_tells_the_number_of_tries_and_the_cure(status, attempts, ending):
-    error = SynthflowTransientError("It failed.", status=status, request_id="req-1")
-    found = give_up(error, attempts)
-    assert found is error
+    failures = [SynthflowTransientError("It failed.", status=status, request_id="req-1") for _ in range(attempts)]
+    _, found = drive(FakeClock(), attempts, *failures)
+    assert found is failures[-1]
     assert str(found).startswith(f"It failed. {ending}")
     assert (found.attempts, found.status, found.request_id) == (attempts, status, "req-1")
 
 
 def test_a_broken_answer_tells_its_tries_too_and_keeps_its_text():
-    found = give_up(SynthflowProtocolError("It is not JSON.", retriable=True), 6)
+    _, found = drive(FakeClock(), 6, *[SynthflowProtocolError("It is not JSON.", retriable=True) for _ in range(6)])
     assert (str(found), found.attempts) == ("It is not JSON.", 6)
 
 
-def test_a_final_error_is_left_as_it_is():
+def test_a_final_error_ends_a_request_as_it_is():
     error = SynthflowRequestError("Refused.", status=400)
-    assert give_up(error, 1) is error
+    assert drive(FakeClock(), 6, error) == ([], error)
     assert str(error) == "Refused."
+
+
+def test_a_success_ends_a_request():
+    waits, error = drive(FakeClock(), 6, SynthflowTransientError("x", status=503), None)
+    assert (len(waits), error) == (1, None)

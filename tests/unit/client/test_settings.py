@@ -23,6 +23,7 @@ def test_without_anything_but_a_key_the_global_region_is_asked_as_the_contract_s
         api_key=KEY,
         region="global",
         timeout=60.0,
+        max_response_bytes=256 * 1024 * 1024,
         max_attempts=6,
         hash_key=None,
     )
@@ -129,6 +130,10 @@ def test_the_pieces_of_a_connection_uri_give_the_base_url(monkeypatch, uri, url)
         ":8080",
         "api.synthflow.ai:port",
         "api.synthflow.ai:99999",
+        "exa mple.test",
+        ".synthflow.ai",
+        "api.synthflow.ai\x00",
+        "api'synthflow.ai",
         "[::1",
     ],
 )
@@ -192,6 +197,9 @@ def test_an_allow_insecure_that_is_neither_true_nor_false_is_an_error():
         ("timeout", " 30 ", 30.0),
         ("timeout", "", 60.0),
         ("timeout", None, 60.0),
+        ("max_response_bytes", "1000", 1000),
+        ("max_response_bytes", 2**40, 2**40),
+        ("max_response_bytes", "", 256 * 1024 * 1024),
         ("max_attempts", 1, 1),
         ("max_attempts", "10", 10),
         ("max_attempts", 3.0, 3),
@@ -214,6 +222,10 @@ def test_numbers_come_as_numbers_or_as_texts(name, value, expected):
         ("timeout", "inf"),
         ("timeout", True),
         ("timeout", [5]),
+        ("max_response_bytes", 0),
+        ("max_response_bytes", -5),
+        ("max_response_bytes", "256 MiB"),
+        ("max_response_bytes", 1.5),
         ("max_attempts", 0),
         ("max_attempts", -1),
         ("max_attempts", 1.5),
@@ -282,3 +294,27 @@ def test_the_regions_are_those_of_the_documentation():
         "us": "https://api.us.synthflow.ai/v2",
         "eu": "https://api.eu.synthflow.ai/v2",
     }
+
+
+@pytest.mark.parametrize(
+    ("name", "cure"),
+    [
+        ("regoin", "Did you mean region?"),
+        ("Region", "Did you mean region?"),
+        ("time_out", "Did you mean timeout?"),
+        ("max_attempt", "Did you mean max_attempts?"),
+        ("allow-insecure", "Did you mean allow_insecure?"),
+        ("hashkey", "Did you mean hash_key?"),
+        ("zone", "There are region, timeout, max_response_bytes, max_attempts, hash_key, allow_insecure."),
+    ],
+)
+def test_an_extra_that_would_be_ignored_is_an_error_that_says_what_was_meant(name, cure):
+    with pytest.raises(SynthflowConfigError, match=f"its extra has an unknown field '{name}'") as caught:
+        settings(**{name: "eu"})
+    assert cure in str(caught.value)
+
+
+def test_a_secret_in_place_of_a_fields_name_is_not_repeated():
+    with pytest.raises(SynthflowConfigError, match="unknown field") as caught:
+        settings(**{"my secret word": "eu"})
+    assert "secret" not in str(caught.value)

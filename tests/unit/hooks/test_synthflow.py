@@ -211,7 +211,8 @@ class TestListCallsPage:
         with pytest.raises(SynthflowRequestError, match="Limit must be between 1 and 100") as caught:
             hook.list_calls_page(AGENT, limit=101)
 
-        assert (caught.value.status, caught.value.description) == (400, "Limit must be between 1 and 100.")
+        assert (caught.value.status, caught.value.parameters) == (400, ("limit",))
+        assert "Limit must be between 1 and 100." in str(caught.value)
         assert caught.value.request_id.startswith("req-")
 
 

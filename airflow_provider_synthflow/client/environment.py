@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a process's environment says of the way to the API: a proxy, and the certificates that are trusted."""
+
+from __future__ import annotations
+
+import os
+import ssl
+import threading
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import certifi
+from requests.utils import get_environ_proxies, prepend_scheme_if_needed, select_proxy
+
+from airflow_provider_synthflow.exceptions import SynthflowConfigError
+
+if TYPE_CHECKING:
+    from airflow_provider_synthflow.client.settings import Settings
+
+__all__ = ["read_bundle", "read_proxy", "show_proxy", "trust", "unusable_proxy"]
+
+_SCHEMES = ("http", "https", "socks4", "socks4a", "socks5", "socks5h")
+_trusted: dict[str, ssl.SSLContext] = {}
+_trusted_lock = threading.Lock()
+
+
+def read_proxy(settings: Settings, socks_library: str) -> str | None:
+    """
+    Return the address of the proxy, None where there is none, as for a server on this machine.
+
+    :param settings: where the requests go
+    :param socks_library: the module that speaks SOCKS for the HTTP library that asks
+    :raises SynthflowConfigError: where the environment names a proxy that cannot be used
+    """
+    if settings.is_local:
+        return None
+    url = settings.base_url
+    named = select_proxy(url, get_environ_proxies(url, no_proxy=None))
+    if not named:
+        return None
+    try:
+        proxy = str(prepend_scheme_if_needed(named, "http"))  # type: ignore[no-untyped-call]
+        parts = urlsplit(proxy)
+        is_usable = parts.scheme in _SCHEMES and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # its text may hold the proxy's password
+        proxy, is_usable = "", False
+    if not is_usable:
+        raise unusable_proxy(settings)
+    if parts.scheme.startswith("socks") and find_spec(socks_library) is None:
+        msg = (
+            f"The proxy {show_proxy(proxy)} speaks SOCKS, for which a library is missing: pip install "
+            "'requests[socks]' 'httpx[socks]', or name the API's host in NO_PROXY."
+        )
+        raise SynthflowConfigError(settings.told(msg))
+    return proxy
+
+
+def unusable_proxy(settings: Settings) -> SynthflowConfigError:
+    """Make the error of a proxy whose address is none; it is not shown, since it may hold a password."""
+    msg = (
+        "The proxy that HTTPS_PROXY, HTTP_PROXY or ALL_PROXY names has no usable address. Write it as "
+        "http://host:port, or name the API's host in NO_PROXY."
+    )
+    return SynthflowConfigError(settings.told(msg))
+
+
+def show_proxy(proxy: str | None) -> str | None:
+    """Return a proxy's address as errors may show it, without a name and a password."""
+    if proxy is None:
+        return None
+    parts = urlsplit(proxy)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+
+
+def read_bundle(settings: Settings) -> str:
+    """Return the path of the trusted certificates."""
+    if settings.is_local:
+        return certifi.where()
+    return os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or certifi.where()
+
+
+def trust(bundle: str, settings: Settings) -> ssl.SSLContext:
+    """
+    Return what trusts the certificates of a file or a folder, which are read once: that takes a while.
+
+    :param bundle: the path of the certificates
+    :param settings: where the requests go
+    :raises SynthflowConfigError: where there are none
+    """
+    with _trusted_lock:
+        known = _trusted.get(bundle)
+        if known is not None:
+            return known
+        where = "capath" if Path(bundle).is_dir() else "cafile"
+        try:
+            made = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, **{where: bundle})
+        except OSError:
+            pass
+        else:
+            _trusted[bundle] = made
+            return made
+    msg = (
+        f"REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE names {bundle}, which holds no certificates that can be read. Correct "
+        "the path, or unset the variable to trust the usual authorities."
+    )
+    raise SynthflowConfigError(settings.told(msg))

@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the environment says of the way to the API is told as what it is, alike by both clients."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+
+import pytest
+
+from airflow_provider_synthflow.client import environment
+from airflow_provider_synthflow.client.async_client import AsyncSynthflowClient
+from airflow_provider_synthflow.client.environment import read_proxy, trust
+from airflow_provider_synthflow.client.query import CallsQuery
+from airflow_provider_synthflow.exceptions import SynthflowConfigError, SynthflowError, SynthflowTransientError
+from tests.unit.client.making import make_client, make_settings
+
+QUERY = CallsQuery("agent")
+URL = "https://api.synthflow.test/v2"
+
+
+@pytest.fixture(autouse=True)
+def no_proxy_of_this_machine(monkeypatch):
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+
+
+def errors(url=URL, **fields):
+    """Ask for a page by each client, and return what both raise: the same."""
+    settings = make_settings(url, max_attempts=1, conn_id="of_team_a", **fields)
+
+    async def ask():
+        async with AsyncSynthflowClient.open(settings) as client:
+            await client.page(QUERY, 1, 0)
+
+    with pytest.raises(SynthflowError) as at_once:
+        make_client(url, max_attempts=1, conn_id="of_team_a", **fields).page(QUERY, 1, 0)
+    with pytest.raises(SynthflowError) as later:
+        asyncio.run(ask())
+    assert str(at_once.value) == str(later.value)
+    assert type(at_once.value) is type(later.value)
+    assert str(at_once.value).startswith("Connection 'of_team_a': ")
+    assert "secret-word" not in str(at_once.value)
+    return at_once.value
+
+
+@pytest.fixture
+def proxy():
+    """Give a function that starts a proxy with one answer to every request, and returns its address."""
+    listening = socket.create_server(("127.0.0.1", 0))
+
+    def serve(answer):
+        while True:
+            try:
+                connection, _ = listening.accept()
+            except OSError:
+                return
+            with connection:
+                connection.recv(65536)
+                connection.sendall(answer)
+
+    def start(answer):
+        threading.Thread(target=serve, args=(answer,), daemon=True).start()
+        return f"http://name:secret-word@127.0.0.1:{listening.getsockname()[1]}"
+
+    yield start
+    listening.shutdown(socket.SHUT_RDWR)
+    listening.close()
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        return listening.getsockname()[1]
+
+
+@pytest.mark.parametrize(
+    ("url", "environment", "proxy"),
+    [
+        ("http://127.0.0.1:8080/v2", {"HTTP_PROXY": "http://p.test:3128"}, None),
+        ("https://api.synthflow.ai/v2", {"HTTPS_PROXY": "http://p.test:3128"}, "http://p.test:3128"),
+        ("https://api.synthflow.ai/v2", {"HTTPS_PROXY": "p.test:3128"}, "http://p.test:3128"),
+        ("https://api.synthflow.ai/v2", {"ALL_PROXY": "http://p.test:3128"}, "http://p.test:3128"),
+        ("https://api.synthflow.ai/v2", {"HTTPS_PROXY": "http://p.test:3128", "NO_PROXY": "synthflow.ai"}, None),
+        ("https://api.synthflow.ai/v2", {}, None),
+    ],
+)
+def test_a_proxy_is_taken_as_tasks_take_it(monkeypatch, url, environment, proxy):
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+
+    found = read_proxy(make_settings(url), "socks")
+
+    assert (found.rstrip("/") if found else None) == proxy
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "gopher://name:secret-word@p.test",
+        "http://",
+        "http://p.test:port",
+        "http://:3128",
+        "http://[::1",
+        "//",
+        "http://p.test:0",
+    ],
+)
+def test_a_proxy_whose_address_is_none_is_told_as_that(monkeypatch, address):
+    monkeypatch.setenv("HTTPS_PROXY", address)
+    error = errors()
+    assert isinstance(error, SynthflowConfigError)
+    assert "The proxy that HTTPS_PROXY, HTTP_PROXY or ALL_PROXY names has no usable address" in str(error)
+
+
+@pytest.mark.parametrize("scheme", ["socks5", "socks5h"])
+@pytest.mark.parametrize("name", ["HTTPS_PROXY", "ALL_PROXY"])
+def test_a_socks_proxy_without_its_library_is_told_as_that(monkeypatch, name, scheme):
+    monkeypatch.setenv(name, f"{scheme}://name:secret-word@p.test:1080")
+    monkeypatch.setattr(environment, "find_spec", lambda _: None)
+    error = errors()
+    assert isinstance(error, SynthflowConfigError)
+    assert f"The proxy {scheme}://p.test:1080 speaks SOCKS, for which a library is missing" in str(error)
+
+
+def test_a_proxy_that_refuses_connections_is_named_and_not_the_api(monkeypatch):
+    port = free_port()
+    monkeypatch.setenv("HTTPS_PROXY", f"http://name:secret-word@127.0.0.1:{port}")
+    error = errors()
+    assert isinstance(error, SynthflowTransientError)
+    assert f"The proxy http://127.0.0.1:{port} refused the connection: nothing listens there." in str(error)
+
+
+def test_a_proxy_that_is_an_unknown_host_is_named_and_not_the_api(monkeypatch):
+    monkeypatch.setenv("HTTPS_PROXY", "http://name:secret-word@proxy.invalid:3128")
+    assert "The proxy http://proxy.invalid:3128 is an unknown host" in str(errors())
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "text"),
+    [
+        (407, SynthflowConfigError, "wants a name and a password (HTTP 407)"),
+        (403, SynthflowConfigError, "lets nobody through to api.synthflow.test (HTTP 403)"),
+        (502, SynthflowTransientError, "does not reach api.synthflow.test (HTTP 502)"),
+    ],
+)
+def test_what_a_proxy_answers_in_place_of_the_api_is_told_as_the_proxys(monkeypatch, proxy, status, kind, text):
+    monkeypatch.setenv("HTTPS_PROXY", proxy(b"HTTP/1.1 %d Odd\r\nContent-Length: 0\r\n\r\n" % status))
+    error = errors()
+    assert isinstance(error, kind)
+    assert text in str(error)
+
+
+@pytest.mark.parametrize("name", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
+@pytest.mark.parametrize("content", [None, b"", b"no certificates"])
+def test_certificates_that_cannot_be_read_are_told_with_their_path(monkeypatch, tmp_path, name, content):
+    path = tmp_path / "ca.pem"
+    if content is not None:
+        path.write_bytes(content)
+    monkeypatch.setenv(name, str(path))
+    error = errors()
+    assert isinstance(error, SynthflowConfigError)
+    assert f"REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE names {path}, which holds no certificates" in str(error)
+
+
+def test_neither_proxy_nor_certificates_count_for_a_server_on_this_machine(monkeypatch, synthflow):
+    monkeypatch.setenv("HTTP_PROXY", "gopher://p.test")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nowhere/ca.pem")
+    assert make_client(synthflow().url).page(QUERY, 1, 0).rows == []
+
+
+def test_certificates_are_read_once(monkeypatch):
+    made = []
+    create = environment.ssl.create_default_context
+    monkeypatch.setattr(environment, "_trusted", {})
+    monkeypatch.setattr(environment.ssl, "create_default_context", lambda *_, **how: made.append(how) or create(**how))
+    settings = make_settings()
+    threads = [threading.Thread(target=trust, args=(environment.read_bundle(settings), settings)) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(made) == 1
+
+
+# --- what breaks without a proxy
+
+
+def test_a_refused_connection_is_told_as_that():
+    port = free_port()
+    error = errors(f"http://127.0.0.1:{port}/v2")
+    assert isinstance(error, SynthflowTransientError)
+    assert f"127.0.0.1:{port} refused the connection: nothing listens there." in str(error)
+
+
+def test_an_unknown_host_is_told_as_that():
+    error = errors("https://api.invalid/v2")
+    assert isinstance(error, SynthflowTransientError)
+    assert "api.invalid is an unknown host: its name has no address." in str(error)
+
+
+def test_plain_http_where_tls_is_due_is_told_as_that(proxy):
+    port = proxy(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n").rpartition(":")[2]
+    error = errors(f"https://127.0.0.1:{port}/v2")
+    assert isinstance(error, SynthflowTransientError)
+    assert "does not speak TLS as it should" in str(error)
