@@ -86,7 +86,7 @@ class WindowJob:
         if self.publication is None or since_ms is None:
             return None
         # A file from before the window was settled is another task's, with a shorter settle.
-        result = self.publication.finished(max(since_ms, self.plan.settled_ms), self._described())
+        result = self.publication.finished(max(since_ms, self.plan.settled_ms))
         if result is None or (not result.get("count") and self.on_empty == "fail"):
             return None
         if result.get("unsettled") and not self.keep_unsettled:

@@ -150,8 +150,15 @@ class CallsTask:
             return None
         store = open_store(text_of_path(asked.output_path), asked.output_conn_id)
         tables = _make_tables(asked.tables) if asked.tables else None
+        hidden = {name: sorted(getattr(asked, name) or ()) for name in ("drop_fields", "hash_fields")}
         return Publication(
-            store, plan.query.model_id, plan.window, asked.output_format, plan.query.filters(), tables=tables
+            store,
+            plan.query.model_id,
+            plan.window,
+            asked.output_format,
+            plan.query.filters(),
+            described=hidden,
+            tables=tables,
         )
 
     def _wait_to_settle(self, jobs: list[WindowJob]) -> None:

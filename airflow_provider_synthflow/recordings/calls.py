@@ -16,7 +16,7 @@ import msgspec
 from airflow_provider_synthflow.client.call import decode_record, is_terminal
 from airflow_provider_synthflow.exceptions import SynthflowConfigError, SynthflowOutputConflictError
 from airflow_provider_synthflow.output.formats import check_format
-from airflow_provider_synthflow.output.publication import directory_of, file_name
+from airflow_provider_synthflow.output.publication import file_name, window_directory
 from airflow_provider_synthflow.window.window import Window
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class CallsResult:
     @property
     def directory(self) -> str:
         """Return the window's directory, below the output path."""
-        return directory_of(self.model_id, self.window)
+        return window_directory(self.model_id, self.window)
 
     @property
     def file(self) -> str:

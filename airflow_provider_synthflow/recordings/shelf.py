@@ -101,4 +101,4 @@ class RecordingShelf:
     def finish(self, result: Mapping[str, Any], items: Iterable[RecordingItem]) -> None:
         """Write the manifest, by which all is there that will be."""
         write_manifest(self._store, self._directory, result, items)
-        self._store.take(f"{self._directory}/{_WAITING}")
+        self._store.remove(f"{self._directory}/{_WAITING}")

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Azure Blob Storage, by adlfs."""
+"""Azure Blob Storage, by adlfs's connection."""
 
 from __future__ import annotations
 
 import base64
 import secrets
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from airflow_provider_synthflow.storage.fsspec_files import LISTED_AT_ONCE, PART, ObjectFiles
+from airflow_provider_synthflow.storage.base import ABSENT
+from airflow_provider_synthflow.storage.fsspec_files import DIGEST_KEY, LISTED_AT_ONCE, PART, ObjectFiles, conditional
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -16,27 +17,60 @@ if TYPE_CHECKING:
 
 __all__ = ["AzureFiles"]
 
+_Answer = TypeVar("_Answer")
+
+_NO_BLOB = "BlobNotFound"
+
 
 class AzureFiles(ObjectFiles):
-    """Work with Azure Blob Storage, by adlfs."""
+    """Blobs of Azure's, whose versions are their etags."""
 
-    def put(self, local: str, path: str, sha256: str) -> None:  # noqa: ARG002 - adlfs has metadata of its own
-        """
-        Upload a local file in one request, or in blocks that are shown when all are there.
+    def read(self, path: str) -> tuple[bytes | None, str | None]:
+        """Return a small blob's bytes as they are now, None where there is no such blob, and its version."""
 
-        :param local: the local file
-        :param path: where it goes
-        :param sha256: its SHA-256
-        """
-        self.upload(local, path)
+        async def read(blob: Any) -> tuple[bytes, str]:
+            found = await blob.download_blob()
+            return await found.readall(), found.properties.etag
+
+        try:
+            return self.ask(path, read)
+        except Exception as error:
+            if not _is_absent(error):
+                raise
+            return None, ABSENT
+
+    def write(self, path: str, data: bytes, over: str | None = None) -> None:
+        """Write a small blob over a version of it."""
+        self._upload_blob(path, data, {}, over)
+
+    def put(self, local: str, path: str, sha256: str, over: str | None = None) -> None:
+        """Upload a local file in one request, or in blocks that are shown when all are there."""
+        with open(local, "rb") as file:  # noqa: PTH123 - it has no name
+            self._upload_blob(path, file, {DIGEST_KEY: sha256}, over)
+
+    def remove(self, path: str, over: str | None = None) -> None:
+        """Remove a version of a blob, if there is one."""
+        try:
+            with conditional(path, over):
+                self.ask(path, lambda blob: blob.delete_blob(**_condition(over)))
+        except Exception as error:
+            if not _is_absent(error):
+                raise
+
+    def compare(self, path: str, size: int, sha256: str) -> tuple[bool, str | None]:
+        """Tell whether a blob has these bytes, from its metadata where they say so, and return its version."""
+        try:
+            found = self.ask(path, lambda blob: blob.get_blob_properties())
+        except Exception as error:
+            if not _is_absent(error):
+                raise
+            return False, ABSENT
+        if found.size != size:
+            return False, found.etag
+        return ((found.metadata or {}).get(DIGEST_KEY) or self.hash_file(path)) == sha256, found.etag
 
     def list_page(self, prefix: str, token: str | None = None) -> tuple[list[tuple[str, int]], str | None]:
-        """
-        Return up to a thousand of the blobs whose paths begin with a prefix, in order.
-
-        :param prefix: what the paths begin with
-        :param token: what the page before came with; None: the first page
-        """
+        """Return up to a thousand of the blobs whose paths begin with a prefix, in order."""
         container, _, name = prefix.partition("/")
 
         async def list_page() -> tuple[list[tuple[str, int]], str | None]:
@@ -50,12 +84,24 @@ class AzureFiles(ObjectFiles):
         return self.wait_for(list_page())
 
     def begin_upload(self, path: str) -> PartUpload:
-        """
-        Begin an upload whose bytes are still to come, in blocks that are shown when all are there.
-
-        :param path: the blob
-        """
+        """Begin an upload whose bytes are still to come, in blocks that are shown when all are there."""
         return _AzureUpload(self, path)
+
+    def ask(self, path: str, action: Callable[[Any], Coroutine[Any, Any, _Answer]]) -> _Answer:
+        """Do something with the client of a blob."""
+        container, _, name = path.partition("/")
+
+        async def ask() -> _Answer:
+            async with self.fs.service_client.get_blob_client(container, name) as blob:
+                return await action(blob)
+
+        return self.wait_for(ask())
+
+    def _upload_blob(self, path: str, data: Any, metadata: dict[str, str], over: str | None) -> None:
+        with conditional(path, over):
+            told = {"is_directory": "false", **metadata}  # adlfs's own way to tell a blob from a directory
+            options = {"overwrite": over != ABSENT, "metadata": told, **({} if over == ABSENT else _condition(over))}
+            self.ask(path, lambda blob: blob.upload_blob(data, **options))
 
 
 class _AzureUpload:
@@ -66,29 +112,41 @@ class _AzureUpload:
 
     def __init__(self, files: AzureFiles, path: str) -> None:
         self._files = files
-        self._container, _, self._name = path.partition("/")
+        self._path = path
         self._upload = secrets.token_hex(4)  # so that two uploads of one blob do not share their blocks' names
         self._blocks: list[str] = []
 
     def send(self, part: bytes) -> None:
         """Send a block."""
         block = base64.b64encode(f"{self._upload}{len(self._blocks):08}".encode()).decode()
-        self._files.wait_for(self._client(lambda blob: blob.stage_block(block, part, length=len(part))))
+        self._files.ask(self._path, lambda blob: blob.stage_block(block, part, length=len(part)))
         self._blocks.append(block)
 
-    def finish(self, last: bytes, sha256: str) -> None:  # noqa: ARG002 - adlfs has metadata of its own
+    def finish(self, last: bytes, sha256: str) -> None:
         """Send the last block, and commit all."""
-        self.send(last)
+        if last:
+            self.send(last)
         blocks = list(self._blocks)
-        self._blocks.pop()  # for a further try
-        self._files.wait_for(self._client(lambda blob: blob.commit_block_list(blocks)))
+        del self._blocks[len(blocks) - bool(last) :]  # for a further try
+        told = {"is_directory": "false", DIGEST_KEY: sha256}
+        self._files.ask(self._path, lambda blob: blob.commit_block_list(blocks, metadata=told))
 
     def abort(self) -> None:
         """Leave the blocks to the store, which does not show them, and forgets them within a week."""
 
-    async def _client(self, action: Callable[[Any], Coroutine[Any, Any, Any]]) -> None:
-        async with self._files.fs.service_client.get_blob_client(self._container, self._name) as blob:
-            await action(blob)
+
+def _condition(over: str | None) -> dict[str, Any]:
+    """Return what lets a request apply to one version alone."""
+    if over is None:
+        return {}
+    from azure.core import MatchConditions  # type: ignore[import-not-found]  # noqa: PLC0415 - an extra
+
+    return {"etag": over, "match_condition": MatchConditions.IfNotModified}
+
+
+def _is_absent(error: BaseException) -> bool:
+    """Tell whether an error is of a blob that is not there."""
+    return getattr(error, "error_code", None) == _NO_BLOB
 
 
 def _is_directory(blob: Any) -> bool:

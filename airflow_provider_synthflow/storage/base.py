@@ -3,22 +3,29 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 from typing import IO, TYPE_CHECKING, Protocol
+
+from airflow_provider_synthflow.exceptions import SynthflowTransientError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextlib import AbstractContextManager
 
-__all__ = ["PIECE", "Staged", "StagedFile", "Store", "Upload", "Writable"]
+__all__ = ["ABSENT", "PIECE", "ChangedMeanwhileError", "Staged", "Store", "Upload", "Writable"]
 
 PIECE = 1024 * 1024
 """How many bytes of a file are read at a time."""
 
+ABSENT = ""
+"""The version of a file that is not there. Others are opaque texts; None stands for a version that is not known."""
+
+
+class ChangedMeanwhileError(SynthflowTransientError):
+    """A write that was left out, since another task changed the file after this one had looked at it."""
+
 
 class Writable(Protocol):
-    """Take bytes: all that a format asks of the file below."""
+    """What takes bytes: all that a format asks of the file below."""
 
     def write(self, data: bytes, /) -> int:
         """
@@ -29,48 +36,6 @@ class Writable(Protocol):
 
     def flush(self) -> None:
         """Hand on what is buffered."""
-
-
-class Staged(Protocol):
-    """Be a file that nobody sees until it is published."""
-
-    size: int
-
-    @property
-    def sha256(self) -> str:
-        """Return the SHA-256 of what was written, as hexadecimal digits."""
-
-    def write(self, data: bytes, /) -> int:
-        """
-        Write bytes at the end.
-
-        :param data: the bytes
-        """
-
-    def flush(self) -> None:
-        """Hand on what is buffered."""
-
-    def read(self, length: int, place: int) -> bytes:
-        """
-        Read what was written and flushed.
-
-        :param length: how many bytes
-        :param place: from which on
-        """
-
-    def publish(self, name: str) -> None:
-        """
-        Give the file its name, in place of an earlier one, as often as asked; readers see one of the two, whole.
-
-        :param name: the name in the directory
-        """
-
-    def is_at(self, name: str) -> bool:
-        """
-        Tell whether the file that has a name now has these very bytes.
-
-        :param name: the name in the directory
-        """
 
 
 class Upload(Writable, Protocol):
@@ -81,6 +46,34 @@ class Upload(Writable, Protocol):
     @property
     def sha256(self) -> str:
         """Return the SHA-256 of what was written, as hexadecimal digits."""
+
+
+class Staged(Upload, Protocol):
+    """A file that nobody sees until it is published."""
+
+    def read(self, length: int, place: int) -> bytes:
+        """
+        Read what was written and flushed.
+
+        :param length: how many bytes
+        :param place: from which on
+        """
+
+    def publish(self, name: str, over: str | None = None) -> None:
+        """
+        Give the file its name, in place of an earlier one, as often as asked; readers see one of the two, whole.
+
+        :param name: the name in the directory
+        :param over: the version that it replaces, :data:`ABSENT` for none; default: any
+        :raises ChangedMeanwhileError: where another version is there, as far as the store can tell
+        """
+
+    def compare(self, name: str) -> tuple[bool, str | None]:
+        """
+        Tell whether the file that has a name now has these very bytes, and return its version.
+
+        :param name: the name in the directory
+        """
 
 
 class Store(Protocol):
@@ -103,6 +96,13 @@ class Store(Protocol):
     def read(self, relative: str) -> bytes | None:
         """
         Return a small file's bytes as they are now, or None where there is no such file.
+
+        :param relative: its path below the output path
+        """
+
+    def read_version(self, relative: str) -> tuple[bytes | None, str | None]:
+        """
+        Return a small file's bytes as :meth:`read` does, and the version that has them.
 
         :param relative: its path below the output path
         """
@@ -143,11 +143,13 @@ class Store(Protocol):
         :param relative: its path below the output path
         """
 
-    def take(self, relative: str) -> bytes | None:
+    def remove(self, relative: str, over: str | None = None) -> None:
         """
-        Remove a small file, and return the bytes of what was removed, or None where there was no such file.
+        Remove a file, if there is one.
 
         :param relative: its path below the output path
+        :param over: the version that is removed; default: any
+        :raises ChangedMeanwhileError: where another version is there, as far as the store can tell
         """
 
     def put_private(self, relative: str, data: bytes) -> None:
@@ -167,14 +169,23 @@ class Store(Protocol):
 
     def locked(self, directory: str) -> AbstractContextManager[None]:
         """
-        Keep others who ask for the same out of a directory meanwhile, where the store has locks.
+        Keep others who ask for the same out of a directory meanwhile: by a lock, or by a claim in a hidden file.
+
+        A process that is killed keeps nobody out for long.
+
+        :param directory: the directory, below the output path
+        """
+
+    def has_leftovers(self, directory: str) -> bool:
+        """
+        Tell whether something is in a directory that :meth:`sweep` under the lock removes, or that somebody works on.
 
         :param directory: the directory, below the output path
         """
 
     def sweep(self, directory: str) -> None:
         """
-        Remove what killed processes left unfinished in a directory.
+        Remove what killed processes left unfinished in a directory, not in those below it.
 
         :param directory: the directory, below the output path
         """
@@ -194,44 +205,3 @@ class Store(Protocol):
 
         :param directory: the directory that it is to be published in, below the output path
         """
-
-
-class StagedFile:
-    """
-    Write into a private file; its size and hash grow with what is written.
-
-    :param file: the file below
-    """
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
-        self._sha256 = hashlib.sha256()
-        self.size = 0
-
-    @property
-    def sha256(self) -> str:
-        """Return the SHA-256 of what was written, as hexadecimal digits."""
-        return self._sha256.hexdigest()
-
-    def write(self, data: bytes, /) -> int:
-        """
-        Write bytes at the end.
-
-        :param data: the bytes
-        """
-        self._sha256.update(data)
-        self.size += len(data)
-        return self._file.write(data)
-
-    def flush(self) -> None:
-        """Hand what is buffered to the system."""
-        self._file.flush()
-
-    def read(self, length: int, place: int) -> bytes:
-        """
-        Read what was written and flushed.
-
-        :param length: how many bytes
-        :param place: from which on
-        """
-        return os.pread(self._file.fileno(), length, place)

@@ -8,21 +8,20 @@ import ctypes
 import fcntl
 import functools
 import os
+import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from airflow_provider_synthflow.storage.claim import CLAIM_NAME, claimed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["Folder", "begin_writeback", "list_directory", "sync"]
+__all__ = ["Directory", "begin_writeback", "list_directory", "sync"]
 
 
 def sync(folder: Path) -> None:
-    """
-    Have a directory's names written down.
-
-    :param folder: the directory
-    """
+    """Have a directory's names written down."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -30,12 +29,8 @@ def sync(folder: Path) -> None:
         os.close(descriptor)
 
 
-class Folder:
-    """
-    Be a directory that is made when it is needed, and unmade where nothing came of that.
-
-    :param path: where it is, or will be
-    """
+class Directory:
+    """A directory that is made when it is needed, and unmade where nothing came of that."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -67,9 +62,7 @@ class Folder:
         """
         Make it, wait until nobody else has its lock, and return what gives the lock back.
 
-        The lock leaves no trace, and goes with the process. Some network file systems have none: there nobody waits.
-
-        :raises OSError: where it cannot be made
+        The lock leaves no trace, and goes with the process. Where the file system has no locks, a claim stands for it.
         """
         while True:
             with contextlib.ExitStack() as lock:
@@ -77,16 +70,73 @@ class Folder:
                 self.make()
                 descriptor = os.open(self.path, os.O_RDONLY)
                 lock.callback(os.close, descriptor)
-                with contextlib.suppress(OSError):
+                try:
                     fcntl.flock(descriptor, fcntl.LOCK_EX)
+                except OSError:
+                    lock.enter_context(claimed(_DiskClaim(self.path / CLAIM_NAME), str(self.path)))
                 with contextlib.suppress(FileNotFoundError):
                     # Whoever had the lock before may have unmade the directory.
                     if os.path.samestat(os.fstat(descriptor), self.path.stat()):
                         return lock.pop_all()
 
 
+class _DiskClaim:
+    """The file of a claim, on a disk without locks."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def read(self) -> bytes | None:
+        """Return its bytes, or None where there is none."""
+        try:
+            return self._path.read_bytes()
+        except FileNotFoundError:
+            return None
+
+    def create(self, data: bytes) -> bool:
+        """Make it, unless there is one."""
+        self._path.parent.mkdir(parents=True, exist_ok=True)  # whoever had the claim may have unmade it
+        try:
+            with os.fdopen(os.open(self._path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666), "wb") as file:
+                file.write(data)
+        except FileExistsError:
+            return False
+        return True
+
+    def take_over(self, old: bytes, new: bytes) -> bool:
+        """Replace it, of several tasks in one alone, unless it has other bytes by now."""
+        return self._move_away(old) and self.create(new)
+
+    def refresh(self, old: bytes, new: bytes) -> None:
+        """Replace it, unless it has other bytes by now; there is no moment without it."""
+        with self._path.open("r+b") as file:
+            if file.read() == old:
+                file.seek(0)
+                file.write(new)
+                file.truncate()
+
+    def remove(self, old: bytes) -> None:
+        """Remove it, unless it has other bytes by now."""
+        self._move_away(old)
+
+    def _move_away(self, old: bytes) -> bool:
+        """Take the file away, of several tasks in one alone, and put it back where it was another one."""
+        aside = self._path.with_name(f".{secrets.token_hex(8)}.tmp")
+        try:
+            self._path.replace(aside)
+        except FileNotFoundError:
+            return False
+        if aside.read_bytes() == old:
+            aside.unlink()
+            return True
+        with contextlib.suppress(OSError):
+            self._path.hardlink_to(aside)
+        aside.unlink(missing_ok=True)
+        return False
+
+
 def list_directory(
-    directory: Path, relative: str, prefix: str, above: tuple[tuple[int, int], ...]
+    directory: Path, relative: str, prefix: str, above: tuple[tuple[int, int], ...] = ()
 ) -> Iterator[tuple[str, int]]:
     """Yield the files below a directory, in the order of their paths, as an object store lists them."""
     try:
@@ -114,10 +164,6 @@ def begin_writeback(descriptor: int, begin: int, end: int) -> None:
     Ask Linux to begin writing a part of a file to its disk; elsewhere nothing happens.
 
     It is a hint: whether anything is on the disk, only ``os.fsync`` tells, and its errors.
-
-    :param descriptor: the open file
-    :param begin: the first byte
-    :param end: the byte after the last
     """
     call = _sync_file_range()
     if call is not None:

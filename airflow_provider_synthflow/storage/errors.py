@@ -8,11 +8,12 @@ import errno
 from typing import TYPE_CHECKING, cast
 
 from airflow_provider_synthflow.exceptions import SynthflowConfigError, SynthflowError, SynthflowTransientError
+from airflow_provider_synthflow.storage.disk_errors import typed_disk_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["typed", "was_cut_off"]
+__all__ = ["is_not_implemented", "is_refused_condition", "typed", "was_cut_off"]
 
 _DENIED = {
     "ClientAuthenticationError",
@@ -28,68 +29,111 @@ _DENIED = {
 _WRONG = {"InvalidEndpoint", "NoRegionError", "ParamValidationError", "UnknownEndpointError"}
 _PASSING_CODES = {"BadDigest", "IncompleteBody", "InvalidPart", "RequestTimeout", "XAmzContentSHA256Mismatch"}
 _PASSING_STATUSES = {408, 409, 412, 429}
+_EXPIRED_CODES = {
+    "ExpiredAuthenticationToken",
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "InvalidAuthenticationInfo",
+    "RequestExpired",
+    "RequestTimeTooSkewed",
+    "TokenRefreshRequired",
+}
+_EXPIRED_WORDS = ("expired", "reasonable timeframe", "specified time frame", "date header too old", "not yet valid")
+"""What Azure and Google say of an expired token or a skewed clock, for which they have no code."""
+
 _BUGS = (AssertionError, AttributeError, LookupError, NotImplementedError)
 _OWN = {errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE}
 
 
 @contextlib.contextmanager
-def typed(url: str) -> Iterator[None]:
+def typed(url: str, name: str = "output_path") -> Iterator[None]:
     """
     Raise a store's errors as errors of this package; what they say beyond a name and a number is left out.
 
     :param url: the store's URL, for the text
+    :param name: what the parameter is called that holds it
     :raises SynthflowConfigError: for what a person has to mend
     :raises SynthflowTransientError: for what may pass
     """
     try:
         yield
-    except SynthflowError:
+    except (SynthflowError, *_BUGS):
         raise
     except Exception as error:
-        if isinstance(error, _BUGS) or (
-            isinstance(error, OSError) and error.errno in _OWN and _response(error) is None
-        ):
-            raise  # of this program or this machine
-        raise _error_of(error, url) from None
+        if isinstance(error, OSError) and error.errno in _OWN and _find_response(error) is None:
+            with typed_disk_errors(f"{name} {url}"):
+                raise
+        raise _make_error(error, f"{name} {url}") from None
 
 
 def was_cut_off(error: BaseException) -> bool:
-    """
-    Tell whether an upload failed since somebody aborted it.
-
-    :param error: the store's error
-    """
-    return _code_of(error) == "NoSuchUpload"
+    """Tell whether an upload failed since somebody aborted it."""
+    return _read_code(error) == "NoSuchUpload"
 
 
-def _error_of(error: Exception, url: str) -> SynthflowError:
-    status, code = _status_of(error), _code_of(error)
+def is_refused_condition(error: BaseException) -> bool:
+    """Tell whether a store refused a conditional request since its condition does not hold."""
+    if isinstance(error, FileExistsError) or _read_status(error) in {409, 412}:
+        return True
+    code = _read_code(error)
+    return code in {"404", "NoSuchKey"} or (code is None and isinstance(error, FileNotFoundError))
+
+
+def is_not_implemented(error: BaseException) -> bool:
+    """Tell whether a store does not know what was asked of it."""
+    return _read_code(error) == "NotImplemented" or _read_status(error) == 501
+
+
+def _make_error(error: Exception, where: str) -> SynthflowError:
+    status, code = _read_status(error), _read_code(error)
     names = {kind.__name__ for kind in type(error).__mro__}
     said = ", ".join(str(part) for part in (status, code, type(error).__name__) if part)
-    if isinstance(error, PermissionError) or status in {401, 403} or names & _DENIED:
+    denied = isinstance(error, PermissionError) or status in {401, 403} or names & _DENIED
+    if code in _EXPIRED_CODES or (denied and _is_expired(error)):
+        return SynthflowTransientError(
+            f"The store of {where} takes the credentials for expired, or a clock is wrong ({said}). "
+            "Run the task again; where that does not help, renew the credentials, or set the worker's clock.",
+            status=status,
+        )
+    if denied:
         return SynthflowConfigError(
-            f"The store of output_path {url} does not let this task read and write there ({said}). "
+            f"The store of {where} does not let this task read and write there ({said}). "
             "Check output_conn_id and its credentials, and that they may list, read, write and delete below the path."
+        )
+    if code == "NoSuchUpload":
+        return SynthflowTransientError(
+            f"An upload to {where} was cut off by another task ({said}). Let one task at a time write a window.",
+            status=status,
         )
     if isinstance(error, FileNotFoundError) or status == 404:
         return SynthflowConfigError(
-            f"The bucket or container of output_path {url} is not there ({said}). "
-            "Make it, or correct output_path, or the endpoint and the region of output_conn_id."
+            f"The bucket or container of {where} is not there ({said}). "
+            "Make it, or correct the path, or the endpoint and the region of output_conn_id."
         )
     passing = code in _PASSING_CODES or status in _PASSING_STATUSES
     if names & _WRONG or isinstance(error, (TypeError, ValueError)) or (300 <= (status or 0) < 500 and not passing):
         return SynthflowConfigError(
-            f"The store of output_path {url} refuses it ({said}). "
-            "Correct output_path, or the endpoint and the region of output_conn_id."
+            f"The store of {where} refuses it ({said}). "
+            "Correct the path, or the endpoint and the region of output_conn_id."
         )
     return SynthflowTransientError(
-        f"The store of output_path {url} failed, also after its own retries ({said}). "
+        f"The store of {where} failed, also after its own retries ({said}). "
         "Nothing of the file is visible; run the task again.",
         status=status,
     )
 
 
-def _response(error: BaseException) -> object | None:
+def _is_expired(error: BaseException) -> bool:
+    """Tell whether credentials were refused since a token has expired, or a clock is wrong."""
+    if getattr(error, "retryable", False):  # google-auth's own word for it
+        return True
+    if _read_status(error) == 401 and type(error).__module__.startswith("gcsfs"):
+        return True  # Google's 401 is about the token alone; what it may not do is 403
+    words = f"{error} {getattr(error, 'additional_info', '')}".lower()
+    return any(each in words for each in _EXPIRED_WORDS)
+
+
+def _find_response(error: BaseException) -> object | None:
     """Return the answer that an error, or its cause, holds in its own way."""
     for each in (error, error.__cause__, error.__context__):
         if each is not None and (response := getattr(each, "response", None)) is not None:
@@ -97,9 +141,9 @@ def _response(error: BaseException) -> object | None:
     return None
 
 
-def _status_of(error: BaseException) -> int | None:
+def _read_status(error: BaseException) -> int | None:
     """Return the HTTP status in an error of botocore's, gcsfs's or Azure's."""
-    response = _response(error)
+    response = _find_response(error)
     if isinstance(response, dict):
         status = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
         return status if isinstance(status, int) else None
@@ -111,8 +155,9 @@ def _status_of(error: BaseException) -> int | None:
     return None
 
 
-def _code_of(error: BaseException) -> str | None:
-    """Return the name that S3 gives an error."""
-    response = _response(error)
+def _read_code(error: BaseException) -> str | None:
+    """Return the name that S3 or Azure gives an error."""
+    response = _find_response(error)
     code = response.get("Error", {}).get("Code") if isinstance(response, dict) else None
+    code = code or getattr(error, "error_code", None)
     return str(code) if code else None

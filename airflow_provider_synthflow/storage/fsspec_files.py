@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an fsspec file system needs so that a file appears whole: any of them, and what object stores have in common."""
+"""What any fsspec file system needs so that a file appears whole, and what object stores have in common."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import hashlib
+import os
 import secrets
 import threading
 import time
@@ -13,12 +14,13 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from fsspec.spec import AbstractBufferedFile, AbstractFileSystem  # type: ignore[import-untyped]
 
-from airflow_provider_synthflow.storage.base import PIECE
+from airflow_provider_synthflow.storage.base import ABSENT, PIECE, ChangedMeanwhileError
+from airflow_provider_synthflow.storage.errors import is_refused_condition
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Iterator
 
-__all__ = ["DIGEST_KEY", "LISTED_AT_ONCE", "PART", "FileUpload", "Files", "ObjectFiles", "PartUpload"]
+__all__ = ["DIGEST_KEY", "LISTED_AT_ONCE", "PART", "FileUpload", "Files", "ObjectFiles", "PartUpload", "conditional"]
 
 _Answer = TypeVar("_Answer")
 
@@ -36,55 +38,62 @@ _SWEPT_AFTER = 24 * 3600.0
 
 
 class Files:
-    """
-    Work with any file system: upload under a hidden name, and give the file its name by a move.
-
-    :param fs: the fsspec file system
-    """
+    """Any file system: a file is written under a hidden name, and gets its own by a move."""
 
     def __init__(self, fs: Any) -> None:
-        self.fs = fs
+        self._fs = fs
+
+    @property
+    def fs(self) -> Any:
+        """Return the file system; a forked process, which has none of the threads that it needs, opens it anew."""
+        fs = self._fs
+        if getattr(fs, "_pid", os.getpid()) != os.getpid():
+            self._fs = fs = type(fs)(*fs.storage_args, **fs.storage_options)
+        return fs
 
     def probe(self, path: str) -> None:
-        """
-        Raise the file system's own error where a file could not be written, as far as it can be told before.
-
-        :param path: the file
-        """
+        """Raise the file system's own error where a file could not be written, as far as it can be told before."""
         self.fs.invalidate_cache()
         self.fs.exists(path)
 
-    def read(self, path: str) -> bytes | None:
-        """
-        Return a small file's bytes as they are now, or None where there is no such file.
-
-        :param path: the file
-        """
+    def read(self, path: str) -> tuple[bytes | None, str | None]:
+        """Return a small file's bytes as they are now, None where there is no such file, and its version."""
         try:
-            data: bytes = self.fs.cat_file(path)
+            return self.fs.cat_file(path), None
         except FileNotFoundError:
-            return None
-        return data
+            return None, ABSENT
 
-    def remove(self, path: str) -> None:
-        """
-        Remove a file, if there is one.
+    def write(self, path: str, data: bytes, over: str | None = None) -> None:
+        """Write a small file over a version of it."""
+        self._check_absent(path, over)
+        self.fs.makedirs(path.rpartition("/")[0], exist_ok=True)
+        self.fs.pipe_file(path, data)
+        self.fs.invalidate_cache()
 
-        :param path: the file
-        """
+    def put(self, local: str, path: str, sha256: str, over: str | None = None) -> None:  # noqa: ARG002 - for metadata
+        """Upload a local file over a version of it; others then see it whole."""
+        folder, _, _ = path.rpartition("/")
+        hidden = f"{folder}/.{secrets.token_hex(8)}.tmp"
+        self.fs.makedirs(folder, exist_ok=True)
+        try:
+            self._upload(local, hidden)
+            self._check_absent(path, over)
+            self._rename(hidden, path)
+        finally:
+            self.fs.invalidate_cache()
+            with contextlib.suppress(Exception):  # it has its name, or the file system is not there
+                self.fs.rm_file(hidden)
+
+    def remove(self, path: str, over: str | None = None) -> None:  # noqa: ARG002 - for stores with versions
+        """Remove a version of a file, if there is one."""
         with contextlib.suppress(FileNotFoundError):
             self.fs.rm_file(path)
         self.fs.invalidate_cache()
 
     def remove_all(self, directory: str) -> None:
-        """
-        Remove a directory with all that is in it, if there is one.
-
-        :param directory: the directory
-        """
+        """Remove a directory with all that is in it, by exact names: fsspec itself takes a path for a pattern."""
         self.fs.invalidate_cache()
         with contextlib.suppress(FileNotFoundError):
-            # By exact names: fsspec's own recursive removal takes a path for a pattern.
             for found in self.fs.ls(directory, detail=True):
                 if found["type"] == "directory":
                     self.remove_all(found["name"])
@@ -92,6 +101,24 @@ class Files:
                     self.fs.rm_file(found["name"])
             self.fs.rmdir(directory)
         self.fs.invalidate_cache()
+
+    def compare(self, path: str, size: int, sha256: str) -> tuple[bool, str | None]:
+        """Tell whether a file has these bytes, and return its version."""
+        self.fs.invalidate_cache()
+        try:
+            if self.fs.info(path)["size"] != size:
+                return False, None
+            return self.hash_file(path) == sha256, None
+        except FileNotFoundError:
+            return False, ABSENT
+
+    def hash_file(self, path: str) -> str:
+        """Return the SHA-256 of a file's bytes, which are read for that."""
+        digest = hashlib.sha256()
+        with self.fs.open(path, "rb", cache_type="readahead") as file:
+            while piece := file.read(PIECE):
+                digest.update(piece)
+        return digest.hexdigest()
 
     def list_page(self, prefix: str, token: Any = None) -> tuple[list[tuple[str, int]], Any]:
         """
@@ -110,27 +137,12 @@ class Files:
             if size is not None:
                 found.append((path, size))
                 continue
-            pending += self._children(path, prefix)
+            pending += self._list_directory(path, prefix)
             break
         return found, pending or None
 
-    def _children(self, directory: str, prefix: str) -> list[tuple[str, int | None]]:
-        """Return what is in a directory, the last first; directories without a size."""
-        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-            entries = [
-                (each["name"], None if each["type"] == "directory" else each["size"])
-                for each in self.fs.ls(directory, detail=True)
-                if each["name"].startswith(prefix) or prefix.startswith(f"{each['name']}/")
-            ]
-            return sorted(entries, key=lambda entry: entry[0] + "/" * (entry[1] is None), reverse=True)
-        return []
-
     def open(self, path: str) -> Any | None:
-        """
-        Open a file for reading in pieces, or return None where there is no such file.
-
-        :param path: the file
-        """
+        """Open a file for reading in pieces, or return None where there is no such file."""
         self.fs.invalidate_cache()
         try:
             return self.fs.open(path, "rb", cache_type="readahead") if self.fs.isfile(path) else None
@@ -138,60 +150,22 @@ class Files:
             return None
 
     def begin_upload(self, path: str) -> PartUpload:
-        """
-        Begin an upload whose bytes are still to come.
-
-        :param path: the file, which others see when the upload is finished
-        """
+        """Begin an upload whose bytes are still to come."""
         folder, _, _ = path.rpartition("/")
         hidden = f"{folder}/.{secrets.token_hex(8)}.tmp"
         self.fs.makedirs(folder, exist_ok=True)
         return FileUpload(self.fs, hidden, finish=lambda: self._rename(hidden, path), drop=lambda: self.remove(hidden))
 
-    def put(self, local: str, path: str, sha256: str) -> None:  # noqa: ARG002 - for stores with metadata
-        """
-        Upload a local file, which others then see whole, in place of an earlier one.
-
-        :param local: the local file
-        :param path: where it goes
-        :param sha256: its SHA-256, as hexadecimal digits
-        """
-        folder, _, _ = path.rpartition("/")
-        hidden = f"{folder}/.{secrets.token_hex(8)}.tmp"
-        self.fs.makedirs(folder, exist_ok=True)
-        try:
-            self.upload(local, hidden)
-            self._rename(hidden, path)
-        finally:
-            self.fs.invalidate_cache()
-            with contextlib.suppress(Exception):  # it has its name, or the file system is not there
-                self.fs.rm_file(hidden)
-
-    def sha256(self, path: str, size: int) -> str | None:
-        """
-        Return a file's SHA-256 as hexadecimal digits, or None where there is no file of that size.
-
-        :param path: the file
-        :param size: the size in bytes that is of interest
-        """
-        self.fs.invalidate_cache()
-        try:
-            if self.fs.info(path)["size"] != size:
-                return None
-            digest = hashlib.sha256()
-            with self.fs.open(path, "rb", cache_type="readahead") as file:
-                while piece := file.read(PIECE):
-                    digest.update(piece)
-        except FileNotFoundError:
-            return None
-        return digest.hexdigest()
+    def has_leftovers(self, directory: str) -> bool:
+        """Tell whether killed processes left something unfinished in a directory."""
+        return any(True for _ in self._find_leftovers(directory))
 
     def sweep(self, directory: str) -> None:
-        """
-        Remove what killed processes left unfinished in a directory.
+        """Remove what killed processes left unfinished in a directory."""
+        for path in self._find_leftovers(directory):
+            self.fs.rm_file(path)
 
-        :param directory: the directory
-        """
+    def _find_leftovers(self, directory: str) -> Iterator[str]:
         self.fs.invalidate_cache()
         with contextlib.suppress(FileNotFoundError, NotImplementedError):
             for path in self.fs.ls(directory, detail=False):
@@ -202,42 +176,17 @@ class Files:
                     and name.endswith(".tmp")
                     and time.time() - self.fs.modified(path).timestamp() > _SWEPT_AFTER
                 ):
-                    self.fs.rm_file(path)
+                    yield path
 
-    def upload(self, local: str, path: str, options: dict[str, Any] | None = None) -> None:
-        """
-        Upload a file, and cancel the upload where the waiting for it is interrupted.
-
-        :param local: the local file
-        :param path: where it goes
-        :param options: what the file system's own ``put_file`` takes
-        """
-        options = options or {}
-        if not getattr(self.fs, "async_impl", False):
-            self.fs.put_file(local, path, **options)
-            return
-        self.wait_for(self.fs._put_file(local, path, **options))  # noqa: SLF001 - the coroutine of put_file
-
-    def _rename(self, path: str, new: str) -> None:
-        if type(self.fs).mv is not AbstractFileSystem.mv:
-            self.fs.mv(path, new)
-            return
-        self.fs.cp_file(path, new)  # fsspec's own move takes a path for a pattern
-        self.fs.rm_file(path)
-
-    def wait_for(self, upload: Coroutine[Any, Any, _Answer]) -> _Answer:
-        """
-        Wait for an upload, and cancel it where the waiting is interrupted.
-
-        :param upload: what the file system's own thread is to do
-        """
+    def wait_for(self, action: Coroutine[Any, Any, _Answer]) -> _Answer:
+        """Wait for what the file system's own thread does, and cancel it where the waiting is interrupted."""
         # fsspec's own waiting leaves an upload to its thread when a signal's exception ends it: a task that timed
         # out would go on to write.
         ended = threading.Event()
 
         async def run() -> _Answer:
             try:
-                return await upload
+                return await action
             finally:
                 ended.set()
 
@@ -249,6 +198,55 @@ class Files:
                 future.cancel()
                 ended.wait(_MOST_SECONDS_TO_END)
             self.fs.invalidate_cache()
+
+    def _check_absent(self, path: str, over: str | None) -> None:
+        """Raise where a file is there that should not be; these file systems know of no versions."""
+        self.fs.invalidate_cache()
+        if over == ABSENT and self.fs.exists(path):
+            raise ChangedMeanwhileError(_CHANGED.format(path))
+
+    def _list_directory(self, directory: str, prefix: str) -> list[tuple[str, int | None]]:
+        """Return what is in a directory, the last first; directories without a size."""
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            entries = [
+                (each["name"], None if each["type"] == "directory" else each["size"])
+                for each in self.fs.ls(directory, detail=True)
+                if each["name"].startswith(prefix) or prefix.startswith(f"{each['name']}/")
+            ]
+            return sorted(entries, key=lambda entry: entry[0] + "/" * (entry[1] is None), reverse=True)
+        return []
+
+    def _upload(self, local: str, path: str) -> None:
+        if getattr(self.fs, "async_impl", False):
+            self.wait_for(self.fs._put_file(local, path))  # noqa: SLF001 - the coroutine of put_file
+        else:
+            self.fs.put_file(local, path)
+
+    def _rename(self, path: str, new: str) -> None:
+        if type(self.fs).mv is not AbstractFileSystem.mv:
+            self.fs.mv(path, new)
+            return
+        self.fs.cp_file(path, new)  # fsspec's own move takes a path for a pattern
+        self.fs.rm_file(path)
+
+
+_CHANGED = "{} was changed by another task at the same time. Let one task at a time write a window."
+
+
+@contextlib.contextmanager
+def conditional(path: str, over: str | None) -> Iterator[None]:
+    """
+    Raise where a store refuses a write since another version is there.
+
+    :param path: the file
+    :param over: the version that is to be there; None: any
+    """
+    try:
+        yield
+    except Exception as error:
+        if over is not None and is_refused_condition(error):
+            raise ChangedMeanwhileError(_CHANGED.format(path)) from None
+        raise
 
 
 class PartUpload(Protocol):
@@ -322,32 +320,24 @@ class FileUpload:
 
 
 class ObjectFiles(Files):
-    """Work with an object store, where an object appears by the last request of its upload."""
+    """An object store, where an object appears by the last request of its upload."""
 
     def probe(self, path: str) -> None:
-        """
-        Raise the store's own error where the bucket or container is not there.
-
-        :param path: the file
-        """
+        """Raise the store's own error where the bucket or container is not there."""
         bucket, _, _ = path.partition("/")
         self.fs.invalidate_cache()
         with contextlib.suppress(PermissionError):  # who may write objects need not be allowed to look at buckets
             self.fs.info(bucket)
 
-    def sweep(self, directory: str) -> None:
-        """
-        Leave what is unfinished to the store, which does not show it and forgets it within a week.
+    def has_leftovers(self, directory: str) -> bool:  # noqa: ARG002 - which it does not show
+        """Leave what is unfinished to the store, which does not show it and forgets it within a week."""
+        return False
 
-        :param directory: the directory
-        """
+    def sweep(self, directory: str) -> None:
+        """Leave what is unfinished to the store."""
 
     def remove_all(self, directory: str) -> None:
-        """
-        Remove all objects below a directory, by their exact names.
-
-        :param directory: the directory
-        """
+        """Remove all objects below a directory, by their exact names."""
         token = None
         while True:
             page, token = self.list_page(f"{directory}/", token)

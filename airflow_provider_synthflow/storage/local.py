@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
 import hashlib
 import os
+import re
 import secrets
 import shutil
 import time
@@ -15,27 +15,23 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from airflow_provider_synthflow.exceptions import SynthflowConfigError
-from airflow_provider_synthflow.storage.base import PIECE, StagedFile
-from airflow_provider_synthflow.storage.directory import Folder, begin_writeback, list_directory, sync
+from airflow_provider_synthflow.storage.base import ABSENT, PIECE, ChangedMeanwhileError
+from airflow_provider_synthflow.storage.claim import CLAIM_NAME
+from airflow_provider_synthflow.storage.directory import Directory, begin_writeback, list_directory, sync
+from airflow_provider_synthflow.storage.disk_errors import typed_disk_errors
+from airflow_provider_synthflow.storage.staged_file import StagedFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 __all__ = ["LocalStore"]
 
-_FIXABLE = {
-    errno.EACCES,
-    errno.EPERM,
-    errno.EROFS,
-    errno.ENOTDIR,
-    errno.EISDIR,
-    errno.ENOENT,
-    errno.EEXIST,
-    errno.ENAMETOOLONG,
-    errno.ELOOP,
-    errno.EINVAL,
-}
-_SWEPT_AFTER = 60.0
+_EMPTY_SWEPT_AFTER = 60.0
+"""Seconds after which an empty file is nobody's: a younger one may be about to be locked by its process."""
+
+_UNLOCKED_SWEPT_AFTER = 24 * 3600.0
+"""Seconds after which a file is nobody's on a file system without locks."""
+
 _WRITTEN_AT_ONCE = 8 * 1024 * 1024
 """How much of a file the disk is asked to take at a time, while more comes."""
 
@@ -44,184 +40,137 @@ _OWN_FILES = Path("/proc/self/fd")
 
 class LocalStore:
     """
-    Keep files below a directory of a local disk.
+    A place for files below a directory of a local disk.
 
     :param output_path: a path, or a ``file://`` URL; a relative path counts from the working directory
+    :param name: what the parameter is called that holds the path, for the errors
     :raises SynthflowConfigError: for what names no local file
     """
 
-    def __init__(self, output_path: str) -> None:
+    def __init__(self, output_path: str, *, name: str = "output_path") -> None:
         if output_path.startswith("file:"):
-            self._root = _path_of_url(output_path)
+            self._root = _read_url(output_path)
             self._given = f"file://{self._root}"
         else:
-            self._root = _path_of_text(output_path)
+            self._root = _read_path(output_path)
             self._given = str(self._root)
+        self._where = f"{name} {self._given}"
 
     def location(self, relative: str) -> str:
-        """
-        Return a file's full name in the way the output path was given, a relative path made absolute.
-
-        :param relative: its path below the output path
-        """
+        """Return a file's full name in the way the output path was given, a relative path made absolute."""
         return f"{self._given}{'' if self._given.endswith('/') else '/'}{relative}"
 
     def check_writable(self) -> None:
-        """
-        Raise where a file could not be written; nothing is created for that.
-
-        :raises SynthflowConfigError: where the nearest directory that exists is none, or not writable
-        """
+        """Raise where the nearest directory that exists is none, or not writable; nothing is created for that."""
         nearest = self._root
         while not os.path.lexists(nearest) and nearest != nearest.parent:
             nearest = nearest.parent
         if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
-            raise self._unwritable("it is no directory, or not writable for this worker")
+            msg = (
+                f"{self._where} cannot be written: it is no directory, or not writable for this worker. "
+                "Name a directory that every worker can write, or an object store."
+            )
+            raise SynthflowConfigError(msg)
 
     def read(self, relative: str) -> bytes | None:
-        """
-        Return a file's bytes, or None where there is no such file.
+        """Return a file's bytes, or None where there is no such file."""
+        return self.read_version(relative)[0]
 
-        :param relative: its path below the output path
-        """
-        try:
-            return (self._root / relative).read_bytes()
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        except OSError as error:
-            raise self._typed(error) from None
+    def read_version(self, relative: str) -> tuple[bytes | None, str | None]:
+        """Return a file's bytes, and the version that has them."""
+        file = self.open(relative)
+        if file is None:
+            return None, ABSENT
+        with file, typed_disk_errors(self._where):
+            return file.read(), _make_version(os.fstat(file.fileno()))
 
     def holds(self, relative: str, size: int, sha256: str) -> bool:
-        """
-        Tell whether the file that has a name now has these bytes.
-
-        :param relative: its path below the output path
-        :param size: their number
-        :param sha256: their SHA-256 as hexadecimal digits
-        """
-        try:
-            return _sha256_of(self._root / relative, size) == sha256
-        except OSError as error:
-            raise self._typed(error) from None
+        """Tell whether the file that has a name now has these bytes."""
+        with typed_disk_errors(self._where):
+            return _hash_file(self._root / relative, size) == sha256
 
     def list_files(self, prefix: str = "") -> Iterator[tuple[str, int]]:
-        """
-        Yield the files whose relative paths begin with a prefix, as pairs of path and size, in the order of the paths.
-
-        :param prefix: what the paths below the output path begin with
-        """
+        """Yield the files whose relative paths begin with a prefix, as pairs of path and size, in their order."""
         directory, slash, _ = prefix.rpartition("/")
-        try:
-            yield from list_directory(self._root / directory, f"{directory}{slash}", prefix, ())
-        except OSError as error:
-            raise self._typed(error) from None
+        with typed_disk_errors(self._where):
+            found = list_directory(self._root / directory, f"{directory}{slash}", prefix)
+        while True:
+            with typed_disk_errors(self._where):
+                each = next(found, None)
+            if each is None:
+                return
+            yield each
 
     def open(self, relative: str) -> IO[bytes] | None:
-        """
-        Open a file for reading, or return None where there is no such file.
-
-        :param relative: its path below the output path
-        """
-        try:
+        """Open a file for reading, or return None where there is no such file."""
+        with (
+            typed_disk_errors(self._where),
+            contextlib.suppress(FileNotFoundError, NotADirectoryError, IsADirectoryError),
+        ):
             return (self._root / relative).open("rb")
-        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-            return None
-        except OSError as error:
-            raise self._typed(error) from None
+        return None
 
     @contextlib.contextmanager
     def upload(self, relative: str) -> Iterator[_LocalStaged]:
-        """
-        Open a file to write into, which is seen, whole, when the context ends without an error.
-
-        :param relative: its path below the output path
-        """
+        """Open a file to write into, which is seen, whole, when the context ends without an error."""
         directory, _, name = relative.rpartition("/")
         with self.stage(directory) as staged:
             yield staged
             staged.publish(name)
 
-    def take(self, relative: str) -> bytes | None:
-        """
-        Remove a small file, and return the bytes of what was removed, or None where there was no such file.
-
-        Of several who take it one gets it. A power cut does not bring it back.
-
-        :param relative: its path below the output path
-        """
+    def remove(self, relative: str, over: str | None = None) -> None:
+        """Remove a file, if there is one; a power cut does not bring it back."""
         path = self._root / relative
-        temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
-        try:
-            path.replace(temporary)
-            data = temporary.read_bytes()
-            temporary.unlink()
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        except OSError as error:
-            raise self._typed(error) from None
-        sync(path.parent)
-        return data
+        with typed_disk_errors(self._where), contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            _check_version(path, over)
+            path.unlink()
+            sync(path.parent)
 
     def put_private(self, relative: str, data: bytes) -> None:
-        """
-        Write a small file that only this user can read (mode 0600, its directory 0700); it appears whole or not at all.
-
-        :param relative: its path below the output path
-        :param data: its bytes
-        """
+        """Write a small file that only this user can read (mode 0600, its directory 0700), whole or not at all."""
         path = self._root / relative
-        temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
+        temporary = path.with_name(_make_temporary_name())
         try:
-            path.parent.parent.mkdir(parents=True, exist_ok=True)
-            path.parent.mkdir(mode=0o700, exist_ok=True)
-            with os.fdopen(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
-                file.write(data)
-            temporary.replace(path)
-        except OSError as error:
+            with typed_disk_errors(self._where):
+                path.parent.parent.mkdir(parents=True, exist_ok=True)
+                path.parent.mkdir(mode=0o700, exist_ok=True)
+                with os.fdopen(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
+                    file.write(data)
+                temporary.replace(path)
+        except BaseException:
             with contextlib.suppress(OSError):
                 temporary.unlink()
-            raise self._typed(error) from None
+            raise
 
     def remove_all(self, directory: str) -> None:
-        """
-        Remove a directory with all that is in it, if there is one.
-
-        :param directory: the directory, below the output path
-        """
-        try:
+        """Remove a directory with all that is in it, if there is one."""
+        with typed_disk_errors(self._where), contextlib.suppress(FileNotFoundError, NotADirectoryError):
             shutil.rmtree(self._root / directory)
-        except (FileNotFoundError, NotADirectoryError):
-            return
-        except OSError as error:
-            raise self._typed(error) from None
 
     @contextlib.contextmanager
     def locked(self, directory: str) -> Iterator[None]:
-        """
-        Keep others who ask for the same out of a directory meanwhile, where its file system has locks.
-
-        :param directory: the directory, below the output path
-        :raises SynthflowConfigError: where the directory cannot be written
-        """
-        try:
-            lock = Folder(self._root / directory).lock()
-        except OSError as error:
-            raise self._typed(error) from None
+        """Keep others who ask for the same out of a directory meanwhile."""
+        with typed_disk_errors(self._where):
+            lock = Directory(self._root / directory).lock()
         with lock:
             yield
 
-    def sweep(self, directory: str) -> None:
-        """
-        Remove what killed processes left unfinished in a directory: the lock of a living one still holds.
+    def has_leftovers(self, directory: str) -> bool:
+        """Tell whether killed processes left something in a directory, or somebody works there."""
+        return any(True for _ in self._list_hidden(directory))
 
-        :param directory: the directory, below the output path
-        """
-        for path in (self._root / directory).glob(".*.tmp"):
-            with contextlib.suppress(OSError), path.open("rb") as file:
-                # The age covers the moment between a file's creation and its lock.
-                if time.time() - path.stat().st_mtime > _SWEPT_AFTER:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    path.unlink()
+    def sweep(self, directory: str) -> None:
+        """Remove what killed processes left unfinished in a directory: the lock of a living one still holds."""
+        for path in self._list_hidden(directory):
+            if path.name != CLAIM_NAME:
+                with contextlib.suppress(OSError):
+                    _sweep_file(path)
+
+    def _list_hidden(self, directory: str) -> Iterator[Path]:
+        with contextlib.suppress(OSError), os.scandir(self._root / directory) as entries:
+            for entry in list(entries):
+                if _TEMPORARY.fullmatch(entry.name) or entry.name == CLAIM_NAME:
+                    yield Path(entry.path)
 
     @contextlib.contextmanager
     def stage(self, directory: str) -> Iterator[_LocalStaged]:
@@ -230,42 +179,23 @@ class LocalStore:
 
         Where the system can, the file has no name before that, and is gone with the process, also a killed one. Then
         its directory is not made before that, either.
-
-        :param directory: the directory that it is to be published in, below the output path
-        :raises SynthflowConfigError: where the directory cannot be written
         """
-        folder = Folder(self._root / directory)
-        temporary = folder.path / f".{secrets.token_hex(8)}.tmp"
+        place = Directory(self._root / directory)
         staged = None
         try:
-            descriptor = _open_nameless(folder.nearest())
-            nameless = descriptor is not None
-            if descriptor is None:
-                folder.make()
-                # Opened with the usual mode, unlike a tempfile: the file is to be readable like any other.
-                descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666)
-            with os.fdopen(descriptor, "wb") as file:
-                with contextlib.suppress(OSError):  # some network file systems have no locks
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                staged = _LocalStaged(file, temporary, folder, nameless=nameless)
-                yield staged
-        except OSError as error:
-            raise self._typed(error) from None
+            with typed_disk_errors(self._where):
+                staged = _LocalStaged(place, self._where)
+            yield staged
         finally:
-            with contextlib.suppress(OSError):  # it has its name, or never had one
-                temporary.unlink()
+            if staged is not None:
+                staged.close()
             if staged is None or not staged.published:
-                folder.unmake()
+                place.unmake()
 
     @contextlib.contextmanager
     def draft(self, directory: str) -> Iterator[_LocalStaged | None]:
-        """
-        Open a file as :meth:`stage` does if no trace of it can outlive the process, however that ends; else None.
-
-        :param directory: the directory that it is to be published in, below the output path
-        :raises SynthflowConfigError: where the directory cannot be written
-        """
-        descriptor = _open_nameless(Folder(self._root / directory).nearest())
+        """Open a file as :meth:`stage` does if no trace of it can outlive the process, however that ends; else None."""
+        descriptor = _open_nameless(Directory(self._root / directory).nearest())
         if descriptor is None:
             yield None
             return
@@ -273,25 +203,20 @@ class LocalStore:
         with self.stage(directory) as staged:
             yield staged
 
-    def _typed(self, error: OSError) -> OSError | SynthflowConfigError:
-        """Return an error of the system as one of this package where a person can mend it."""
-        return self._unwritable(os.strerror(error.errno)) if error.errno in _FIXABLE else error
-
-    def _unwritable(self, why: str) -> SynthflowConfigError:
-        return SynthflowConfigError(
-            f"output_path {self._given} cannot be written: {why}. "
-            "Name a directory that every worker can write, or an object store."
-        )
-
 
 class _LocalStaged(StagedFile):
     """A staged file on the disk where it will be published."""
 
-    def __init__(self, file: IO[bytes], temporary: Path, folder: Folder, *, nameless: bool) -> None:
-        super().__init__(file)
-        self._temporary = temporary
-        self._folder = folder
-        self._nameless = nameless
+    def __init__(self, place: Directory, where: str) -> None:
+        self._place = place
+        self._hidden: Path | None = None  # its name, where it has one and is not published
+        descriptor = _open_nameless(place.nearest())
+        if descriptor is None:
+            place.make()
+            self._hidden, descriptor = _open_hidden(place.path)
+        super().__init__(os.fdopen(descriptor, "wb"), where)
+        with contextlib.suppress(OSError):  # some network file systems have no locks
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         self._handed_over = 0
         self.published = False
 
@@ -303,39 +228,102 @@ class _LocalStaged(StagedFile):
             self._handed_over = self.size
         return written
 
-    def publish(self, name: str) -> None:
+    def publish(self, name: str, over: str | None = None) -> None:
         """Give the file its name, in place of an earlier one; readers see the old file or the new one, whole."""
         self.flush()
-        os.fsync(self._file.fileno())
-        if self._nameless:
-            self._folder.make()
-            _give_name(self._file.fileno(), self._temporary)
-            self._nameless = False
-        # By a second name, so that the first is there to publish again; a rename onto itself would be none.
-        second = self._temporary.with_name(f".{secrets.token_hex(8)}.tmp")
-        try:
-            second.hardlink_to(self._temporary)
-        except OSError:  # some file systems have no links: it is published once
-            second = self._temporary
-        try:
-            second.replace(self._folder.path / name)
-        finally:
-            if second != self._temporary:
-                second.unlink(missing_ok=True)
-        self.published = True
-        sync(self._folder.path)  # so that the name outlives a power cut, too
+        with typed_disk_errors(self._where):
+            os.fsync(self._file.fileno())
+            self._place.make()
+            if self._hidden is None:
+                self._hidden = self._give_hidden_name()
+            _check_version(self._place.path / name, over)
+            self._hidden.replace(self._place.path / name)
+            self._hidden.unlink(missing_ok=True)  # where both names were this file's, nothing was renamed
+            self._hidden = None
+            self.published = True
+            sync(self._place.path)  # so that the name outlives a power cut, too
 
-    def is_at(self, name: str) -> bool:
-        """Tell whether the file that has a name now has these very bytes."""
+    def compare(self, name: str) -> tuple[bool, str | None]:
+        """Tell whether the file that has a name now has these very bytes, and return its version."""
         self.flush()
-        path = self._folder.path / name
-        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-            if os.path.samestat(path.stat(), os.fstat(self._file.fileno())):
-                return True
-        return _sha256_of(path, self.size) == self.sha256
+        path = self._place.path / name
+        with typed_disk_errors(self._where):
+            try:
+                status = path.stat()
+            except (FileNotFoundError, NotADirectoryError):
+                return False, ABSENT
+            own = os.path.samestat(status, os.fstat(self._file.fileno()))
+            return own or _hash_file(path, self.size) == self.sha256, _make_version(status)
+
+    def close(self) -> None:
+        """Close the file; unpublished, it is gone."""
+        with contextlib.suppress(OSError):
+            self._file.close()
+        if self._hidden is not None:
+            self._hidden.unlink(missing_ok=True)
+
+    def _give_hidden_name(self) -> Path:
+        """Give a file without a name a hidden one; one that was published, and replaced by others, is copied."""
+        path = self._place.path / _make_temporary_name()
+        try:
+            _give_name(self._file.fileno(), path)
+        except OSError:
+            path, descriptor = _open_hidden(self._place.path)
+            with os.fdopen(descriptor, "wb") as copy:
+                for place in range(0, self.size, PIECE):
+                    copy.write(self.read(PIECE, place))
+                copy.flush()
+                os.fsync(copy.fileno())
+        return path
 
 
-def _sha256_of(path: Path, size: int) -> str | None:
+_TEMPORARY = re.compile(r"\.[0-9a-f]{16}\.tmp")
+
+
+def _make_temporary_name() -> str:
+    return f".{secrets.token_hex(8)}.tmp"
+
+
+def _open_hidden(directory: Path) -> tuple[Path, int]:
+    """Make a file with a hidden name. With the usual mode, unlike a tempfile: it is to be readable like any other."""
+    path = directory / _make_temporary_name()
+    return path, os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666)
+
+
+def _sweep_file(path: Path) -> None:
+    """Remove a file that is not yet published, where its process is dead."""
+    with path.open("rb") as file:
+        status = os.fstat(file.fileno())
+        age = time.time() - status.st_mtime
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return
+        except OSError:  # there are no locks: only its age tells
+            if age < _UNLOCKED_SWEPT_AFTER:
+                return
+        if status.st_size or age > _EMPTY_SWEPT_AFTER:
+            path.unlink()
+
+
+def _make_version(status: os.stat_result) -> str:
+    return f"{status.st_ino}-{status.st_mtime_ns}-{status.st_size}"
+
+
+def _check_version(path: Path, over: str | None) -> None:
+    """Raise where a file is not of a version, at this moment."""
+    if over is None:
+        return
+    try:
+        there = _make_version(path.stat())
+    except FileNotFoundError:
+        there = ABSENT
+    if there != over:
+        msg = f"{path} was changed by another task at the same time. Let one task at a time write a window."
+        raise ChangedMeanwhileError(msg)
+
+
+def _hash_file(path: Path, size: int) -> str | None:
     """Return a file's SHA-256, or None where there is no file of that size."""
     digest = hashlib.sha256()
     try:
@@ -349,7 +337,7 @@ def _sha256_of(path: Path, size: int) -> str | None:
     return digest.hexdigest()
 
 
-def _path_of_url(url: str) -> Path:
+def _read_url(url: str) -> Path:
     """Return the path that a ``file://`` URL names; as in Airflow's ObjectStoragePath, nothing in it is decoded."""
     rest = url.removeprefix("file:")
     if rest.startswith("//"):
@@ -361,7 +349,7 @@ def _path_of_url(url: str) -> Path:
     return Path(rest)
 
 
-def _path_of_text(text: str) -> Path:
+def _read_path(text: str) -> Path:
     try:
         path = Path(text).expanduser().absolute()
     except RuntimeError:  # a tilde with a name that is no user's

@@ -15,11 +15,14 @@ import tenacity
 
 from airflow_provider_synthflow.exceptions import SynthflowTransientError
 from airflow_provider_synthflow.storage.azure import AzureFiles
-from airflow_provider_synthflow.storage.base import PIECE, StagedFile
+from airflow_provider_synthflow.storage.base import ABSENT, PIECE, ChangedMeanwhileError
+from airflow_provider_synthflow.storage.claim import CLAIM_NAME, claimed
+from airflow_provider_synthflow.storage.disk_errors import name_temporary_directory, typed_disk_errors
 from airflow_provider_synthflow.storage.errors import typed, was_cut_off
 from airflow_provider_synthflow.storage.fsspec_files import Files
 from airflow_provider_synthflow.storage.google import GoogleFiles
 from airflow_provider_synthflow.storage.s3 import S3Files
+from airflow_provider_synthflow.storage.staged_file import StagedFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -45,7 +48,7 @@ _KINDS: dict[str, type[Files]] = {
 
 class ObjectStore:
     """
-    Keep files below a directory of an object store.
+    A place for files below a directory of an object store.
 
     Files are written into a private file without a name on the local disk (mode 0600), which the system frees with
     the process, and uploaded as a whole.
@@ -53,58 +56,41 @@ class ObjectStore:
     :param fs: the fsspec file system
     :param root: the directory, in the way that the file system itself writes paths: ``bucket/directory``
     :param url: the directory as others name it: ``s3://bucket/directory``
+    :param name: what the parameter is called that holds the path, for the errors
     """
 
-    def __init__(self, fs: Any, root: str, url: str) -> None:
+    def __init__(self, fs: Any, root: str, url: str, *, name: str = "output_path") -> None:
         names = (fs.protocol,) if isinstance(fs.protocol, str) else fs.protocol
-        self._files = next((_KINDS[name] for name in names if name in _KINDS), Files)(fs)
+        self._files = next((_KINDS[each] for each in names if each in _KINDS), Files)(fs)
         self._root = root.rstrip("/")
         self._url = url.rstrip("/")
+        self._ask = _Patience(self._url, name)
 
     def location(self, relative: str) -> str:
-        """
-        Return a file's URL.
-
-        :param relative: its path below the output path
-        """
+        """Return a file's URL."""
         return f"{self._url}/{relative}"
 
     def check_writable(self) -> None:
-        """
-        Raise where a file could not be written; nothing that a reader could see is made for that.
-
-        :raises SynthflowConfigError: where the bucket is not there, or the store refuses
-        :raises SynthflowTransientError: where the store does not answer
-        """
-        _ask(self._url, lambda: self._files.probe(f"{self._root}/{_PROBE}"))
+        """Raise where a file could not be written; nothing that a reader could see is made for that."""
+        self._ask(lambda: self._files.probe(self._path(_PROBE)))
 
     def read(self, relative: str) -> bytes | None:
-        """
-        Return a small file's bytes as they are now, or None where there is no such file.
+        """Return a small file's bytes as they are now, or None where there is no such file."""
+        return self.read_version(relative)[0]
 
-        :param relative: its path below the output path
-        """
-        return _ask(self._url, lambda: self._files.read(f"{self._root}/{relative}"))
+    def read_version(self, relative: str) -> tuple[bytes | None, str | None]:
+        """Return a small file's bytes, and the version that has them."""
+        return self._ask(lambda: self._files.read(self._path(relative)))
 
     def holds(self, relative: str, size: int, sha256: str) -> bool:
-        """
-        Tell whether the file that has a name now has these bytes.
-
-        :param relative: its path below the output path
-        :param size: their number
-        :param sha256: their SHA-256 as hexadecimal digits
-        """
-        return _ask(self._url, lambda: self._files.sha256(f"{self._root}/{relative}", size)) == sha256
+        """Tell whether the file that has a name now has these bytes."""
+        return self._ask(lambda: self._files.compare(self._path(relative), size, sha256))[0]
 
     def list_files(self, prefix: str = "") -> Iterator[tuple[str, int]]:
-        """
-        Yield the files whose relative paths begin with a prefix, as pairs of path and size, in the order of the paths.
-
-        :param prefix: what the paths below the output path begin with
-        """
+        """Yield the files whose relative paths begin with a prefix, as pairs of path and size, in their order."""
         token, above = None, f"{self._root}/"
         while True:
-            page, token = _ask(self._url, partial(self._files.list_page, f"{above}{prefix}", token))
+            page, token = self._ask(partial(self._files.list_page, f"{above}{prefix}", token))
             for path, size in page:
                 if not path.endswith("/") and not path.rpartition("/")[2].startswith("."):
                     yield path.removeprefix(above), size
@@ -112,13 +98,9 @@ class ObjectStore:
                 return
 
     def open(self, relative: str) -> IO[bytes] | None:
-        """
-        Open a file for reading in pieces, or return None where there is no such file.
-
-        :param relative: its path below the output path
-        """
-        file = _ask(self._url, lambda: self._files.open(f"{self._root}/{relative}"))
-        return None if file is None else io.BufferedReader(_Reader(file, self._url), PIECE)
+        """Open a file for reading in pieces, or return None where there is no such file."""
+        file = self._ask(lambda: self._files.open(self._path(relative)))
+        return None if file is None else io.BufferedReader(_Reader(file, self._ask), PIECE)
 
     @contextlib.contextmanager
     def upload(self, relative: str) -> Iterator[_Upload]:
@@ -126,11 +108,9 @@ class ObjectStore:
         Open a file to write into, which is seen, whole, when the context ends without an error.
 
         Its bytes are sent as they come: the worker's disk has none of them.
-
-        :param relative: its path below the output path
         """
-        parts = _ask(self._url, lambda: self._files.begin_upload(f"{self._root}/{relative}"))
-        upload = _Upload(parts, self._url)
+        parts = self._ask(lambda: self._files.begin_upload(self._path(relative)))
+        upload = _Upload(parts, self._ask)
         try:
             yield upload
             upload.finish()
@@ -138,117 +118,161 @@ class ObjectStore:
             parts.abort()
             raise
 
-    def take(self, relative: str) -> bytes | None:
-        """
-        Remove a small file, and return its bytes just before that, or None where there was no such file.
-
-        :param relative: its path below the output path
-        """
-        data = self.read(relative)
-        _ask(self._url, lambda: self._files.remove(f"{self._root}/{relative}"))
-        return data
+    def remove(self, relative: str, over: str | None = None) -> None:
+        """Remove a file, if there is one."""
+        self._ask(lambda: self._files.remove(self._path(relative), over))
 
     def put_private(self, relative: str, data: bytes) -> None:
-        """
-        Write a small file that is for this package alone; who may read it is the store's own rule.
-
-        :param relative: its path below the output path
-        :param data: its bytes
-        """
+        """Write a small file that is for this package alone; who may read it is the store's own rule."""
         directory, _, name = relative.rpartition("/")
         with self.stage(directory) as staged:
             staged.write(data)
             staged.publish(name)
 
     def remove_all(self, directory: str) -> None:
-        """
-        Remove a directory with all that is in it, if there is one.
+        """Remove a directory with all that is in it, if there is one."""
+        self._ask(lambda: self._files.remove_all(self._path(directory)))
 
-        :param directory: the directory, below the output path
-        """
-        _ask(self._url, lambda: self._files.remove_all(f"{self._root}/{directory}"))
+    def locked(self, directory: str) -> contextlib.AbstractContextManager[None]:
+        """Keep others who ask for the same out of a directory meanwhile, by a claim: these stores have no locks."""
+        claim = _ObjectClaim(self._files, self._path(f"{directory}/{CLAIM_NAME}"), self._ask)
+        return claimed(claim, self.location(directory))
 
-    def locked(self, directory: str) -> contextlib.AbstractContextManager[None]:  # noqa: ARG002 - the store's
-        """
-        Do nothing: these stores have no locks.
+    def has_leftovers(self, directory: str) -> bool:
+        """Tell whether killed processes left something in a directory."""
 
-        :param directory: the directory, below the output path
-        """
-        return contextlib.nullcontext()
+        def find() -> bool:
+            with contextlib.suppress(PermissionError):  # a store that refuses is left to its own rules
+                return self._files.has_leftovers(self._path(directory))
+            return False
+
+        return self.read(f"{directory}/{CLAIM_NAME}") is not None or self._ask(find)
 
     def sweep(self, directory: str) -> None:
-        """
-        Remove what killed processes left unfinished in a directory; a store that refuses is left to its own rules.
-
-        :param directory: the directory, below the output path
-        """
+        """Remove what killed processes left unfinished in a directory."""
 
         def sweep() -> None:
-            with contextlib.suppress(PermissionError):
-                self._files.sweep(f"{self._root}/{directory}")
+            with contextlib.suppress(PermissionError):  # a store that refuses is left to its own rules
+                self._files.sweep(self._path(directory))
 
-        _ask(self._url, sweep)
+        self._ask(sweep)
 
     @contextlib.contextmanager
     def stage(self, directory: str) -> Iterator[_ObjectStaged]:
-        """
-        Open a file that nobody sees until :meth:`_ObjectStaged.publish`.
-
-        :param directory: the directory that it is to be published in, below the output path
-        """
-        with tempfile.TemporaryFile(prefix="synthflow-") as file:
-            yield _ObjectStaged(file, self._files, f"{self._root}/{directory}", self._url)
+        """Open a file that nobody sees until :meth:`_ObjectStaged.publish`."""
+        where = name_temporary_directory()
+        with typed_disk_errors(where):
+            file = tempfile.TemporaryFile(prefix="synthflow-")  # noqa: SIM115 - closed below
+        with file:
+            yield _ObjectStaged(file, self._files, self._path(directory), self._ask, where)
 
     def draft(self, directory: str) -> contextlib.AbstractContextManager[_ObjectStaged]:
-        """
-        Open a file as :meth:`stage` does, of which no trace outlives the process.
-
-        :param directory: the directory that it is to be published in, below the output path
-        """
+        """Open a file as :meth:`stage` does, of which no trace outlives the process."""
         return self.stage(directory)
+
+    def _path(self, relative: str) -> str:
+        return f"{self._root}/{relative}"
+
+
+class _Patience:
+    """What does something with a store, and again while it fails in a way that passes, though not for long."""
+
+    def __init__(self, url: str, name: str) -> None:
+        self.url = url
+        self._name = name
+
+    def __call__(self, action: Callable[[], _Answer], *, again: bool = True) -> _Answer:
+        """Return what an action returns; it is done once where it must not be done again."""
+        for attempt in tenacity.Retrying(
+            retry=tenacity.retry_if_exception(_may_pass),
+            stop=tenacity.stop_after_delay(_PATIENCE if again else 0.0),
+            wait=tenacity.wait_random_exponential(max=_LONGEST_PAUSE),
+            reraise=True,
+        ):
+            with attempt, typed(self.url, self._name):
+                return action()
+        raise AssertionError  # the last attempt has raised
+
+
+def _may_pass(error: BaseException) -> bool:
+    return isinstance(error, SynthflowTransientError) and not isinstance(error, ChangedMeanwhileError)
+
+
+class _ObjectClaim:
+    """The file of a claim, in a store."""
+
+    def __init__(self, files: Files, path: str, ask: _Patience) -> None:
+        self._files = files
+        self._path = path
+        self._ask = ask
+
+    def read(self) -> bytes | None:
+        """Return its bytes, or None where there is none."""
+        return self._ask(lambda: self._files.read(self._path))[0]
+
+    def create(self, data: bytes) -> bool:
+        """Make it, unless there is one."""
+        return self._write(data, ABSENT)
+
+    def take_over(self, old: bytes, new: bytes) -> bool:
+        """Replace it, of several tasks in one alone, unless it has other bytes by now."""
+        there, version = self._ask(lambda: self._files.read(self._path))
+        return there == old and self._write(new, version)
+
+    def refresh(self, old: bytes, new: bytes) -> None:
+        """Replace it, unless it has other bytes by now; there is no moment without it."""
+        self.take_over(old, new)
+
+    def remove(self, old: bytes) -> None:
+        """Remove it, unless it has other bytes by now."""
+        there, version = self._ask(lambda: self._files.read(self._path))
+        if there == old:
+            with contextlib.suppress(ChangedMeanwhileError):
+                self._ask(lambda: self._files.remove(self._path, version))
+
+    def _write(self, data: bytes, over: str | None) -> bool:
+        try:
+            self._ask(lambda: self._files.write(self._path, data, over))
+        except ChangedMeanwhileError:
+            return False
+        return True
 
 
 class _ObjectStaged(StagedFile):
-    """Be a staged file on the local disk, until it is uploaded."""
+    """A staged file on the local disk, until it is uploaded."""
 
-    def __init__(self, file: IO[bytes], files: Files, folder: str, url: str) -> None:
-        super().__init__(file)
+    def __init__(self, file: IO[bytes], files: Files, directory: str, ask: _Patience, where: str) -> None:
+        super().__init__(file, where)
         self._files = files
-        self._folder = folder
-        self._url = url
+        self._directory = directory
+        self._ask = ask
 
-    def publish(self, name: str) -> None:
+    def publish(self, name: str, over: str | None = None) -> None:
         """
         Upload the file, in place of an earlier one; readers see the old object or the new one, whole.
 
-        :param name: the name in the directory
-        :raises SynthflowConfigError: where the store refuses
         :raises SynthflowTransientError: where the store does not answer, or others cut the upload off again and again
         """
         self.flush()
         for _ in range(_TRIES):
-            if _ask(self._url, lambda: self._put(f"{self._folder}/{name}")):
+            if self._ask(lambda: self._put(f"{self._directory}/{name}", over)):
                 return
         msg = (
-            f"The upload to {self._url} was cut off {_TRIES} times by another task that writes the same window. "
+            f"The upload to {self._ask.url} was cut off {_TRIES} times by another task that writes the same window. "
             "Let one task at a time write a window."
         )
         raise SynthflowTransientError(msg, attempts=_TRIES)
 
-    def is_at(self, name: str) -> bool:
-        """
-        Tell whether the object that has a name now has these very bytes.
+    def compare(self, name: str) -> tuple[bool, str | None]:
+        """Tell whether the object that has a name now has these very bytes, and return its version."""
+        return self._ask(lambda: self._files.compare(f"{self._directory}/{name}", self.size, self.sha256))
 
-        :param name: the name in the directory
-        """
-        return _ask(self._url, lambda: self._files.sha256(f"{self._folder}/{name}", self.size)) == self.sha256
-
-    def _put(self, path: str) -> bool:
+    def _put(self, path: str, over: str | None) -> bool:
         """Upload the file, unless somebody cuts the upload off, and tell whether that is so."""
         try:
             # By its descriptor, since it has no name.
             self._file.seek(0)
-            self._files.put(f"/dev/fd/{self._file.fileno()}", path, self.sha256)
+            self._files.put(f"/dev/fd/{self._file.fileno()}", path, self.sha256, over)
         except FileNotFoundError as error:
             if was_cut_off(error):
                 return False
@@ -261,9 +285,9 @@ class _ObjectStaged(StagedFile):
 class _Upload:
     """A file that is sent in parts as its bytes come."""
 
-    def __init__(self, parts: PartUpload, url: str) -> None:
+    def __init__(self, parts: PartUpload, ask: _Patience) -> None:
         self._parts = parts
-        self._url = url
+        self._ask = ask
         self._buffer = bytearray()
         self._sha256 = hashlib.sha256()
         self.size = 0
@@ -280,7 +304,7 @@ class _Upload:
         self._buffer += data
         while len(self._buffer) > self._parts.part_size:  # so that there is always a last part
             part = bytes(self._buffer[: self._parts.part_size])
-            self._ask(partial(self._parts.send, part))
+            self._ask(partial(self._parts.send, part), again=self._parts.repeatable)
             del self._buffer[: len(part)]
         return len(data)
 
@@ -289,22 +313,16 @@ class _Upload:
 
     def finish(self) -> None:
         """Send what is left, and let the file be seen."""
-        self._ask(lambda: self._parts.finish(bytes(self._buffer), self.sha256))
-
-    def _ask(self, action: Callable[[], None]) -> None:
-        if self._parts.repeatable:
-            _ask(self._url, action)
-            return
-        with typed(self._url):
-            action()
+        last = bytes(self._buffer)
+        self._ask(lambda: self._parts.finish(last, self.sha256), again=self._parts.repeatable)
 
 
 class _Reader(io.RawIOBase):
     """A file of a store, whose failing requests are made again."""
 
-    def __init__(self, file: Any, url: str) -> None:
+    def __init__(self, file: Any, ask: _Patience) -> None:
         self._file = file
-        self._url = url
+        self._ask = ask
 
     def readable(self) -> bool:
         """Tell that it can be read."""
@@ -323,7 +341,7 @@ class _Reader(io.RawIOBase):
             data: bytes = self._file.read(len(buffer))
             return data
 
-        data = _ask(self._url, read)
+        data = self._ask(read)
         buffer[: len(data)] = data
         return len(data)
 
@@ -342,16 +360,3 @@ class _Reader(io.RawIOBase):
         if not self.closed:
             self._file.close()
         super().close()
-
-
-def _ask(url: str, action: Callable[[], _Answer]) -> _Answer:
-    """Do something with a store, and again while it fails in a way that passes, though not for long."""
-    for attempt in tenacity.Retrying(
-        retry=tenacity.retry_if_exception_type(SynthflowTransientError),
-        stop=tenacity.stop_after_delay(_PATIENCE),
-        wait=tenacity.wait_random_exponential(max=_LONGEST_PAUSE),
-        reraise=True,
-    ):
-        with attempt, typed(url):
-            return action()
-    raise AssertionError  # the last attempt has raised

@@ -8,10 +8,12 @@ import contextlib
 import os
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from airflow_provider_synthflow.storage.fsspec_files import DIGEST_KEY, ObjectFiles
+from airflow_provider_synthflow.storage.base import ABSENT
+from airflow_provider_synthflow.storage.errors import is_not_implemented
+from airflow_provider_synthflow.storage.fsspec_files import DIGEST_KEY, ObjectFiles, conditional
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable
+    from collections.abc import Callable, Coroutine, Iterable, Iterator
 
     from airflow_provider_synthflow.storage.fsspec_files import PartUpload
 
@@ -25,52 +27,98 @@ _MOST_PARTS = 10_000
 
 
 class S3Files(ObjectFiles):
-    """Work with S3 and what speaks its API, by s3fs."""
+    """Objects of S3, whose versions are their etags."""
 
     def probe(self, path: str) -> None:
-        """
-        Begin an upload and abort it: whoever may do that may write, and nobody sees it.
-
-        :param path: the file
-        """
+        """Begin an upload and abort it: whoever may do that may write, and nobody sees it."""
         bucket, key, _ = self.fs.split_path(path)
         upload = self.fs.call_s3("create_multipart_upload", Bucket=bucket, Key=key)["UploadId"]
         self._abort(bucket, key, upload)
         with contextlib.suppress(PermissionError):  # a store that refuses is left to its own rules
-            self.sweep(path)  # what others began, and were killed before they aborted it
+            self._abort_uploads(path, lambda _: False)  # what others began, and were killed before they aborted it
 
-    def read(self, path: str) -> bytes | None:
-        """
-        Return a small file's bytes as they are now, or None where there is no such file.
-
-        :param path: the file
-        """
+    def read(self, path: str) -> tuple[bytes | None, str | None]:
+        """Return a small object's bytes as they are now, None where there is no such object, and its version."""
         bucket, key, _ = self.fs.split_path(path)
         try:  # in one request; s3fs itself would look at its listings before
-            body = self.fs.call_s3("get_object", Bucket=bucket, Key=key)["Body"]
+            answer = self.fs.call_s3("get_object", Bucket=bucket, Key=key)
         except FileNotFoundError:
-            return None
-        data: bytes = self.wait_for(body.read())
-        return data
+            return None, ABSENT
+        return self.wait_for(answer["Body"].read()), answer["ETag"]
 
-    def put(self, local: str, path: str, sha256: str) -> None:
-        """
-        Upload a local file in one request, or in parts of which none is left behind.
+    def write(self, path: str, data: bytes, over: str | None = None) -> None:
+        """Write a small object over a version of it."""
+        bucket, key, _ = self.fs.split_path(path)
+        with conditional(path, over):
+            self.wait_for(self._call_over(over, "put_object", Body=data, Bucket=bucket, Key=key))
 
-        :param local: the local file
-        :param path: where it goes
-        :param sha256: its SHA-256, which goes along as the object's metadata
-        """
+    def put(self, local: str, path: str, sha256: str, over: str | None = None) -> None:
+        """Upload a local file in one request, or in parts of which none is left behind."""
         bucket, key, _ = self.fs.split_path(path)
         try:
-            self.wait_for(self._upload(local, Bucket=bucket, Key=key, Metadata={DIGEST_KEY: sha256}))
+            with conditional(path, over):
+                self.wait_for(self._upload_file(local, over, Bucket=bucket, Key=key, Metadata={DIGEST_KEY: sha256}))
         except BaseException:
             # The abort itself may have failed or been interrupted.
             with contextlib.suppress(Exception):  # the store may be out of reach; the next try sweeps
-                self.sweep(path)
+                self._abort_uploads(path, lambda _: False)
             raise
 
-    async def _upload(self, local: str, **target: Any) -> None:
+    def remove(self, path: str, over: str | None = None) -> None:
+        """Remove a version of an object, if there is one."""
+        bucket, key, _ = self.fs.split_path(path)
+        with conditional(path, over):
+            self.wait_for(self._call_over(over, "delete_object", Bucket=bucket, Key=key))
+
+    def compare(self, path: str, size: int, sha256: str) -> tuple[bool, str | None]:
+        """Tell whether an object has these bytes, from its metadata where they say so, and return its version."""
+        bucket, key, _ = self.fs.split_path(path)
+        try:
+            head = self.fs.call_s3("head_object", Bucket=bucket, Key=key)
+        except FileNotFoundError:
+            return False, ABSENT
+        except OSError:
+            self.fs.call_s3("get_object", Bucket=bucket, Key=key, Range="bytes=0-0")  # which says why
+            raise
+        if head["ContentLength"] != size:
+            return False, head["ETag"]
+        return (head["Metadata"].get(DIGEST_KEY) or self.hash_file(path)) == sha256, head["ETag"]
+
+    def sweep(self, directory: str) -> None:
+        """Abort the unfinished uploads of the files in a directory: they are not seen, but cost money."""
+        self._abort_uploads(directory, lambda name: "/" not in name)
+
+    def remove_all(self, directory: str) -> None:
+        """Remove all objects below a directory, by their exact names, and what was begun of others."""
+        super().remove_all(directory)
+        with contextlib.suppress(PermissionError):  # a store that refuses is left to its own rules
+            self._abort_uploads(directory, lambda _: True)
+
+    def list_page(self, prefix: str, token: str | None = None) -> tuple[list[tuple[str, int]], str | None]:
+        """Return up to a thousand of the objects whose paths begin with a prefix, in order."""
+        bucket, key, _ = self.fs.split_path(prefix)
+        query = {"ContinuationToken": token} if token else {}
+        page = self.fs.call_s3("list_objects_v2", Bucket=bucket, Prefix=key, **query)
+        found = [(f"{bucket}/{each['Key']}", each["Size"]) for each in page.get("Contents", ())]
+        return found, page.get("NextContinuationToken")
+
+    def begin_upload(self, path: str) -> PartUpload:
+        """Begin an upload whose bytes are still to come: one request, or parts that are sent as they come."""
+        return _S3Upload(self, path)
+
+    async def _call_over(self, over: str | None, method: str, **arguments: Any) -> Any:
+        """Make a request that applies to one version alone; a store that knows no such requests is asked without."""
+        call = self.fs._call_s3  # noqa: SLF001 - the coroutine of call_s3
+        if over is None:
+            return await call(method, **arguments)
+        try:
+            return await call(method, **({"IfNoneMatch": "*"} if over == ABSENT else {"IfMatch": over}), **arguments)
+        except OSError as error:
+            if not is_not_implemented(error):
+                raise
+            return await call(method, **arguments)
+
+    async def _upload_file(self, local: str, over: str | None, **target: Any) -> None:
         """
         Upload a local file; its parts, where it has several, have all ended before the upload is aborted.
 
@@ -80,7 +128,7 @@ class S3Files(ObjectFiles):
         size = os.path.getsize(local)  # noqa: ASYNC240, PTH202 - a local file's, at once
         with open(local, "rb") as file:  # noqa: ASYNC230, PTH123 - likewise
             if size < 2 * _PART:
-                await call("put_object", Body=file.read(), **target)
+                await self._call_over(over, "put_object", Body=file.read(), **target)
                 return
             part_size = max(_PART, -(-size // _MOST_PARTS))
             upload = (await call("create_multipart_upload", **target))["UploadId"]
@@ -94,8 +142,8 @@ class S3Files(ObjectFiles):
                 parts: list[dict[str, Any]] = []
                 while data := [piece for _ in range(_PARTS_AT_ONCE) if (piece := file.read(part_size))]:
                     puts = (put_part(number, piece) for number, piece in enumerate(data, len(parts) + 1))
-                    parts += await _all_of(puts)
-                await call("complete_multipart_upload", MultipartUpload={"Parts": parts}, **place)
+                    parts += await _wait_for_all(puts)
+                await self._call_over(over, "complete_multipart_upload", MultipartUpload={"Parts": parts}, **place)
             except BaseException as error:
                 try:
                     await call("abort_multipart_upload", **place)
@@ -105,63 +153,16 @@ class S3Files(ObjectFiles):
                     raise error from None
                 raise
 
-    def sha256(self, path: str, size: int) -> str | None:
-        """
-        Return a file's SHA-256, from the object's metadata where it is there.
-
-        :param path: the file
-        :param size: the size in bytes that is of interest
-        """
-        bucket, key, _ = self.fs.split_path(path)
-        try:
-            head = self.fs.call_s3("head_object", Bucket=bucket, Key=key)
-        except FileNotFoundError:
-            return None
-        if head["ContentLength"] != size:
-            return None
-        return head["Metadata"].get(DIGEST_KEY) or super().sha256(path, size)
-
-    def sweep(self, directory: str) -> None:
-        """
-        Abort the unfinished uploads of the files in a directory, or of a file: they are not seen, but cost money.
-
-        :param directory: the directory or the file
-        """
-        self._abort_uploads(directory, lambda name: "/" not in name)
-
-    def remove_all(self, directory: str) -> None:
-        """
-        Remove all objects below a directory, by their exact names, and what was begun of others.
-
-        :param directory: the directory
-        """
-        super().remove_all(directory)
-        with contextlib.suppress(PermissionError):  # a store that refuses is left to its own rules
-            self._abort_uploads(directory, lambda _: True)
-
-    def list_page(self, prefix: str, token: str | None = None) -> tuple[list[tuple[str, int]], str | None]:
-        """
-        Return up to a thousand of the objects whose paths begin with a prefix, in order.
-
-        :param prefix: what the paths begin with
-        :param token: what the page before came with; None: the first page
-        """
-        bucket, key, _ = self.fs.split_path(prefix)
-        query = {"ContinuationToken": token} if token else {}
-        page = self.fs.call_s3("list_objects_v2", Bucket=bucket, Prefix=key, **query)
-        found = [(f"{bucket}/{each['Key']}", each["Size"]) for each in page.get("Contents", ())]
-        return found, page.get("NextContinuationToken")
-
-    def begin_upload(self, path: str) -> PartUpload:
-        """
-        Begin an upload whose bytes are still to come: one request, or parts that are sent as they come.
-
-        :param path: the object
-        """
-        return _S3Upload(self, path)
+    def has_leftovers(self, directory: str) -> bool:
+        """Tell whether there are unfinished uploads of the files in a directory."""
+        return any(True for _ in self._find_uploads(directory, lambda name: "/" not in name))
 
     def _abort_uploads(self, directory: str, chosen: Callable[[str], bool]) -> None:
-        """Abort the unfinished uploads of a file, or of those in a directory that are chosen by their names in it."""
+        """Abort the unfinished uploads of a file, and of those below it that are chosen by their names there."""
+        for upload in self._find_uploads(directory, chosen):
+            self._abort(**upload)
+
+    def _find_uploads(self, directory: str, chosen: Callable[[str], bool]) -> Iterator[dict[str, str]]:
         bucket, prefix, _ = self.fs.split_path(directory)
         marker: dict[str, str] = {}
         while True:
@@ -169,7 +170,7 @@ class S3Files(ObjectFiles):
             for upload in found.get("Uploads") or ():
                 key = upload["Key"]
                 if key == prefix or (key.startswith(f"{prefix}/") and chosen(key[len(prefix) + 1 :])):
-                    self._abort(bucket, key, upload["UploadId"])
+                    yield {"bucket": bucket, "key": key, "upload": upload["UploadId"]}
             if not found.get("IsTruncated"):
                 return
             marker = {"KeyMarker": found["NextKeyMarker"], "UploadIdMarker": found["NextUploadIdMarker"]}
@@ -177,16 +178,6 @@ class S3Files(ObjectFiles):
     def _abort(self, bucket: str, key: str, upload: str) -> None:
         with contextlib.suppress(FileNotFoundError):  # another try was quicker
             self.fs.call_s3("abort_multipart_upload", Bucket=bucket, Key=key, UploadId=upload)
-
-
-async def _all_of(doing: Iterable[Coroutine[Any, Any, _Answer]]) -> list[_Answer]:
-    """Return the answers of all, or raise the first error, once all have ended."""
-    answers: list[_Answer] = []
-    for answer in await asyncio.gather(*doing, return_exceptions=True):
-        if isinstance(answer, BaseException):
-            raise answer
-        answers.append(answer)
-    return answers
 
 
 class _S3Upload:
@@ -234,3 +225,13 @@ class _S3Upload:
         call = self._files.fs._call_s3  # noqa: SLF001 - the coroutine of call_s3
         answer: dict[str, Any] = self._files.wait_for(call(method, **arguments))
         return answer
+
+
+async def _wait_for_all(doing: Iterable[Coroutine[Any, Any, _Answer]]) -> list[_Answer]:
+    """Return the answers of all, or raise the first error, once all have ended."""
+    answers: list[_Answer] = []
+    for answer in await asyncio.gather(*doing, return_exceptions=True):
+        if isinstance(answer, BaseException):
+            raise answer
+        answers.append(answer)
+    return answers

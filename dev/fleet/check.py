@@ -10,7 +10,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_synthflow.output.publication import MANIFEST_NAME, directory_of, file_name
+from airflow_provider_synthflow.output.publication import MANIFEST_NAME, file_name, window_directory
 from airflow_provider_synthflow.window import Window
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ def folders_of(plan: Plan, prefix: str, agents: Iterable[str], days: Iterable[in
         if calls is not None:
             calls.append(call.call_id)
     return {
-        f"{prefix}/{directory_of(agent, Window(start_ms + day * day_ms, start_ms + (day + 1) * day_ms))}": calls
+        f"{prefix}/{window_directory(agent, Window(start_ms + day * day_ms, start_ms + (day + 1) * day_ms))}": calls
         for (agent, day), calls in wanted.items()
     }
 

@@ -129,7 +129,6 @@ def test_fifty_kills_at_any_moment_leave_whole_files_true_manifests_and_nothing_
     # The moments were well spread: some came between the file and its manifest, and some within an upload.
     assert lacking > 0
     assert unfinished > 0
-    monkeypatch.setattr("airflow_provider_synthflow.storage.local._SWEPT_AFTER", 0.0)
     for store, place, name in (
         (LocalStore(str(tmp_path)), local, "calls.jsonl.gz"),
         (open_store("s3://lake/out", "lake"), remote, "calls.jsonl"),

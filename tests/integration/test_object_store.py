@@ -33,6 +33,7 @@ WINDOW = Window(FROM_MS, TO_MS)
 PLACE = f"out/model_id={AGENT}/from_date=20240301T000000Z/to_date=20240302T000000Z"
 FILE = f"{PLACE}/calls.jsonl"
 MANIFEST = f"{PLACE}/_manifest.json"
+CLAIM = f"{PLACE}/.claim"
 SMALL = [b'{"call_id":"a"}', b'{"call_id":"b"}']
 LARGE = [os.urandom(500_000).hex().encode() for _ in range(12)]  # 12 MB, three parts
 NO_RETRIES = {"retries": {"max_attempts": 0}}
@@ -116,7 +117,7 @@ class TestPublishing:
 
         publication().publish(SMALL[:1], RESULT)
 
-        order = [each for each in s3.requests if each.split()[0] in ("DELETE", "PUT")]
+        order = [each for each in s3.requests if each.split()[0] in ("DELETE", "PUT") and CLAIM not in each]
         assert order == [f"DELETE /lake/{MANIFEST}", f"PUT /lake/{FILE}", f"PUT /lake/{MANIFEST}"]
 
     def test_sees_what_others_do_at_once(self, s3):
@@ -194,16 +195,18 @@ class TestErrors:
         except SynthflowConfigError:
             pass
         else:
-            assert writes <= at or records is LARGE, "\n".join(s3.requests)
+            # Of parts the store's library sends one again, and a claim that is left is stale.
+            assert writes <= at or records is LARGE or CLAIM in s3.objects(), "\n".join(s3.requests)
         s3.fault = None
 
         assert s3.uploads() == []
-        assert {*s3.objects()} <= {FILE, MANIFEST}
+        assert {*s3.objects()} <= {FILE, MANIFEST, CLAIM}
         if FILE in s3.objects():
             assert s3.read(FILE) in (b"old\n", lines(records))
         assert is_true(s3)
         assert publication().publish(records, RESULT)["sha256"] == hashlib.sha256(s3.read(FILE)).hexdigest()
         assert s3.read(FILE) == lines(records)
+        assert {*s3.objects()} == {FILE, MANIFEST}
 
     def test_of_a_part_let_the_part_beside_it_end_before_the_upload_is_aborted(self, s3):
         order = []
@@ -323,7 +326,7 @@ class TestWrongSettings:
         with pytest.raises(SynthflowConfigError, match="bucket or container of output_path s3://other/out is not"):
             publication("s3://other/out").check()
 
-    @pytest.mark.parametrize("code", ["AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken"])
+    @pytest.mark.parametrize("code", ["AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch"])
     def test_of_the_credentials_are_told_without_any_of_them(self, s3, code):
         s3.fault = lambda _: failure(403, code)
 

@@ -189,11 +189,11 @@ def test_after_an_error_between_the_files_no_manifest_lies_beside_them(serve, tm
             staged = enter()
             publish = staged.publish
 
-            def failing(name):
+            def failing(name, over=None):
                 published.append(name)
                 if len(published) == 2:
                     raise OSError(28, "No space left on device")
-                publish(name)
+                publish(name, over)
 
             staged.publish = failing
             return staged

@@ -13,7 +13,11 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_synthflow.exceptions import SynthflowConfigError, SynthflowOutputConflictError
+from airflow_provider_synthflow.exceptions import (
+    SynthflowConfigError,
+    SynthflowOutputConflictError,
+    SynthflowTransientError,
+)
 from airflow_provider_synthflow.output.publication import Publication
 from airflow_provider_synthflow.storage.local import LocalStore
 from airflow_provider_synthflow.window import Window
@@ -41,9 +45,9 @@ class LoggingStore(LocalStore):
                 staged = self.inner.__enter__()
                 publish = staged.publish
 
-                def logged(name):
+                def logged(name, over=None):
                     store.log.append(f"+{name}")
-                    publish(name)
+                    publish(name, over)
 
                 staged.publish = logged
                 return staged
@@ -53,9 +57,9 @@ class LoggingStore(LocalStore):
 
         return Context()
 
-    def take(self, relative):
+    def remove(self, relative, over=None):
         self.log.append(f"-{Path(relative).name}")
-        return super().take(relative)
+        super().remove(relative, over)
 
 
 def publication(root: Path, format_name: str = "jsonl", store: LocalStore | None = None, **filters: Any) -> Publication:
@@ -292,7 +296,7 @@ class TestErrors:
 
         for name in ("write", "flush"):
             with monkeypatch.context() as patch:
-                patch.setattr(f"airflow_provider_synthflow.storage.base.StagedFile.{name}", full)
-                with pytest.raises(OSError, match="No space"):
+                patch.setattr(f"airflow_provider_synthflow.storage.staged_file.StagedFile.{name}", full)
+                with pytest.raises((OSError, SynthflowTransientError), match=r"No space|disk is full"):
                     publication(tmp_path).publish(RECORDS[:1], result(1))
             assert tree_of(tmp_path) == before

@@ -10,7 +10,7 @@ from urllib.parse import unquote
 import pytest
 
 from airflow_provider_synthflow.output.formats import FORMATS
-from airflow_provider_synthflow.output.publication import MANIFEST_NAME, directory_of, file_name
+from airflow_provider_synthflow.output.publication import MANIFEST_NAME, file_name, window_directory
 from airflow_provider_synthflow.window import Window
 
 DAY = Window.of("2026-11-23T00:00:00Z", "2026-11-24T00:00:00Z")
@@ -37,7 +37,7 @@ HOSTILE = [
 
 
 def test_is_the_contract_s():
-    assert directory_of("agent-1", DAY) == "model_id=agent-1/from_date=20261123T000000Z/to_date=20261124T000000Z"
+    assert window_directory("agent-1", DAY) == "model_id=agent-1/from_date=20261123T000000Z/to_date=20261124T000000Z"
     assert file_name("jsonl.gz") == "calls.jsonl.gz"
     assert MANIFEST_NAME == "_manifest.json"
 
@@ -54,12 +54,12 @@ def test_is_the_contract_s():
     ids=["first millisecond", "last millisecond", "tenths", "another zone"],
 )  # fmt: skip
 def test_has_milliseconds_only_where_they_are_not_zero(from_date, to_date, names):
-    assert directory_of("a", Window.of(from_date, to_date)) == f"model_id=a/{names}"
+    assert window_directory("a", Window.of(from_date, to_date)) == f"model_id=a/{names}"
 
 
 @pytest.mark.parametrize("model_id", HOSTILE)
 def test_stays_below_the_output_path_whatever_the_agent_s_id(model_id):
-    directory = directory_of(model_id, DAY)
+    directory = window_directory(model_id, DAY)
 
     parts = PurePosixPath(directory).parts
     assert len(parts) == 3
@@ -71,7 +71,7 @@ def test_stays_below_the_output_path_whatever_the_agent_s_id(model_id):
 
 @pytest.mark.parametrize("model_id", HOSTILE)
 def test_tells_the_agent_s_id(model_id):
-    name = directory_of(model_id, DAY).split("/")[0]
+    name = window_directory(model_id, DAY).split("/")[0]
 
     assert unquote(name.removeprefix("model_id=")) == model_id
 
@@ -79,7 +79,7 @@ def test_tells_the_agent_s_id(model_id):
 def test_is_another_for_each_agent_and_window():
     windows = [DAY, Window(DAY.from_ms, DAY.to_ms + 1), Window(DAY.from_ms - 1, DAY.to_ms)]
 
-    paths = {directory_of(model_id, window) for model_id in HOSTILE for window in windows}
+    paths = {window_directory(model_id, window) for model_id in HOSTILE for window in windows}
 
     assert len(paths) == len(HOSTILE) * len(windows)
 

@@ -92,9 +92,9 @@ def test_each_format_tells_the_same(tmp_path, format_name):
             writer.write(json.dumps(record).encode())
         writer.close()
         staged.publish(f"calls.{format_name}")
-        told = {"format": format_name, "bytes": staged.size, "sha256": staged.sha256}
+        file = {"format": format_name, "bytes": staged.size, "sha256": staged.sha256}
     path = str(tmp_path / DIRECTORY / f"calls.{format_name}")
-    ((result,), _) = parse_results({**WINDOW, "path": path, **told})
+    ((result,), _) = parse_results({**WINDOW, "path": path, **file})
     assert result.output_path == str(tmp_path)
     assert read_calls(result, store) == [
         told("a", can_have=True),

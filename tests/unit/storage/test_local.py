@@ -10,11 +10,14 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from unittest import mock
 
 import pytest
+from fsspec.implementations.local import LocalFileSystem
 
-from airflow_provider_synthflow.exceptions import SynthflowConfigError
+from airflow_provider_synthflow.exceptions import SynthflowConfigError, SynthflowTransientError
 from airflow_provider_synthflow.storage.local import LocalStore
+from airflow_provider_synthflow.storage.object_store import ObjectStore
 from tests.unit.making import tree_of
 
 
@@ -107,7 +110,7 @@ class TestStaging:
 
         monkeypatch.setattr(Path, "replace", refuse)
 
-        with pytest.raises(OSError, match="No space left"):
+        with pytest.raises(SynthflowTransientError, match="its disk is full"):
             publish(LocalStore(str(tmp_path)), b"half")
 
         assert not tree_of(tmp_path)
@@ -196,7 +199,7 @@ class TestComparing:
             with store.stage("a/b") as staged:
                 staged.write(data)
 
-                assert staged.is_at("file") is (data == there)
+                assert staged.compare("file")[0] is (data == there)
 
     def test_knows_its_own_file_without_reading_it(self, tmp_path, monkeypatch):
         with LocalStore(str(tmp_path)).stage("a/b") as staged:
@@ -204,26 +207,28 @@ class TestComparing:
             staged.publish("file")
             monkeypatch.setattr("airflow_provider_synthflow.storage.local.PIECE", None)  # it cannot read
 
-            assert staged.is_at("file")
+            assert staged.compare("file")[0]
 
     @pytest.mark.parametrize("links", [True, False])
-    def test_publishes_again_where_another_came_between(self, tmp_path, monkeypatch, links):
+    def test_publishes_again_where_another_came_between(self, tmp_path, monkeypatch, links, kind):
         store = LocalStore(str(tmp_path))
 
-        def refuse(*_):
+        def refuse(*_, **__):
             raise OSError(95, "Operation not supported")
 
-        if not links:
-            monkeypatch.setattr(Path, "hardlink_to", refuse)
         with store.stage("a/b") as staged:
             staged.write(b"mine")
             staged.publish("file")
-            if links:
-                staged.publish("file")
-                publish(store, b"theirs")
-                assert not staged.is_at("file")
-                staged.publish("file")
-            assert staged.is_at("file")
+            if not links and kind == "named":
+                monkeypatch.setattr(os, "link", refuse)
+            staged.publish("file")
+            publish(LocalStore(f"{tmp_path}/other"), b"theirs")
+            (tmp_path / "other/a/b/file").replace(tmp_path / "a/b/file")
+            assert not staged.compare("file")[0]
+            staged.publish("file")
+            assert staged.compare("file")[0]
+        for name in ("other/a/b", "other/a", "other"):
+            (tmp_path / name).rmdir()
 
         assert tree_of(tmp_path) == {"a": None, "a/b": None, "a/b/file": b"mine"}
 
@@ -232,23 +237,38 @@ class TestSweeping:
     def age(self, path: Path, seconds: float = 120) -> None:
         os.utime(path, (time.time() - seconds,) * 2)
 
-    def test_takes_away_what_a_killed_process_left(self, tmp_path):
-        (left,) = (name for name, data in killed(tmp_path, "stage", "del os.O_TMPFILE").items() if data == b"half")
-        self.age(tmp_path / left)
+    def test_takes_away_at_once_what_a_killed_process_left(self, tmp_path):
+        assert b"half" in killed(tmp_path, "stage", "del os.O_TMPFILE").values()
 
         LocalStore(str(tmp_path)).sweep("a")
 
         assert tree_of(tmp_path) == {"a": None}
 
-    def test_leaves_what_is_so_young_that_its_lock_may_be_due(self, tmp_path):
+    @pytest.mark.parametrize(("age", "left"), [(30, True), (120, False)])
+    def test_leaves_an_empty_file_so_young_that_its_lock_may_be_due(self, tmp_path, age, left):
         (tmp_path / "a").mkdir()
         young = tmp_path / "a/.0123456789abcdef.tmp"
-        young.write_bytes(b"half")
-        self.age(young, 30)
+        young.write_bytes(b"")
+        self.age(young, age)
 
         LocalStore(str(tmp_path)).sweep("a")
 
-        assert young.exists()
+        assert young.exists() is left
+
+    @pytest.mark.parametrize(("age", "left"), [(3600, True), (2 * 24 * 3600, False)])
+    def test_without_locks_goes_by_age(self, tmp_path, monkeypatch, age, left):
+        def no_locks(*_):
+            raise OSError(95, "Operation not supported")
+
+        monkeypatch.setattr("fcntl.flock", no_locks)
+        (tmp_path / "a").mkdir()
+        path = tmp_path / "a/.0123456789abcdef.tmp"
+        path.write_bytes(b"half")
+        self.age(path, age)
+
+        LocalStore(str(tmp_path)).sweep("a")
+
+        assert path.exists() is left
 
     @pytest.mark.usefixtures("named")
     def test_leaves_what_a_living_process_still_writes(self, tmp_path):
@@ -290,13 +310,12 @@ class TestReading:
         for missing in ("a/b/other", "other/file", "plain/file"):
             assert store.read(missing) is None
 
-    def test_takes_a_file_that_may_not_be_there_once(self, tmp_path):
+    def test_removes_a_file_that_may_not_be_there(self, tmp_path):
         store = LocalStore(str(tmp_path))
         publish(store, b"x")
 
-        assert store.take("a/b/file") == b"x"
-        assert store.take("a/b/file") is None
-        assert store.take("other/file") is None
+        for name in ("a/b/file", "a/b/file", "other/file"):
+            store.remove(name)
 
         assert tree_of(tmp_path) == {"a": None, "a/b": None}
 
@@ -345,21 +364,53 @@ class TestUnwritable:
 
         assert tree_of(tmp_path) == {"file": b"1"}
 
-    @pytest.mark.parametrize("method", ["read", "take"])
-    @pytest.mark.parametrize("place", ["folder", "x" * 300])
-    def test_files_below_the_path_are_typed_errors_too(self, tmp_path, method, place):
-        (tmp_path / "folder").mkdir()
-
+    @pytest.mark.parametrize("method", ["read", "remove"])
+    def test_files_below_the_path_are_typed_errors_too(self, tmp_path, method):
         with pytest.raises(SynthflowConfigError, match="cannot be written"):
-            getattr(LocalStore(str(tmp_path)), method)(place)
+            getattr(LocalStore(str(tmp_path)), method)("x" * 300)
 
-    def test_does_not_stand_for_a_full_disk(self, tmp_path):
-        def full():
+    def test_does_not_stand_for_an_error_of_somebody_else_s(self, tmp_path):
+        def work():
             with LocalStore(str(tmp_path)).stage("a"):
                 raise OSError(28, "No space left on device")
 
         with pytest.raises(OSError, match="No space left"):
-            full()
+            work()
+
+
+@pytest.mark.usefixtures("kind")
+class TestAFullDisk:
+    @pytest.mark.parametrize(
+        ("number", "text"),
+        [(28, "its disk is full"), (122, "quota"), (24, "ulimit -n"), (23, "fs.file-max"), (5, "Input/output error")],
+    )
+    @pytest.mark.parametrize("at", ["write", "fsync", "open"])
+    def test_is_told_with_the_path_and_may_pass(self, tmp_path, monkeypatch, number, text, at):
+        def fail(*_, **__):
+            raise OSError(number, os.strerror(number))
+
+        def write():
+            with LocalStore(str(tmp_path)).stage("a") as staged:
+                if at == "write":
+                    staged._file = mock.Mock(wraps=staged._file, write=fail)
+                staged.write(b"x")
+                staged.publish("file")
+
+        with monkeypatch.context() as patch:
+            if at != "write":
+                patch.setattr(os, at, fail)
+            with pytest.raises(SynthflowTransientError, match=f"output_path {tmp_path} cannot be written: .*{text}"):
+                write()
+
+        assert tree_of(tmp_path) == {}
+
+    def test_that_can_only_be_read_is_a_setting(self, tmp_path, monkeypatch):
+        def fail(*_, **__):
+            raise OSError(30, "Read-only file system")
+
+        monkeypatch.setattr(os, "open", fail)
+        with pytest.raises(SynthflowConfigError, match="Read-only file system"):
+            publish(LocalStore(str(tmp_path)), b"x")
 
 
 class TestPrivateFiles:
@@ -392,3 +443,12 @@ class TestPrivateFiles:
 
         assert [path.name for path in tmp_path.iterdir()] == ["other"]
         assert store.read("other/1.pages") == b"theirs"
+
+
+def test_a_temporary_directory_that_cannot_be_used_is_named(tmp_path, monkeypatch):
+    pytest.importorskip("fsspec")
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+    store = ObjectStore(LocalFileSystem(), str(tmp_path), "any://lake")
+
+    with pytest.raises(SynthflowConfigError, match=f"the temporary directory {tmp_path}/temporary .*TMPDIR"):
+        publish(store, b"x")

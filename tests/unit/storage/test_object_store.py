@@ -93,6 +93,51 @@ def test_what_a_killed_process_left_is_swept_when_it_is_old(tmp_path, age, left)
     } - swept  # fmt: skip
 
 
+class TokenError(Exception):
+    """Stands for an error of Azure's or Google's about credentials."""
+
+    def __init__(self, words: str, **fields: object) -> None:
+        super().__init__(words)
+        self.__dict__.update(fields)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        TokenError("secret", status_code=401, error_code="ExpiredAuthenticationToken"),
+        TokenError("secret", status_code=401, error_code="InvalidAuthenticationInfo"),
+        TokenError(
+            "Signature not valid in the specified time frame", status_code=403, error_code="AuthenticationFailed"
+        ),
+        TokenError("Request date header too old", status_code=403, error_code="AuthenticationFailed"),
+        type("RefreshError", (TokenError,), {})("Token must be in a reasonable timeframe"),
+        type("RefreshError", (TokenError,), {})("secret", retryable=True),
+        type("HttpError", (TokenError,), {"__module__": "gcsfs.retry"})("Invalid Credentials, 401", code=401),
+    ],
+    ids=repr,
+)
+def test_an_expired_token_and_a_skewed_clock_pass(error):
+    with pytest.raises(SynthflowTransientError, match="expired, or a clock is wrong") as caught, typed("any://lake"):
+        raise error
+
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        TokenError("The MAC signature is not the same", status_code=403, error_code="AuthenticationFailed"),
+        TokenError("no right", status_code=403, error_code="AuthorizationPermissionMismatch"),
+        type("RefreshError", (TokenError,), {})("invalid_grant: account not found", retryable=False),
+        type("HttpError", (TokenError,), {"__module__": "gcsfs.retry"})("Forbidden", code=403),
+    ],
+    ids=repr,
+)
+def test_wrong_credentials_do_not_pass(error):
+    with pytest.raises(SynthflowConfigError, match="does not let this task"), typed("any://lake"):
+        raise error
+
+
 class RefusedError(Exception):
     """Stands for an error of Azure's or Google's, whose status is a field."""
 
@@ -124,8 +169,13 @@ def test_an_error_of_a_store_is_typed_and_says_none_of_its_words(error, kind):
     assert "any://lake" in str(caught.value)
 
 
-@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), AttributeError("bug"), KeyError("bug")])
-def test_an_error_of_this_machine_or_program_stays_what_it_is(error):
+def test_a_disk_of_this_machine_that_is_full_is_told_as_such():
+    with pytest.raises(SynthflowTransientError, match="any://lake cannot be written: its disk"), typed("any://lake"):
+        raise OSError(28, "No space left on device")
+
+
+@pytest.mark.parametrize("error", [AttributeError("bug"), KeyError("bug")])
+def test_an_error_of_this_program_stays_what_it_is(error):
     with pytest.raises(type(error)) as caught, typed("any://lake"):
         raise error
 

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whether two files of calls differ in nothing but fields whose value alone makes no other file."""
+
+from __future__ import annotations
+
+import gzip
+import io
+from itertools import zip_longest
+from typing import IO, TYPE_CHECKING, Any
+
+from airflow_provider_synthflow.client.raw_json import members_of
+from airflow_provider_synthflow.output.call_schema import RAW
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator
+
+    from airflow_provider_synthflow.storage.base import Staged
+
+__all__ = ["are_equal_but_for", "open_staged"]
+
+_ROWS = 256
+
+
+def are_equal_but_for(fields: Collection[str], format_name: str, one: IO[bytes], other: IO[bytes]) -> bool:
+    """
+    Tell whether two files hold the same calls in the same order, whatever the values of some top-level fields.
+
+    Both are read side by side, a few records at a time.
+
+    :param fields: the fields that do not count
+    :param format_name: the format of both
+    :param one: the one file
+    :param other: the other
+    """
+    read: Callable[[str, IO[bytes]], Iterator[Any]] = _read_rows if format_name == "parquet" else _read_lines
+    pairs = zip_longest(read(format_name, one), read(format_name, other))
+    return all(
+        mine == theirs or (mine is not None and theirs is not None and _strip(mine, fields) == _strip(theirs, fields))
+        for mine, theirs in pairs
+    )
+
+
+def open_staged(staged: Staged) -> IO[bytes]:
+    """Return a reader of a file that is not yet published."""
+    staged.flush()
+    return io.BufferedReader(_StagedReader(staged))
+
+
+def _read_lines(format_name: str, file: IO[bytes]) -> Iterator[bytes]:
+    if format_name == "jsonl.gz":
+        return iter(gzip.GzipFile(fileobj=file))
+    if format_name == "jsonl.zst":
+        import zstandard  # noqa: PLC0415 - an extra
+
+        return iter(io.BufferedReader(zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True)))
+    return iter(file)
+
+
+def _read_rows(_: str, file: IO[bytes]) -> Iterator[dict[str, Any]]:
+    import pyarrow.parquet as pq  # noqa: PLC0415 - an extra
+
+    for batch in pq.ParquetFile(file).iter_batches(batch_size=_ROWS, use_threads=False):
+        yield from batch.to_pylist()
+
+
+def _strip(record: bytes | dict[str, Any], fields: Collection[str]) -> dict[str, Any]:
+    """Return the fields of a record that count."""
+    if isinstance(record, bytes):
+        values: dict[str, Any] = dict(members_of(record))
+    else:
+        # A value that its column cannot give back stands in the last one, under the field's name.
+        odd = members_of((record.get(RAW) or "{}").encode())
+        values = {**record, RAW: {name: value for name, value in odd.items() if name not in fields}}
+    return {name: value for name, value in values.items() if name not in fields}
+
+
+class _StagedReader(io.RawIOBase):
+    """What reads a file that is not yet published."""
+
+    def __init__(self, staged: Staged) -> None:
+        self._staged = staged
+        self._place = 0
+
+    def readable(self) -> bool:
+        """Tell that it can be read."""
+        return True
+
+    def seekable(self) -> bool:
+        """Tell that it can be read from anywhere."""
+        return True
+
+    def readinto(self, buffer: Any, /) -> int:
+        """Read bytes into a buffer."""
+        data = self._staged.read(len(buffer), self._place)
+        buffer[: len(data)] = data
+        self._place += len(data)
+        return len(data)
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        """Go to a place in the file."""
+        self._place = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._place, io.SEEK_END: self._staged.size}[whence]
+        return self._place
+
+    def tell(self) -> int:
+        """Return the place in the file."""
+        return self._place

@@ -1,0 +1,363 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Publish a file and the tables made of it: all whole, then their manifest; never over the files of another query."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import random
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, cast
+
+from airflow_provider_synthflow.exceptions import SynthflowOutputConflictError, SynthflowTransientError
+from airflow_provider_synthflow.output.call_schema import COLUMNS
+from airflow_provider_synthflow.output.comparison import are_equal_but_for, open_staged
+from airflow_provider_synthflow.output.draft import Draft
+from airflow_provider_synthflow.output.formats import FORMATS, check_format
+from airflow_provider_synthflow.output.manifest import (
+    is_same_manifest,
+    list_told_bytes,
+    parse_manifest,
+    read_tables,
+    tells_of_file,
+)
+from airflow_provider_synthflow.storage.base import ABSENT, ChangedMeanwhileError
+from airflow_provider_synthflow.timestamps import to_milliseconds
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+
+    from airflow_provider_synthflow.output.call_schema import Column
+    from airflow_provider_synthflow.output.draft import Finished, TablesSpec
+    from airflow_provider_synthflow.storage.base import Staged, Store
+
+__all__ = ["MANIFEST_NAME", "FilePublication", "table_file_name"]
+
+MANIFEST_NAME = "_manifest.json"
+"""The name of the manifest: readers of partitioned data pass over names with an underscore before them."""
+
+_TRIES = 5
+_PAUSE = 0.5
+_DESCRIBED = ("drop_fields", "hash_fields", "details")
+"""What of a query the manifest keeps beside the API's filters: the file holds other records for it."""
+
+
+@dataclass(frozen=True)
+class _File:
+    """A file that is to be published, and what the manifest says of it."""
+
+    name: str
+    staged: Staged
+    told: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What is there of a window, beside what is to be there."""
+
+    told: dict[str, Any]
+    """What the manifest is to say."""
+
+    due: list[tuple[_File, str | None]]
+    """The files that are not there with their bytes, each with the version that is."""
+
+    outdated: list[str]
+    """The names of tables that were made of other calls."""
+
+    manifest_version: str | None
+    is_whole: bool
+    """Whether nothing is to be written."""
+
+
+class FilePublication:
+    """
+    Where one file goes, with the tables that are made of its records and their manifest.
+
+    The files are written in one of two ways: into :meth:`draft` while records still come, or by :meth:`publish` when
+    they are all there. All appear together: the manifest, which lists them, is taken away before the first changes and
+    written after the last, so that where it is, each file is whole and of this query.
+
+    :param store: the place for files
+    :param directory: the directory below the store's path
+    :param stem: the file's name without its format
+    :param format_name: the file's format
+    :param filters: the query that the file is the answer to, which the manifest keeps
+    :param described: what else makes it another query, by the names of the result: ``drop_fields``, ``hash_fields``,
+        ``details``
+    :param volatile_fields: the top-level fields whose value alone does not make a file another one
+    :param tables: the tables that are published beside it; default: none
+    :param columns: the columns of Parquet; default: those of calls
+    :raises SynthflowConfigError: for an unknown format
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        directory: str,
+        stem: str,
+        format_name: str,
+        filters: dict[str, Any],
+        *,
+        described: Mapping[str, Any] | None = None,
+        volatile_fields: Collection[str] = (),
+        tables: TablesSpec | None = None,
+        columns: tuple[Column, ...] = COLUMNS,
+    ) -> None:
+        check_format(format_name)
+        self._store = store
+        self._format = format_name
+        self._filters = filters
+        self._described = {name: (described or {}).get(name) or None for name in _DESCRIBED}
+        self._volatile_fields = frozenset(volatile_fields)
+        self._tables = tables
+        self._columns = columns
+        self._directory = directory
+        self._stem = stem
+        self._name = f"{stem}.{format_name}"
+        self._manifest = f"{self._directory}/{MANIFEST_NAME}"
+        self.path = store.location(f"{self._directory}/{self._name}")
+
+    def check(self) -> None:
+        """
+        Raise where the file could not be published, before anything is read from the API.
+
+        :raises SynthflowConfigError: where the store cannot be written
+        :raises SynthflowOutputConflictError: where the file there was made by another query
+        :raises SynthflowTransientError: where the store does not answer
+        """
+        self._store.check_writable()
+        self._check_query(self.manifest())
+
+    def manifest(self) -> dict[str, Any] | None:
+        """Return the manifest that is there, or None where there is none that can be read."""
+        return parse_manifest(self._store.read(self._manifest))
+
+    def finished(self, since_ms: int) -> dict[str, Any] | None:
+        """
+        Return the manifest of files that are there, whole, of this query and not older than an instant; else None.
+
+        :param since_ms: UTC milliseconds since 1970
+        """
+        manifest = self.manifest()
+        if manifest is None or self._find_differing(manifest):
+            return None
+        try:
+            told, names = read_tables(manifest), () if self._tables is None else self._tables.names
+            files = [(self._name, manifest), *((table_file_name(name), told[name]) for name in names)]
+            if to_milliseconds(manifest["extracted_at"]) < since_ms or manifest["path"] != self.path:
+                return None
+            whole = all(
+                self._store.holds(f"{self._directory}/{name}", file["bytes"], file["sha256"]) for name, file in files
+            )
+        except (KeyError, TypeError, ValueError):
+            return None  # whoever wrote it, it is no manifest of this package, or lacks a table
+        return manifest if whole else None
+
+    @contextlib.contextmanager
+    def draft(self) -> Iterator[Draft | None]:
+        """
+        Open the window's file while its calls still come; nobody sees it, and unpublished it is gone at the end.
+
+        :return: None where the format is written afterwards, or the store cannot promise that nothing of the file
+            outlives the process
+        :raises SynthflowConfigError: where the store cannot be written
+        """
+        if not FORMATS[self._format].ahead:
+            yield None
+            return
+        with contextlib.ExitStack() as stack:
+            yield self._open_draft(lambda: stack.enter_context(self._store.draft(self._directory)))
+
+    def publish(
+        self,
+        records: Iterable[bytes],
+        result: dict[str, Any],
+        *,
+        draft: Draft | None = None,
+    ) -> dict[str, Any]:
+        """
+        Write the files and then their manifest, as far as the same are not there already.
+
+        :param records: the calls in order, each as JSON
+        :param result: the result without what is said of files
+        :param draft: the file that all the records were written into already, in order; default: none
+        :return: the result with ``changed``, ``path``, ``format``, ``bytes`` and ``sha256``, and ``tables``, each
+            with ``path``, ``rows``, ``bytes``, ``sha256`` and ``odd``
+        :raises SynthflowConfigError: where the store cannot be written
+        :raises SynthflowOutputConflictError: where another query's task was first; nothing of this one stays there
+        :raises SynthflowTransientError: where the store fails, or others write the same window all the time
+        """
+        with contextlib.ExitStack() as stack:
+            if draft is None:
+                draft = self._open_draft(lambda: stack.enter_context(self._store.stage(self._directory)))
+                draft = cast("Draft", draft)  # a store can always stage
+                for record in records:
+                    draft.write(record)
+            files = self._list_files(draft.finish())
+            seen = self._look(files, {**result, "changed": False})
+            if seen.is_whole and not self._store.has_leftovers(self._directory):
+                return seen.told
+            stack.enter_context(self._store.locked(self._directory))
+            self._store.sweep(self._directory)
+            return self._settle(files, result)
+
+    def _open_draft(self, open_file: Callable[[], Staged | None]) -> Draft | None:
+        staged = open_file()
+        tables = {} if self._tables is None else {name: open_file() for name in self._tables.names}
+        if staged is None or None in tables.values():
+            return None
+        files = cast("dict[str, Staged]", tables)
+        return Draft(staged, self._format, columns=self._columns, tables=files, spec=self._tables)
+
+    def _list_files(self, finished: Finished) -> list[_File]:
+        """Return the files that are to be published, the calls first."""
+        files = [_File(self._name, finished.calls, {"path": self.path, "format": self._format})]
+        for name, (staged, counts) in finished.tables.items():
+            path = self._store.location(f"{self._directory}/{table_file_name(name)}")
+            files.append(_File(table_file_name(name), staged, {"path": path, **counts}))
+        return files
+
+    def _settle(self, files: list[_File], result: dict[str, Any]) -> dict[str, Any]:
+        """Give the files and their manifest their names, until all are there and the manifest speaks of them."""
+        written: list[_File] = []
+        try:
+            for turn in range(_TRIES):
+                with contextlib.suppress(ChangedMeanwhileError):
+                    return self._settle_once(files, result, written)
+                # Someone who has no lock came between. Both begin again, after pauses of different lengths.
+                time.sleep(random.uniform(0, _PAUSE * 2**turn))  # noqa: S311 - no secret
+        except SynthflowOutputConflictError:
+            self._undo(written)
+            raise
+        self._remove_untrue_manifest()
+        msg = (
+            f"{self.path} was written {_TRIES} times by another task at the same time. "
+            "Let one task at a time write a window."
+        )
+        raise SynthflowTransientError(msg, attempts=_TRIES)
+
+    def _settle_once(self, files: list[_File], result: dict[str, Any], written: list[_File]) -> dict[str, Any]:
+        """Put the files that are not there, and then the manifest, each over the version that this task has seen."""
+        seen = self._look(files, {**result, "changed": bool(written)})
+        if seen.is_whole:
+            return seen.told
+        version = seen.manifest_version
+        if seen.due:
+            # While the files change no manifest is true: the old one is of other bytes.
+            if version != ABSENT:
+                self._store.remove(self._manifest, version)
+                version = ABSENT
+            for name in seen.outdated:
+                self._store.remove(f"{self._directory}/{name}")
+            for file, there in seen.due:
+                file.staged.publish(file.name, there)
+                written.append(file)
+        new = json.dumps(seen.told, indent=2, ensure_ascii=False).encode() + b"\n"
+        with self._store.stage(self._directory) as staged:
+            staged.write(new)
+            staged.publish(MANIFEST_NAME, version)
+        if self._store.read(self._manifest) != new or not all(
+            file.staged.compare(file.name)[0] for file, _ in seen.due
+        ):
+            raise ChangedMeanwhileError(self.path)
+        return seen.told
+
+    def _look(self, files: list[_File], result: dict[str, Any]) -> _Seen:
+        """Compare what is there with what is to be there."""
+        data, version = self._store.read_version(self._manifest)
+        manifest = parse_manifest(data)
+        self._check_query(manifest)
+        compared = [(file, *file.staged.compare(file.name)) for file in files]
+        due = [(file, there) for file, same, there in compared if not same]
+        kept = None
+        if due and due[0][0] is files[0] and (kept := self._find_kept(manifest, files[0].staged)):
+            del due[0]
+        told = _tell(files, {**result, "changed": bool(due) or result["changed"]}, kept)
+        outdated: list[str] = []
+        if due and due[0][0] is files[0]:
+            # Other tables are of the calls before.
+            names = {file.name for file in files}
+            outdated = [name for name in map(table_file_name, read_tables(manifest)) if name not in names]
+        elif tables := {**read_tables(manifest), **told.get("tables", {})}:
+            told["tables"] = tables
+        whole = not due and manifest is not None and is_same_manifest(manifest, told)
+        return _Seen(told, due, outdated, version, is_whole=whole)
+
+    def _find_kept(self, manifest: Mapping[str, Any] | None, staged: Staged) -> dict[str, Any] | None:
+        """Return what the manifest says of the file that is there, if that differs in volatile fields alone."""
+        if not self._volatile_fields or manifest is None or manifest.get("path") != self.path:
+            return None
+        relative = f"{self._directory}/{self._name}"
+        if not tells_of_file(manifest) or not self._store.holds(relative, manifest["bytes"], manifest["sha256"]):
+            return None
+        kept = {name: manifest[name] for name in ("path", "format", "bytes", "sha256")}
+        there = self._store.open(relative)
+        if there is None:
+            return None
+        with there, open_staged(staged) as new:
+            return kept if are_equal_but_for(self._volatile_fields, self._format, there, new) else None
+
+    def _undo(self, written: list[_File]) -> None:
+        """Take back what this task wrote, where another query's task was first; and a manifest that is untrue now."""
+        theirs = set(list_told_bytes(self.manifest() or {}))
+        for file in written:
+            same, version = file.staged.compare(file.name)
+            if same and (file.staged.size, file.staged.sha256) not in theirs:
+                with contextlib.suppress(ChangedMeanwhileError):
+                    self._store.remove(f"{self._directory}/{file.name}", version)
+        if written:
+            self._remove_untrue_manifest()
+
+    def _remove_untrue_manifest(self) -> None:
+        """Remove the manifest where the file that it speaks of is not there."""
+        data, version = self._store.read_version(self._manifest)
+        told = parse_manifest(data)
+        if told is None or not tells_of_file(told):
+            return
+        relative = f"{self._directory}/{self._stem}.{told['format']}"
+        if not self._store.holds(relative, told["bytes"], told["sha256"]):
+            with contextlib.suppress(ChangedMeanwhileError):
+                self._store.remove(self._manifest, version)
+
+    def _check_query(self, manifest: Mapping[str, Any] | None) -> None:
+        """Raise where the files of a manifest were made by another query."""
+        differing = [] if manifest is None else self._find_differing(manifest)
+        if differing:
+            msg = (
+                f"{self.path} belongs to a query with another {', '.join(differing)}, and is left as it is. "
+                "Write this query to an output_path of its own, or remove the window's files and their manifest."
+            )
+            raise SynthflowOutputConflictError(msg, path=self.path, differing=differing)
+
+    def _find_differing(self, manifest: Mapping[str, Any]) -> list[str]:
+        """Return the names of the parts in which the query of a manifest is another one."""
+        theirs = manifest.get("query")
+        theirs = theirs if isinstance(theirs, dict) else {}
+        names = theirs.keys() | self._filters.keys()
+        differing = {name for name in names if theirs.get(name) != self._filters.get(name)}
+        differing |= {name for name, value in self._described.items() if (manifest.get(name) or None) != value}
+        if manifest.get("format", self._format) != self._format:
+            differing.add("output_format")
+        return sorted(differing)
+
+
+def _tell(files: list[_File], result: dict[str, Any], kept: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return the result with what is said of its files."""
+    calls, *tables = files
+    told = {**result, **calls.told, "bytes": calls.staged.size, "sha256": calls.staged.sha256, **(kept or {})}
+    if tables:
+        told["tables"] = {
+            file.name.removesuffix(".parquet"): {
+                **file.told,
+                "bytes": file.staged.size,
+                "sha256": file.staged.sha256,
+            }
+            for file in tables
+        }
+    return told
+
+
+def table_file_name(name: str) -> str:
+    """Return the name of the file of a table."""
+    return f"{name}.parquet"
