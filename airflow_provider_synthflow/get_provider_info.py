@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from airflow_provider_synthflow import __version__
@@ -20,8 +21,8 @@ _INTEGRATION = "Synthflow"
 
 
 def get_provider_info() -> dict[str, Any]:
-    """Return the provider's description, as Airflow's ``provider_info.schema.json`` wants it."""
-    return {
+    """Return the provider's description, as the installed Airflow's ``provider_info.schema.json`` wants it."""
+    described: dict[str, Any] = {
         "package-name": "airflow-provider-synthflow",
         "name": "Synthflow",
         "description": (
@@ -43,6 +44,7 @@ def get_provider_info() -> dict[str, Any]:
             "airflow_provider_synthflow.links.synthflow.SynthflowCallsLink",
             "airflow_provider_synthflow.links.synthflow.SynthflowOutputLink",
         ],
+        "asset-uris": [{"schemes": ["synthflow"], "handler": None}],
         "connection-types": [
             {
                 "connection-type": CONNECTION_TYPE,
@@ -53,6 +55,17 @@ def get_provider_info() -> dict[str, Any]:
             }
         ],
     }
+    if _find_airflow() >= (3, 4):
+        described["retry-policies"] = [_modules("retry_policies")]
+    return described
+
+
+def _find_airflow() -> tuple[int, ...]:
+    """Return the minor version of Airflow, or (0,) where there is none."""
+    try:
+        return tuple(int(part) for part in version("apache-airflow").split(".")[:2])
+    except (PackageNotFoundError, ValueError):
+        return (0,)
 
 
 def _modules(kind: str) -> dict[str, Any]:

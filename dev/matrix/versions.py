@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 @dataclass(frozen=True)
 class Version:
     """
-    One line of the matrix.
+    A line of the matrix.
 
     :param minor: the minor version of Airflow, such as ``"3.0"``
     :param python: the Python that its tests run on
@@ -55,4 +55,5 @@ VERSIONS = (
     Version("3.1", "3.12"),
     Version("3.2", "3.12"),
     Version("3.3", "3.13"),
+    Version("3.4", "3.13"),
 )

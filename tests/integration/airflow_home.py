@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import atexit
+import json
 import os
 import secrets
 import shutil
@@ -11,20 +12,28 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["AirflowHome"]
+__all__ = ["AirflowHome", "read_marked"]
+
+MARK = "FOUND "
 
 _MADE = tempfile.TemporaryDirectory(prefix="synthflow-airflow-")
 atexit.register(_MADE.cleanup)
 
 
+def read_marked(printed: str) -> Any:
+    """Return the JSON of the one marked line; Airflow prints what it likes before it and, from 3.4 on, behind it."""
+    (line,) = [line for line in printed.splitlines() if line.startswith(MARK)]
+    return json.loads(line.removeprefix(MARK))
+
+
 class AirflowHome:
     """
-    Run programs with an Airflow home, whose database is there at once.
+    An Airflow home, whose database is there at once, and programs that run with it.
 
     :param home: the directory of the home
     :param env: more environment
@@ -51,7 +60,7 @@ class AirflowHome:
         shutil.copy(made, home / "airflow.db")
 
     def run(
-        self, *arguments: str, check: bool = True, timeout: float = 120, **env: str
+        self, *arguments: str, check: bool = True, timeout: float = 600, **env: str
     ) -> subprocess.CompletedProcess[str]:
         """
         Run a Python program to its end.

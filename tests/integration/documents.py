@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 
 from tests.documents import DAGS, DOCUMENTS, PROGRAMS, ROOT, SHOWN, TRIED_ELSEWHERE, TUTORIAL, blocks_of, dag_id_of
-from tests.integration.airflow_home import AirflowHome
+from tests.integration.airflow_home import AirflowHome, read_marked
 from tests.s3_server import S3Server
 from tests.synthflow_server import TEST_KEY, SynthflowApi, make_calls, serve
 from tests.synthflow_server.dataset import DAY_MS
@@ -48,7 +48,7 @@ bag = DagBag(sys.argv[1])
 states = {}
 for dag_id in sorted(set(bag.dag_ids) - set(sys.argv[3:])):
     states[dag_id] = str(bag.get_dag(dag_id).test(logical_date=pendulum.parse(sys.argv[2])).state)
-print("\\n" + json.dumps({"errors": bag.import_errors, "states": states}))
+print("\\nFOUND " + json.dumps({"errors": bag.import_errors, "states": states}))
 """
 
 
@@ -86,7 +86,7 @@ class Home:
         done = self.airflow.run(
             "-c", PROGRAM, str(self.dags), RUN_AT, *(dag_id_of(block) for block in BY_EVENTS), timeout=400
         )
-        self.found = json.loads(done.stdout.splitlines()[-1])
+        self.found = read_marked(done.stdout)
 
     def manifests(self, dag_id: str) -> list[dict]:
         return [json.loads(path.read_bytes()) for path in (self.output / dag_id).rglob("_manifest.json")] or [

@@ -28,7 +28,8 @@ def airflow(tmp_path_factory, server):
 
 
 def json_of(done):
-    return json.loads(done.stdout.splitlines()[-1])  # Airflow 3.0 logs before it
+    # Airflow 3.0 logs before it, and 3.4 may behind it.
+    return json.loads(next(line for line in reversed(done.stdout.splitlines()) if line.startswith(("[", "{"))))
 
 
 def test_the_provider_is_listed(airflow):

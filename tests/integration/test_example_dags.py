@@ -15,7 +15,7 @@ from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_synthflow.operators.synthflow import SynthflowListCallsOperator
 from airflow_provider_synthflow.sensors.synthflow import SynthflowNewCallsSensor
-from tests.integration.airflow_home import AirflowHome
+from tests.integration.airflow_home import AirflowHome, read_marked
 from tests.synthflow_server import TEST_KEY, SynthflowApi, audio, make_calls, serve
 from tests.synthflow_server.dataset import DAY_MS
 from tests.versions import AIRFLOW
@@ -52,16 +52,18 @@ bag = DagBag(sys.argv[1])
 found = {}
 for dag_id in sorted(set(bag.dag_ids) - {sys.argv[4]}):
     run = bag.get_dag(dag_id).test(**{sys.argv[2]: pendulum.parse(sys.argv[3])})
-    instances = run.get_task_instances()
+    # Airflow 3.4 has another name for the index of a mapped task.
+    instances = [(each, getattr(each, "region_index", None)) for each in run.get_task_instances()]
+    instances = [(each, each.map_index if index is None else index) for each, index in instances]
     found[dag_id] = {
         "state": str(run.state),
-        "tasks": {f"{each.task_id}[{each.map_index}]": str(each.state) for each in instances},
+        "tasks": {f"{each.task_id}[{index}]": str(each.state) for each, index in instances},
         "returned": {
-            f"{each.task_id}[{each.map_index}]": each.xcom_pull(task_ids=each.task_id, map_indexes=each.map_index)
-            for each in instances
+            f"{each.task_id}[{index}]": each.xcom_pull(task_ids=each.task_id, map_indexes=index)
+            for each, index in instances
         },
     }
-print("\\n" + json.dumps(found))
+print("\\nFOUND " + json.dumps(found))
 """
 
 
@@ -142,7 +144,7 @@ def ran(tmp_path_factory):
             airflow.airflow("dags", "reserialize")
         date = "execution_date" if is_airflow_2() else "logical_date"
         done = airflow.run("-c", PROGRAM, str(FOLDER), date, RUN_AT, BY_EVENTS, timeout=400)
-        yield Ran(json.loads(done.stdout.splitlines()[-1]), output, server.api)
+        yield Ran(read_marked(done.stdout), output, server.api)
 
 
 class TestRunning:

@@ -15,7 +15,7 @@ PACKAGE = ROOT / NAME
 MODULES = sorted(PACKAGE.rglob("*.py"))
 FLOORS = (
     {"exceptions", "timestamps"},
-    {"client", "storage", "window"},
+    {"client", "retry_policies", "storage", "window"},
     {"links", "observability", "output", "pagination", "parameters"},
     {"tables"},
     {"extraction", "recordings"},
@@ -29,7 +29,7 @@ FLOOR_OF = {room: number for number, rooms in enumerate(FLOORS) for room in room
 TOP = {"__init__", "audit", "exceptions", "get_provider_info", "parameters", "timestamps"}
 """The modules at the top of the package: what is public, and the ground."""
 
-SHELLS = ("hooks", "operators", "sensors", "triggers", "links")
+SHELLS = ("hooks", "operators", "retry_policies", "sensors", "triggers", "links")
 LONGEST = 400
 AIRFLOW = {
     "exceptions.py": {"try"},

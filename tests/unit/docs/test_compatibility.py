@@ -20,9 +20,11 @@ def pins_of(version):
 
 
 def test_the_table_names_each_version_with_the_airflow_of_its_pins_and_its_python():
-    rows = re.findall(r"^\| ([\d.]+) \| (\d\.\d+)\.\d+ \| [\d,]+ \| \d+ \| 0 \|$", DOCUMENT, re.MULTILINE)
+    rows = re.findall(r"^\| (\d[\d.b]+) \| (\d\.\d+)\.\d+ \| [\d,]+ \| \d+ \| 0 \|$", DOCUMENT, re.MULTILINE)
+    partly = re.findall(r"^Airflow (\S+) on Python (\d\.\d+) has run in part", DOCUMENT, re.MULTILINE)
 
-    assert rows == [(pins_of(each)["apache-airflow"], each.python) for each in VERSIONS]
+    assert len(rows) > len(partly)
+    assert rows + partly == [(pins_of(each)["apache-airflow"], each.python) for each in VERSIONS]
 
 
 @pytest.mark.parametrize("version", VERSIONS, ids=lambda version: version.minor)
