@@ -9,9 +9,11 @@ FLEET_STAMP := $(FLEET)/.installed
 STORES := .cache/stores
 STORES_STAMP := $(STORES)/venv/.installed
 AZURITE := 3.35.0
+PUBLISHING := .cache/publishing
+PUBLISHING_STAMP := $(PUBLISHING)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test integration e2e-events scale soak bench resume lint types check reference docs docs-serve docs-test pins serve build extras stores matrix e2e fleet fleet-costs fleet-pins clean
+.PHONY: help install demo test integration e2e-events scale soak bench resume lint types check reference docs docs-serve docs-test pins serve build release sbom workflows extras stores matrix matrix-built e2e fleet fleet-costs fleet-pins clean
 
 MINUTES ?= 10
 ONLY ?=
@@ -102,6 +104,25 @@ build: $(STAMP) ## build the sdist and the wheel into dist/, of what git knows, 
 	@$(BIN)/python -m build --no-isolation --outdir dist .cache/build > .cache/build.log || { cat .cache/build.log; exit 1; }
 	@$(BIN)/twine check --strict dist/*
 
+release: export PROJECT_RELEASE := 1
+release: build ## build and check what a tag releases: TAG=v1.2.3, and PROJECT_REPOSITORY in the environment
+	@$(BIN)/python -m dev.release "$(TAG)"
+	@$(MAKE) --no-print-directory sbom
+
+sbom: $(PUBLISHING_STAMP) ## list what comes with the wheel in dist/ into .cache/sbom/sbom.cdx.json
+	@rm -rf .cache/sbom && $(BIN)/uv venv --quiet --python $(BIN)/python .cache/sbom/venv
+	@$(BIN)/uv pip install --quiet --python .cache/sbom/venv/bin/python dist/*.whl
+	@$(PUBLISHING)/bin/cyclonedx-py environment --output-format JSON --output-file .cache/sbom/sbom.cdx.json .cache/sbom/venv/bin/python
+
+workflows: $(PUBLISHING_STAMP) ## check the workflows of .github
+	@$(PUBLISHING)/bin/actionlint .github/workflows/*.yml
+	@$(PUBLISHING)/bin/zizmor --offline --no-progress --quiet .github
+
+$(PUBLISHING_STAMP): $(STAMP) requirements/publishing.txt
+	@$(PYTHON) -m venv $(PUBLISHING)
+	@$(BIN)/uv pip sync --quiet --python $(PUBLISHING)/bin/python requirements/publishing.txt
+	@touch $(PUBLISHING_STAMP)
+
 extras: build ## install the wheel with each extra, alone, and check what came
 	@$(BIN)/python -m pytest tests/packaging/test_extras.py
 
@@ -117,8 +138,10 @@ $(STORES_STAMP): $(STAMP) requirements/stores.txt
 	@$(BIN)/uv pip install --quiet --python $(STORES)/venv/bin/python --no-build-isolation --no-deps --editable .
 	@touch $(STORES_STAMP)
 
-matrix: build ## run the tests against the wheel on every version of Airflow, or ONLY=2.11,3.3; WRITE=1: into docs/
-	@$(BIN)/python -m dev.matrix --only "$(ONLY)" $(if $(TESTS),--tests "$(TESTS)") $(if $(WRITE),--write)
+matrix: build matrix-built ## run the tests against the wheel on every Airflow, or ONLY=2.11,3.3; ON_PYTHON=3.14; WRITE=1: into docs/
+
+matrix-built: $(STAMP) ## likewise, with the wheel that lies in dist/
+	@$(BIN)/python -m dev.matrix --only "$(ONLY)" $(if $(ON_PYTHON),--python "$(ON_PYTHON)") $(if $(TESTS),--tests "$(TESTS)") $(if $(WRITE),--write)
 
 e2e: $(STAMP) $(if $(ONLY),build) ## try the connection form in a real browser; ONLY=2.11,3.1: in older Airflows; SCREENSHOTS=1: take the pictures of docs/ anew
 	@command -v chromium > /dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium; }
@@ -132,6 +155,7 @@ endif
 pins: $(STAMP) ## pin the newest versions of what the files in requirements/ name; UPGRADE= keeps what still fits
 	@$(PIN) --universal --python-version 3.10 requirements/dev.in --output-file requirements/dev.txt
 	@$(PIN) --universal --python-version 3.10 requirements/e2e.in --output-file requirements/e2e.txt
+	@$(PIN) --universal --python-version 3.10 requirements/publishing.in --output-file requirements/publishing.txt
 	@$(PIN) --universal --python-version 3.10 --extra parquet --extra zstd pyproject.toml requirements/stores.in \
 		--output-file requirements/stores.txt
 	@for line in $$($(BIN)/python -m dev.matrix --list); do \

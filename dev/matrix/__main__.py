@@ -8,6 +8,7 @@ import hashlib
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dev.matrix.environment import copy_tests, environment_of, install, the_wheel
@@ -41,6 +42,7 @@ def main() -> int:
         help="put the tables into docs/compatibility.md; versions that "
         "do not run now keep what all tests came to when they last ran against the same wheel",
     )
+    parser.add_argument("--python", default="", help="another Python than the matrix has, such as 3.14")
     parser.add_argument("--browser", action="store_true", help="install what drives a browser, too")
     parser.add_argument("--list", action="store_true", help="only print each version with its Python")
     parser.add_argument("pytest", nargs="*", help="more arguments of pytest, after --")
@@ -57,8 +59,9 @@ def main() -> int:
     for version in VERSIONS:
         if names and version.minor not in names:
             continue
-        outcomes.append(_run(version, wheel, asked))
-        if asked.tests == _ALL and not asked.pytest:
+        asked_for = replace(version, python=asked.python or version.python)
+        outcomes.append(_run(asked_for, wheel, asked))
+        if asked.tests == _ALL and not asked.pytest and asked_for == version:
             outcomes[-1].save(version.outcome)
     print(f"\n{tables(outcomes)}\n")
     print(*(f"failed on {each.minor}: {name}" for each in outcomes for name in each.failed), sep="\n")

@@ -52,13 +52,26 @@ def install(version: Version, wheel: Path, *, browser: bool = False) -> None:
     if not stamp.exists() or stamp.read_text(encoding="ascii") != pins:
         shutil.rmtree(version.folder, ignore_errors=True)
         _uv("venv", "--python", _interpreter(version.python), str(version.folder / "venv"))
-        _uv("pip", "sync", "--python", str(version.interpreter), str(version.pins))
+        _uv("pip", "sync", "--python", str(version.interpreter), str(_pins_for_its_python(version)))
         stamp.write_text(pins, encoding="ascii")
     _uv("pip", "install", "--python", str(version.interpreter), "--no-deps", "--reinstall", str(wheel))
     if browser:
         pins = (ROOT / "requirements" / "e2e.txt").read_text(encoding="utf-8").splitlines()
         (driver,) = [line for line in pins if line.startswith("playwright==")]
         _uv("pip", "install", "--python", str(version.interpreter), "--constraint", str(version.pins), driver)
+
+
+def _pins_for_its_python(version: Version) -> Path:
+    """Return the pins of the matrix, for another Python with those replaced that do not fit it."""
+    if version.is_listed:
+        return version.pins
+    pins = version.folder / "pins.txt"
+    shutil.copy2(version.pins, pins)  # uv keeps what is in the file and still fits
+    _uv(
+        "pip", "compile", "--python-version", version.python, "--no-header", "--no-annotate",
+        "--override", str(version.wanted), str(ROOT / "requirements" / "dev.in"), "--output-file", str(pins),
+    )  # fmt: skip
+    return pins
 
 
 def copy_tests(version: Version) -> Path:

@@ -30,13 +30,18 @@ class Version:
 
     @property
     def pins(self) -> Path:
-        """All that its environment holds."""
+        """All that its environment holds, on the Python of its line in the matrix."""
         return ROOT / "requirements" / f"matrix-{self.minor}.txt"
+
+    @property
+    def is_listed(self) -> bool:
+        """Whether it is a line of the matrix, and no other Python was asked for."""
+        return self in VERSIONS
 
     @property
     def folder(self) -> Path:
         """Where its environment, its copy of the tests and its log are."""
-        return ROOT / ".cache" / "matrix" / self.minor
+        return ROOT / ".cache" / "matrix" / (self.minor if self.is_listed else f"{self.minor}-{self.python}")
 
     @property
     def outcome(self) -> Path:
