@@ -8,7 +8,7 @@ import io
 from itertools import zip_longest
 from typing import IO, TYPE_CHECKING, Any
 
-from airflow_provider_synthflow.client.raw_json import members_of
+from airflow_provider_synthflow.client.raw_json import split_members
 from airflow_provider_synthflow.output.call_schema import RAW
 
 if TYPE_CHECKING:
@@ -66,10 +66,10 @@ def _read_rows(_: str, file: IO[bytes]) -> Iterator[dict[str, Any]]:
 def _strip(record: bytes | dict[str, Any], fields: Collection[str]) -> dict[str, Any]:
     """Return the fields of a record that count."""
     if isinstance(record, bytes):
-        values: dict[str, Any] = dict(members_of(record))
+        values: dict[str, Any] = dict(split_members(record))
     else:
         # A value that its column cannot give back stands in the last one, under the field's name.
-        odd = members_of((record.get(RAW) or "{}").encode())
+        odd = split_members((record.get(RAW) or "{}").encode())
         values = {**record, RAW: {name: value for name, value in odd.items() if name not in fields}}
     return {name: value for name, value in values.items() if name not in fields}
 
