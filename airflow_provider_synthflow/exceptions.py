@@ -42,15 +42,18 @@ if TYPE_CHECKING:
     class AirflowFailException(AirflowException):
         """Airflow's class for an error that no retry mends."""
 else:
-    try:
-        from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
-    except ImportError:  # the core is plain Python and works where no Airflow is installed
+    try:  # loaded with airflow.sdk already, where the compatibility provider would cost each DAG file milliseconds
+        from airflow.sdk.exceptions import AirflowException, AirflowFailException
+    except ImportError:
+        try:
+            from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
+        except ImportError:  # the core is plain Python and works where no Airflow is installed
 
-        class AirflowException(Exception):  # noqa: N818 - Airflow's own name
-            """Stands in for Airflow's base class where there is no Airflow."""
+            class AirflowException(Exception):  # noqa: N818 - Airflow's own name
+                """Stands in for Airflow's base class where there is no Airflow."""
 
-        class AirflowFailException(AirflowException):
-            """Stands in for Airflow's class for an error that no retry mends."""
+            class AirflowFailException(AirflowException):
+                """Stands in for Airflow's class for an error that no retry mends."""
 
 
 __all__ = [

@@ -79,7 +79,7 @@ DOCUMENTED_STATUSES = (
 )
 """What Synthflow's documentation knows as ``call_status``; others may come."""
 
-_TEMPLATE = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
+_TEMPLATE = r"(?s)\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}"  # compiled where it is used
 _FIXED = (type(None), bool, int, float, dt.date, dt.timedelta)
 _WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
@@ -94,7 +94,7 @@ def is_nothing(value: Any) -> bool:
 def has_template(value: Any) -> bool:
     """Tell whether a value is known only once the task runs: it has a template, or is what another task returns."""
     if isinstance(value, str):
-        return _TEMPLATE.search(value) is not None
+        return "{" in value and re.search(_TEMPLATE, value) is not None
     if isinstance(value, (list, tuple, set, frozenset)):
         return any(has_template(each) for each in value)
     if isinstance(value, os.PathLike):
@@ -368,7 +368,7 @@ def _has_lost(template: str, rendered: str) -> bool:
     """Tell whether a directory that a template's expressions alone make was rendered to nothing."""
     if "{%" in template:
         return False  # what its statements leave out is left out on purpose
-    parts = _TEMPLATE.sub("\0", template).split("/")
+    parts = re.sub(_TEMPLATE, "\0", template).split("/")
     is_made = [bool(part) and not part.strip("\0") for part in parts]  # of expressions alone
     patterns = [
         r"(?!/)\s*\S.*?" if made else ".*?".join(map(re.escape, part.split("\0")))

@@ -21,9 +21,9 @@ _EARLIEST, _LATEST = -62_135_596_800_000, 253_402_300_799_999  # the years 1 to 
 _SECONDS = 10**11
 """A number below this is rather seconds: as milliseconds it would be before March 1973."""
 
-_INTEGER = re.compile(r"[+-]?\d{1,19}")
+_INTEGER = r"[+-]?\d{1,19}"  # compiled when it is used, and not for each DAG file
 _MOST_DIGITS = 19
-_NUMBER = re.compile(r"\d{1,19}(\.\d{1,20})?([eE]\+?\d{1,2})?")  # 1776876567837, 1776876567.837, 1.776e12
+_NUMBER = r"\d{1,19}(\.\d{1,20})?([eE]\+?\d{1,2})?"  # 1776876567837, 1776876567.837, 1.776e12
 
 
 def to_milliseconds(value: object, *, name: str = "time") -> int:
@@ -44,7 +44,7 @@ def to_milliseconds(value: object, *, name: str = "time") -> int:
         return _possible(value, name)
     elif isinstance(value, str):
         text = value.strip()
-        if _INTEGER.fullmatch(text):
+        if re.fullmatch(_INTEGER, text):
             return _possible(_whole(text, name), name)
         moment = _parse(text)
     else:
@@ -144,7 +144,7 @@ def read_instant(value: Any) -> int | None:
     if value.isdecimal() and len(value) <= _MOST_DIGITS:  # as the API writes it, nearly always
         return instant_of_epoch(int(value))
     text = value.strip()
-    if _NUMBER.fullmatch(text):
+    if re.fullmatch(_NUMBER, text):
         return instant_of_epoch(Decimal(text))
     return instant_of_iso(text)
 

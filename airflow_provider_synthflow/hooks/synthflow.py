@@ -5,8 +5,6 @@ from __future__ import annotations
 
 from typing import IO, TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import BaseHook
-
 from airflow_provider_synthflow.exceptions import SynthflowError, SynthflowProtocolError
 from airflow_provider_synthflow.hooks import connection_form
 
@@ -16,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import requests
+    from airflow.providers.common.compat.sdk import BaseHook
     from typing_extensions import Self
 
     from airflow_provider_synthflow.client.client import SynthflowClient
@@ -25,6 +24,11 @@ if TYPE_CHECKING:
     from airflow_provider_synthflow.extraction.collect import WindowCalls
     from airflow_provider_synthflow.timestamps import InstantLike
     from airflow_provider_synthflow.window.window import Window
+else:
+    try:  # loaded already, where the compatibility provider would cost each DAG file milliseconds
+        from airflow.sdk import BaseHook
+    except ImportError:
+        from airflow.hooks.base import BaseHook
 
 __all__ = ["SynthflowHook"]
 

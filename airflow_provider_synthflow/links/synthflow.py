@@ -5,10 +5,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import BaseOperatorLink
-
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import BaseOperator
+    from airflow.providers.common.compat.sdk import BaseOperator, BaseOperatorLink
+else:
+    try:  # loaded already, where the compatibility provider would cost each DAG file milliseconds
+        from airflow.sdk import BaseOperatorLink
+    except ImportError:
+        from airflow.models.baseoperatorlink import BaseOperatorLink
 
 __all__ = ["SynthflowCallsLink", "SynthflowOutputLink"]
 
@@ -16,7 +19,7 @@ DASHBOARD = "https://app.synthflow.ai"
 
 
 class SynthflowCallsLink(BaseOperatorLink):
-    """Lead to Synthflow's dashboard, where the call logs are: no address of one agent's log is documented."""
+    """The link to Synthflow's dashboard, where the call logs are: no address of one agent's log is documented."""
 
     name = "Synthflow calls"
 
@@ -31,7 +34,7 @@ class SynthflowCallsLink(BaseOperatorLink):
 
 
 class SynthflowOutputLink(BaseOperatorLink):
-    """Lead to the file that the task wrote, where its store has a console; to the first, where there are several."""
+    """The link to the file that the task wrote, where its store has a console; to the first of several."""
 
     name = "Output"
 

@@ -7,15 +7,18 @@ import logging
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import BaseOperator
-
 from airflow_provider_synthflow.exceptions import SynthflowConfigError, SynthflowError
 from airflow_provider_synthflow.parameters import CheckedParameters
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from airflow.providers.common.compat.sdk import Context
+    from airflow.providers.common.compat.sdk import BaseOperator, Context
+else:
+    try:  # loaded already, where the compatibility provider would cost each DAG file milliseconds
+        from airflow.sdk import BaseOperator
+    except ImportError:
+        from airflow.models.baseoperator import BaseOperator
 
 __all__ = ["SynthflowOperator", "readable_errors"]
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import importlib
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -11,8 +12,6 @@ from airflow_provider_synthflow import parameters as read
 from airflow_provider_synthflow.exceptions import SynthflowConfigError
 from airflow_provider_synthflow.hooks.masking import HiddenNumber
 from airflow_provider_synthflow.links.synthflow import SynthflowCallsLink, SynthflowOutputLink
-from airflow_provider_synthflow.operators.assistants import SynthflowListAssistantsOperator
-from airflow_provider_synthflow.operators.recordings import SynthflowDownloadRecordingsOperator
 from airflow_provider_synthflow.operators.waiting import WaitingOperator
 
 if TYPE_CHECKING:
@@ -21,7 +20,9 @@ if TYPE_CHECKING:
 
     from airflow.providers.common.compat.sdk import Context
 
+    from airflow_provider_synthflow.operators.assistants import SynthflowListAssistantsOperator
     from airflow_provider_synthflow.operators.calls_task import CallsTask
+    from airflow_provider_synthflow.operators.recordings import SynthflowDownloadRecordingsOperator
     from airflow_provider_synthflow.timestamps import InstantLike
 
 __all__ = [
@@ -29,6 +30,19 @@ __all__ = [
     "SynthflowListAssistantsOperator",
     "SynthflowListCallsOperator",
 ]
+
+
+_OTHERS = {
+    "SynthflowDownloadRecordingsOperator": "recordings",
+    "SynthflowListAssistantsOperator": "assistants",
+}
+"""The operators that are handed on from here, and loaded by the DAG files alone that name them."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _OTHERS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"airflow_provider_synthflow.operators.{_OTHERS[name]}"), name)
 
 
 class SynthflowListCallsOperator(WaitingOperator):

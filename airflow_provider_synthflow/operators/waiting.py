@@ -8,14 +8,20 @@ import time
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.exceptions import AirflowRescheduleException
-from airflow.providers.common.compat.sdk import BaseOperator, BaseSensorOperator, TaskDeferred, conf
 from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS, get_base_airflow_version_tuple
 
 from airflow_provider_synthflow.exceptions import SynthflowProtocolError
 from airflow_provider_synthflow.operators.base import SynthflowOperator
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
+    from airflow.providers.common.compat.sdk import Context, TaskDeferred, conf
+else:
+    try:  # loaded already, where the compatibility provider would cost each DAG file milliseconds
+        from airflow.sdk.configuration import conf
+        from airflow.sdk.exceptions import TaskDeferred
+    except ImportError:
+        from airflow.configuration import conf
+        from airflow.exceptions import TaskDeferred
 
 __all__ = ["WaitingOperator", "now_ms"]
 
@@ -48,7 +54,7 @@ class WaitingOperator(SynthflowOperator):
         else:
             from airflow.ti_deps.deps.ready_to_reschedule import ReadyToRescheduleDep  # noqa: PLC0415 - Airflow 2 only
 
-            deps = BaseOperator.deps | {ReadyToRescheduleDep()}  # type: ignore[attr-defined]  # of Airflow 2
+            deps = SynthflowOperator.deps | {ReadyToRescheduleDep()}  # type: ignore[attr-defined]  # of Airflow 2
 
         @classmethod
         def get_serialized_fields(cls) -> frozenset[str]:
@@ -133,6 +139,8 @@ class WaitingOperator(SynthflowOperator):
 
 if _ONLY_SENSORS_WAIT and AIRFLOW_V_3_0_PLUS:
     # Of a mapped task Airflow asks the class, and not the task.
+    from airflow.providers.common.compat.sdk import BaseSensorOperator
+
     BaseSensorOperator.register(WaitingOperator)
 
 

@@ -6,15 +6,6 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow.providers.common.compat.sdk import (
-    AirflowFailException,
-    AirflowSensorTimeout,
-    AirflowSkipException,
-    BaseSensorOperator,
-    PokeReturnValue,
-    conf,
-)
-
 from airflow_provider_synthflow import exceptions
 from airflow_provider_synthflow import parameters as read
 from airflow_provider_synthflow.exceptions import SynthflowError, SynthflowProtocolError, SynthflowTransientError
@@ -24,10 +15,32 @@ from airflow_provider_synthflow.operators.base import readable_errors
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from airflow.providers.common.compat.sdk import Context
+    from airflow.providers.common.compat.sdk import (
+        AirflowFailException,
+        AirflowSensorTimeout,
+        AirflowSkipException,
+        BaseSensorOperator,
+        Context,
+        PokeReturnValue,
+        conf,
+    )
 
     from airflow_provider_synthflow.sensors.new_calls import NewCallsWait
     from airflow_provider_synthflow.timestamps import InstantLike
+else:
+    try:  # loaded already, where the compatibility provider would cost each DAG file milliseconds
+        from airflow.sdk import BaseSensorOperator, PokeReturnValue
+        from airflow.sdk.configuration import conf
+        from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout, AirflowSkipException
+    except ImportError:
+        from airflow.providers.common.compat.sdk import (
+            AirflowFailException,
+            AirflowSensorTimeout,
+            AirflowSkipException,
+            BaseSensorOperator,
+            PokeReturnValue,
+            conf,
+        )
 
 __all__ = ["SynthflowNewCallsSensor"]
 
