@@ -11,6 +11,7 @@ STORES_STAMP := $(STORES)/venv/.installed
 AZURITE := 3.35.0
 PUBLISHING := .cache/publishing
 PUBLISHING_STAMP := $(PUBLISHING)/.installed
+AXE := 4.10.3
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test integration e2e-events scale soak bench resume lint types check reference docs docs-serve docs-test pins serve build release sbom workflows extras stores matrix matrix-built e2e fleet fleet-costs fleet-pins clean
@@ -149,6 +150,8 @@ ifdef ONLY
 	@$(BIN)/python -m dev.matrix --only "$(ONLY)" --browser --tests tests/e2e/older_connection_form.py
 else
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --requirement requirements/e2e.txt
+	@command -v npm > /dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends nodejs npm; }
+	@npm install --silent --no-save --no-package-lock --no-audit --no-fund --prefix .cache/e2e axe-core@$(AXE)
 	@$(BIN)/python -m pytest tests/e2e
 endif
 

@@ -41,6 +41,7 @@ def get_provider_info() -> dict[str, Any]:
         "sensors": [_modules("sensors")],
         "triggers": [_modules("triggers")],
         "extra-links": [
+            "airflow_provider_synthflow.links.synthflow.SynthflowAuditLink",
             "airflow_provider_synthflow.links.synthflow.SynthflowCallsLink",
             "airflow_provider_synthflow.links.synthflow.SynthflowOutputLink",
         ],

@@ -11,9 +11,10 @@ from typing import Any
 from airflow_provider_synthflow import exceptions
 from airflow_provider_synthflow.extraction.extract import Extraction
 from airflow_provider_synthflow.hooks.synthflow import SynthflowHook
-from airflow_provider_synthflow.links.synthflow import SynthflowCallsLink, SynthflowOutputLink
+from airflow_provider_synthflow.links.synthflow import SynthflowAuditLink, SynthflowCallsLink, SynthflowOutputLink
 from airflow_provider_synthflow.observability import metrics
 from airflow_provider_synthflow.operators.synthflow import (
+    SynthflowAuditOperator,
     SynthflowDownloadRecordingsOperator,
     SynthflowListAssistantsOperator,
     SynthflowListCallsOperator,
@@ -36,8 +37,9 @@ An XCom `return_value`: a dictionary, or a list of them for a list of agents and
 has `model_id`, `from_date`, `to_date` (ISO 8601 UTC with milliseconds: the key of the result), `count` (calls in
 the window), `unsettled` (of them, not in a final status), `not_started` (calls without a start that are not final;
 they come with the window in which they start), `total_records` (what the API declared for what was asked, which is
-more than the window), `query` (the filters), `pages`, `requests`, `walks`, `changed`, `provider_version`,
-`extracted_at`; and `unplaced` where final calls without a start were included. Without `output_path` it also has
+more than the window), `asked` (the bounds that were sent, in milliseconds since 1970), `query` (the filters), `pages`,
+`requests`, `walks`, `changed`, `provider_version`, `extracted_at`; in a run also `dag_id`, `task_id`, `run_id` and
+`logical_date`; and `unplaced` where final calls without a start were included. Without `output_path` it also has
 `calls`; with it `path`, `format`, `bytes` and `sha256`, and `changed` is false where the file was there with the
 same bytes.
 
@@ -59,6 +61,13 @@ The result: `model_id`, `from_date` and `to_date` as those of the calls, `calls`
 `missing`, `forbidden`), `file`, `bytes`, `sha256` and `content_type`.
 """
 
+_AUDIT = """\
+An XCom `return_value`: `output_path`, `from_date`, `to_date`, `agents`, `windows`, `calls`, `files`, `bytes`,
+`counts` (how many of each finding), `report` (where it is), `notes` (what was not looked at), `audited_at`,
+`provider_version`, and `findings`: the first hundred, each with `finding`, `model_id`, `from_date`, `to_date`,
+`detail` and `cure`. See [auditing a lake](howto/audit.md), which also has the command.
+"""
+
 _ERRORS = (
     "`from airflow_provider_synthflow.exceptions import …`; [what to do about each](errors.md). "
     "What an error was made with is also in its fields."
@@ -75,6 +84,8 @@ def reference() -> str:
         _class_text(SynthflowListAssistantsOperator),
         _class_text(SynthflowDownloadRecordingsOperator),
         _RECORDINGS.rstrip(),
+        _class_text(SynthflowAuditOperator),
+        _AUDIT.rstrip(),
         _class_text(SynthflowNewCallsSensor),
         "The XCom of the sensor: `model_id`, `from_date`, `count` and `newest_start_time`.",
         _class_text(SynthflowNewCallsTrigger),
@@ -91,7 +102,7 @@ def reference() -> str:
         )
     )
     parts.append("## Links")
-    parts += [_text(f"### {link.name}", link) for link in (SynthflowCallsLink, SynthflowOutputLink)]
+    parts += [_text(f"### {link.name}", link) for link in (SynthflowCallsLink, SynthflowOutputLink, SynthflowAuditLink)]
     parts += ["## Metrics", _metrics()]
     parts += ["## Errors", _ERRORS]
     parts += [_error_text(getattr(exceptions, name)) for name in sorted(exceptions.__all__)]

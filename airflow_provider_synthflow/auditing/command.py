@@ -11,7 +11,8 @@ import sys
 from typing import IO, TYPE_CHECKING, Any
 
 from airflow_provider_synthflow.auditing.cure import Cures, airflow_major
-from airflow_provider_synthflow.auditing.finding import FINDINGS, plain
+from airflow_provider_synthflow.auditing.finding import plain
+from airflow_provider_synthflow.auditing.kinds import FINDINGS
 from airflow_provider_synthflow.auditing.lake_audit import AuditPlan, audit_lake
 from airflow_provider_synthflow.auditing.progress import open_progress
 from airflow_provider_synthflow.auditing.publish import publish_report

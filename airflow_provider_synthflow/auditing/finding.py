@@ -8,24 +8,13 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from airflow_provider_synthflow.auditing.kinds import FINDINGS
 from airflow_provider_synthflow.timestamps import format_instant
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["FINDINGS", "Finding", "count_findings", "plain"]
-
-FINDINGS = {
-    "gap": "time that no window covers",
-    "overlap": "two windows of one format that share time",
-    "damaged": "a file that is not there, or not as its manifest says",
-    "duplicate": "a call in two windows that do not overlap",
-    "unsettled": "a window published with calls that were not final",
-    "changed": "the API has another total today for what was asked then",
-    "differs": "a day whose count is not that of the API's analytics",
-    "unrecorded": "calls that promise a recording which is not stored",
-}
-"""The kinds of findings, and what each is."""
+__all__ = ["Finding", "count_findings", "plain"]
 
 _UNSHOWN = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
 
@@ -34,7 +23,7 @@ class Finding(msgspec.Struct, frozen=True, gc=False):
     """
     One thing that is wrong with a lake.
 
-    :param finding: its kind, one of :data:`FINDINGS`
+    :param finding: its kind, one of :data:`~airflow_provider_synthflow.auditing.kinds.FINDINGS`
     :param model_id: the agent
     :param from_ms: from when on, UTC milliseconds since 1970 (inclusive)
     :param to_ms: until when, UTC milliseconds since 1970 (exclusive)

@@ -136,22 +136,24 @@ def audit_lake(
     :raises SynthflowConfigError: where there is no lake of this package, or it cannot be read
     """
     begun, started_ms = time.monotonic(), time.time_ns() // 1_000_000
-    lake, again = Lake(store, plan.model_ids), AskedAgain(plan.max_requests if client else 0)
+    asks = client is not None and plan.max_requests > 0
+    lake, again = Lake(store, plan.model_ids), AskedAgain(plan.max_requests)
     audits: dict[str, AgentAudit] = {}
     progress.begin("Windows looked at", None)
     for found in lake.agents():
         audit = audits[found[0]] = _audit_agent(store, plan, cures, progress, found)
-        if client is not None:
+        if asks:
             again.offer(audit)
     _check_found(lake, plan, audits, cures)
     outcome = AuditOutcome(cures.lake, list(audits.values()), started_ms)
     if client is not None:
-        again.run(client, progress)
+        if asks:
+            again.run(client, progress)
         outcome.failure = again.failure
         if analytics and again.failure is None:
             outcome.notes += compare_days(client, outcome.agents, progress)
-    outcome.notes += [*again.notes(), *_notes(lake, plan, audits, asked=client is not None)]
-    outcome.looked_at = _looked_at(plan, again, asked=client is not None, analytics=analytics)
+    outcome.notes += [*again.notes(), *_notes(lake, plan, audits, asked=asks)]
+    outcome.looked_at = _looked_at(plan, again, asked=asks, analytics=analytics)
     outcome.seconds = time.monotonic() - begun
     return outcome
 
@@ -251,7 +253,7 @@ def _notes(lake: Lake, plan: AuditPlan, audits: dict[str, AgentAudit], *, asked:
             f"{unread:,} files were hashed and not looked into: their format needs the extra parquet or zstd here."
         )
     if lake.others:
-        notes.append(f"{lake.others:,} files belong to no window, and were passed over.")
+        notes.append(f"{lake.others:,} file(s) belong to no window, and were passed over.")
     without = [model_id for model_id in plan.model_ids if model_id not in audits]
     if without:
         notes.append(f"The lake has no window of {_list(without)}.")

@@ -200,9 +200,9 @@ def _parquet_calls(file: ReadFile) -> Iterator[list[StoredCall]]:
 
 
 def _values(column: Any) -> list[Any]:
-    """Return a column's values; instants as milliseconds since 1970."""
+    """Return a column's values; instants, which are stored so, as milliseconds since 1970."""
     if str(column.type).startswith("timestamp"):
-        column = column.cast("timestamp[ms, tz=UTC]").cast("int64")
+        column = column.cast("int64")
     return cast("list[Any]", column.to_pylist())
 
 
@@ -220,5 +220,7 @@ def _as_parquet(file: ReadFile) -> Iterator[Any]:
         try:
             with pq.ParquetFile(copy) as table:
                 yield table
-        except (ArrowException, OSError, ValueError):
+        except (ArrowException, OSError) as error:
+            if getattr(error, "errno", None) is not None:
+                raise  # the disk's, not the format's
             raise UnreadableError from None

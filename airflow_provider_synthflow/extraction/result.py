@@ -42,6 +42,7 @@ def result_of(plan: WindowPlan, extraction: Extraction) -> dict[str, Any]:
         "unsettled": extraction.unsettled,
         "not_started": extraction.not_started,
         "total_records": extraction.total_records,
+        "asked": {"from_date": plan.asked.from_ms, "to_date": plan.asked.to_ms},
         "query": plan.query.filters(),
         "pages": extraction.pages,
         "requests": extraction.requests,

@@ -13,7 +13,7 @@ else:
     except ImportError:
         from airflow.models.baseoperatorlink import BaseOperatorLink
 
-__all__ = ["SynthflowCallsLink", "SynthflowOutputLink"]
+__all__ = ["SynthflowAuditLink", "SynthflowCallsLink", "SynthflowOutputLink"]
 
 DASHBOARD = "https://app.synthflow.ai"
 
@@ -53,4 +53,24 @@ class SynthflowOutputLink(BaseOperatorLink):
         if isinstance(result, list):
             result = next((each for each in result if isinstance(each, dict) and each.get("path")), None)
         path = result.get("path") if isinstance(result, dict) else None
+        return FileAddress.of(path).console if isinstance(path, str) else ""
+
+
+class SynthflowAuditLink(BaseOperatorLink):
+    """The way to the report of an audit, where its store has a console."""
+
+    name = "Audit report"
+
+    def get_link(self, operator: BaseOperator, *, ti_key: Any) -> str:  # noqa: ARG002 - Airflow's signature
+        """
+        Return the address in the store's console, or nothing where it has none.
+
+        :param operator: the task's operator
+        :param ti_key: the task instance, which tells where the report is, also where it failed
+        """
+        from airflow.providers.common.compat.sdk import XCom  # noqa: PLC0415 - only for a link
+
+        from airflow_provider_synthflow.storage.address import FileAddress  # noqa: PLC0415 - only for a link
+
+        path: Any = XCom.get_value(key="audit_report", ti_key=ti_key)
         return FileAddress.of(path).console if isinstance(path, str) else ""

@@ -21,11 +21,13 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_synthflow.operators.assistants import SynthflowListAssistantsOperator
+    from airflow_provider_synthflow.operators.audit import SynthflowAuditOperator
     from airflow_provider_synthflow.operators.calls_task import CallsTask
     from airflow_provider_synthflow.operators.recordings import SynthflowDownloadRecordingsOperator
     from airflow_provider_synthflow.timestamps import InstantLike
 
 __all__ = [
+    "SynthflowAuditOperator",
     "SynthflowDownloadRecordingsOperator",
     "SynthflowListAssistantsOperator",
     "SynthflowListCallsOperator",
@@ -33,6 +35,7 @@ __all__ = [
 
 
 _OTHERS = {
+    "SynthflowAuditOperator": "audit",
     "SynthflowDownloadRecordingsOperator": "recordings",
     "SynthflowListAssistantsOperator": "assistants",
 }

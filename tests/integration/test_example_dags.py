@@ -32,6 +32,8 @@ except ImportError:  # before Airflow 3.2
 
 FOLDER = Path(__file__).resolve().parents[2] / "example_dags"
 READS_FILES = "synthflow_report"
+AUDITS = "synthflow_audit"
+"""Which has nothing to mend here, so that its second half is skipped."""
 BY_EVENTS = "synthflow_new_calls_event"
 """Started by asset events, which only a real scheduler and Airflow 3 have: see test_waiting_scheduler.py."""
 FILES = sorted(path for path in FOLDER.glob("*.py") if path.stem != BY_EVENTS or not is_airflow_2())
@@ -94,7 +96,10 @@ class TestParsing:
     def test_finds_the_operator_in_each_dag_and_the_sensor_in_one(self, bag):
         kinds = {dag_id: {kind_of(each) for each in dag.tasks} for dag_id, dag in bag.dags.items()}
 
-        assert {dag_id for dag_id, each in kinds.items() if SynthflowListCallsOperator not in each} == {READS_FILES}
+        assert {dag_id for dag_id, each in kinds.items() if SynthflowListCallsOperator not in each} == {
+            READS_FILES,
+            AUDITS,
+        }
         assert any(SynthflowNewCallsSensor in each for each in kinds.values())
 
 
@@ -151,7 +156,8 @@ class TestRunning:
     @pytest.mark.parametrize("dag_id", [path.stem for path in FILES if path.stem != BY_EVENTS])
     def test_ends_well(self, ran, dag_id):
         assert ran.found[dag_id]["state"].endswith("success")
-        assert {state.rpartition(".")[2].lower() for state in ran.found[dag_id]["tasks"].values()} == {"success"}
+        states = {state.rpartition(".")[2].lower() for state in ran.found[dag_id]["tasks"].values()}
+        assert states == ({"success", "skipped"} if dag_id == AUDITS else {"success"})
 
     def test_writes_the_day_s_calls_of_each_agent_into_files(self, ran):
         results = ran.returned("synthflow_daily_to_files", "calls[-1]")
@@ -224,6 +230,14 @@ class TestRunning:
         written_before = "2026-01-05"
         days = [result["from_date"][:10] for result in results]
         assert ran.returned("synthflow_reread_late_data", "changed[-1]") == sorted(set(days) - {written_before})
+
+    def test_audits_what_was_written_before_it_and_reports_beside_the_lake(self, ran):
+        result = ran.returned("synthflow_audit", "audit[-1]")
+
+        assert (result["agents"], result["windows"]) == (len(AGENTS), len(AGENTS))
+        assert {kind for kind, count in result["counts"].items() if count} <= {"unsettled"}
+        assert Path(result["report"]).parent == ran.output.with_name(f"{ran.output.name}-audit")
+        assert Path(result["report"]).read_text(encoding="utf-8").startswith("<!doctype html>")
 
     def check(self, ran: Ran, result: dict[str, Any]) -> None:
         with gzip.open(result["path"]) as lines:

@@ -272,6 +272,7 @@ USERS_READ = {
     "observability/metrics.py",
     "operators/assistants.py",
     "operators/recordings.py",
+    "operators/audit.py",
     "operators/synthflow.py",
     "sensors/synthflow.py",
     "storage/base.py",

@@ -12,7 +12,8 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_synthflow import __version__
-from airflow_provider_synthflow.auditing.finding import FINDINGS, Finding, count_findings, plain
+from airflow_provider_synthflow.auditing.finding import Finding, count_findings, plain
+from airflow_provider_synthflow.auditing.kinds import FAILING, FINDINGS
 from airflow_provider_synthflow.auditing.time_map import STATES
 from airflow_provider_synthflow.timestamps import format_instant
 
@@ -48,10 +49,12 @@ _OF_FINDING = {
     "differs": ("n-differs", "≠"),
     "unrecorded": ("n-unrecorded", "R"),
 }
-_BAD = ("gap", "overlap", "damaged", "duplicate")
 _WEEK = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _EPOCH = dt.date(1970, 1, 1)
 _OPEN_AT_FIRST = 5
+_MANY = 300
+"""From how many findings on the browser draws only what is seen."""
+
 _LEAST_SHARE = 250
 """A stretch in the strip is at least this part of it, so that one day of years is seen."""
 
@@ -61,7 +64,7 @@ def write_page(outcome: AuditOutcome) -> Iterator[str]:
     findings = outcome.findings
     counts = count_findings(findings)
     numbers = {agent.model_id: number for number, agent in enumerate(outcome.agents)}
-    yield from _head(counts)
+    yield from _head(counts, many=len(findings) > _MANY or len(numbers) > _MANY // 10)
     yield from _verdict(outcome, counts)
     yield from _totals(outcome)
     yield from _kinds(counts)
@@ -72,7 +75,7 @@ def write_page(outcome: AuditOutcome) -> Iterator[str]:
     yield f"</main></div><script>{script}</script></body></html>\n"
 
 
-def _head(counts: dict[str, int]) -> Iterator[str]:
+def _head(counts: dict[str, int], *, many: bool) -> Iterator[str]:
     style, script = _asset("report.css"), _asset("report.js")
     policy = (
         f"default-src 'none'; style-src '{_digest(style)}'; script-src '{_digest(script)}'; "
@@ -84,13 +87,14 @@ def _head(counts: dict[str, int]) -> Iterator[str]:
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         '<meta name="color-scheme" content="light dark"><meta name="robots" content="noindex">'
         f'<meta name="referrer" content="no-referrer"><title>Synthflow audit: {_headline(counts)}</title>'
-        f'<style>{style}</style></head><body><a class="skip" href="#findings">Skip to the findings</a>'
+        f"<style>{style}</style></head><body{' class=many' if many else ''}>"
+        '<a class="skip" href="#findings">Skip to the findings</a>'
         '<div class="page">'
     )
 
 
 def _verdict(outcome: AuditOutcome, counts: dict[str, int]) -> Iterator[str]:
-    bad = any(counts[kind] for kind in _BAD)
+    bad = any(counts[kind] for kind in FAILING)
     some = any(counts.values()) or outcome.failure is not None
     seal, kind = ("!", "bad") if bad else ("i", "some") if some else ("✓", "all")
     result = outcome.result(0)
@@ -99,7 +103,7 @@ def _verdict(outcome: AuditOutcome, counts: dict[str, int]) -> Iterator[str]:
         f"<h1>{_headline(counts)}</h1>"
         f"<p>The lake at <code><bdi>{_text(outcome.lake)}</bdi></code></p>"
         f"<p>{_when(result['from_date'])} to {_when(result['to_date'])} (UTC), looked at on "
-        f"{_when(format_instant(outcome.started_ms))} (UTC)</p></div></header><main>"
+        f"{_when(format_instant(outcome.started_ms // 60_000 * 60_000))} (UTC)</p></div></header><main>"
     )
 
 
@@ -135,7 +139,7 @@ def _kinds(counts: dict[str, int]) -> Iterator[str]:
         zero = "" if counts[kind] else " zero"
         yield (
             f'<tr><th scope="row"><span class="mark {style}" aria-hidden="true">{mark}</span> {kind.capitalize()}</th>'
-            f'<td class="n{zero}">{counts[kind]:,}</td><td class="hint">{what.capitalize()}</td></tr>'
+            f'<td class="n{zero}">{counts[kind]:,}</td><td class="hint">{what[0].upper()}{what[1:]}</td></tr>'
         )
     yield "</tbody></table></div></section>"
 
@@ -179,7 +183,7 @@ def _agent(
     yield (
         f'<details class="agent card" data-a="{number}"{" open" if shown else ""}><summary>'
         f'<span class="name"><code><bdi>{_text(agent.model_id)}</bdi></code></span>'
-        f'{_strip(days, first, last)}<span class="tally">{tally}</span></summary>'
+        f'<span class="tally">{tally}</span>{_strip(days, first, last)}</summary>'
         f"<p><code><bdi>{_text(agent.model_id)}</bdi></code>: {len(agent.windows):,} windows with "
         f"{agent.calls:,} calls, "
         f"{_span(agent.from_ms or 0, agent.to_ms or 0)}</p>"

@@ -49,6 +49,7 @@ class TestNumbers:
             "unsettled": 1,
             "not_started": 2,
             "total_records": 9,
+            "asked": {"from_date": FROM_MS - 1000, "to_date": TO_MS + 60_000},
             "query": {"call_status": "busy", "duration_min": 3},
             "pages": 4,
             "requests": 6,

@@ -37,7 +37,7 @@ from tests.synthflow_server import Behaviour, Fault
 from tests.unit.making import AGENT, DAY, FROM, FROM_MS, HOUR, TO, TO_MS, make_call, many_calls, read_file, tree_of
 
 COMMON = {
-    "model_id", "from_date", "to_date", "count", "unsettled", "not_started", "total_records", "query", "pages",
+    "model_id", "from_date", "to_date", "count", "unsettled", "not_started", "total_records", "asked", "query", "pages",
     "requests", "walks", "changed", "provider_version", "extracted_at",
 }  # fmt: skip
 IN_XCOM = COMMON | {"calls"}

@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Lakes of a few windows, as this package writes them, and what harms them."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_synthflow.auditing.cure import Cures
+from airflow_provider_synthflow.auditing.lake_audit import AuditOutcome, AuditPlan, audit_lake
+from airflow_provider_synthflow.auditing.progress import LogProgress
+from airflow_provider_synthflow.output.publication import Publication
+from airflow_provider_synthflow.storage.local import LocalStore
+from airflow_provider_synthflow.timestamps import format_instant
+from airflow_provider_synthflow.window.window import Window
+from tests.unit.making import AGENT, DAY, FROM_MS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["audit", "directory", "edit", "kinds", "make_lake", "record", "rewrite", "write_window"]
+
+
+def record(name: str, start_ms: int, **fields: Any) -> dict[str, Any]:
+    """Make a stored call."""
+    return {"call_id": name, "call_status": "completed", "start_time": str(start_ms), "transcript": "bot: Hi", **fields}
+
+
+def write_window(
+    root: Path,
+    from_ms: int,
+    to_ms: int,
+    records: Sequence[dict[str, Any]],
+    *,
+    agent: str = AGENT,
+    output_format: str = "jsonl.gz",
+    **manifest: Any,
+) -> Path:
+    """Publish a window as the operator does, and return its directory."""
+    window = Window(from_ms, to_ms)
+    publication = Publication(LocalStore(str(root)), agent, window, output_format, manifest.pop("query", {}))
+    result = {
+        "model_id": agent,
+        "from_date": window.from_iso,
+        "to_date": window.to_iso,
+        "count": len(records),
+        "unsettled": 0,
+        "not_started": 0,
+        "total_records": len(records),
+        "asked": {"from_date": from_ms - 1000, "to_date": to_ms + 3_600_000},
+        "query": {},
+        "extracted_at": format_instant(to_ms + 3_600_000),
+        "provider_version": "0.1.0",
+        "dag_id": "calls",
+        "task_id": "extract",
+        "run_id": f"scheduled__{window.to_iso}",
+        "logical_date": window.to_iso,
+        **manifest,
+    }
+    published = publication.publish([json.dumps(each).encode() for each in records], result)
+    return Path(published["path"]).parent
+
+
+def make_lake(root: Path, days: int = 5, *, agent: str = AGENT, **options: Any) -> list[Path]:
+    """Publish some days of three calls each, and return their directories."""
+    made = []
+    for day in range(days):
+        begin = FROM_MS + day * DAY
+        calls = [record(f"{agent}-{day}-{number}", begin + number * 3_600_000) for number in range(3)]
+        made.append(write_window(root, begin, begin + DAY, calls, agent=agent, **options))
+    return made
+
+
+def directory(root: Path, from_ms: int, to_ms: int, agent: str = AGENT) -> Path:
+    """Return where a window lies."""
+    compact = [format_instant(each).replace("-", "").replace(":", "").replace(".000", "") for each in (from_ms, to_ms)]
+    return root / f"model_id={agent}" / f"from_date={compact[0]}" / f"to_date={compact[1]}"
+
+
+def edit(window: Path, **fields: Any) -> None:
+    """Change a window's manifest; None takes a field out."""
+    path = window / "_manifest.json"
+    manifest = {**json.loads(path.read_text(encoding="utf-8")), **fields}
+    path.write_text(json.dumps({name: value for name, value in manifest.items() if value is not None}))
+
+
+def rewrite(window: Path, records: Sequence[dict[str, Any]]) -> None:
+    """Put other calls into a window, with a manifest that says so."""
+    data = gzip.compress(b"".join(json.dumps(each).encode() + b"\n" for each in records), mtime=0)
+    (window / "calls.jsonl.gz").write_bytes(data)
+    edit(window, bytes=len(data), sha256=hashlib.sha256(data).hexdigest(), count=len(records))
+
+
+def audit(root: Path | str, client: Any = None, *, analytics: bool = False, **plan: Any) -> AuditOutcome:
+    """Audit a lake on the disk."""
+    store = LocalStore(str(root))
+    with LogProgress() as progress:
+        return audit_lake(
+            store, AuditPlan(**plan), Cures(str(root), store.location), progress, client=client, analytics=analytics
+        )
+
+
+def kinds(outcome: AuditOutcome) -> list[str]:
+    """Return the kinds of what was found."""
+    return sorted(finding.finding for finding in outcome.findings)
