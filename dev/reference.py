@@ -39,7 +39,8 @@ the window), `unsettled` (of them, not in a final status), `not_started` (calls 
 they come with the window in which they start), `total_records` (what the API declared for what was asked, which is
 more than the window), `asked` (the bounds that were sent, in milliseconds since 1970), `query` (the filters), `pages`,
 `requests`, `walks`, `changed`, `provider_version`, `extracted_at`; in a run also `dag_id`, `task_id`, `run_id` and
-`logical_date`; and `unplaced` where final calls without a start were included. Without `output_path` it also has
+`logical_date`; and `unplaced` where final calls without a start were included, `details_missing` where Get a call did
+not know some of the calls. Without `output_path` it also has
 `calls`; with it `path`, `format`, `bytes` and `sha256`, and `changed` is false where the file was there with the
 same bytes.
 

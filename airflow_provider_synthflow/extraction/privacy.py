@@ -57,6 +57,7 @@ class Privacy:
         self.named = NamedFields({}) if named is None else named
         self._changes = bool(self.drop_fields or self.hash_fields)
         self._hides_ids = bool(self.hides(["call_id"]))
+        self._ids: dict[str, str] | None = None
 
     def __bool__(self) -> bool:
         """Tell whether there is anything to change."""
@@ -76,7 +77,20 @@ class Privacy:
 
         :param call_id: its id
         """
-        return self._mac(call_id.encode("utf-8", "surrogatepass")) if self._hides_ids else call_id
+        if not self._hides_ids:
+            return call_id
+        key = self._mac(call_id.encode("utf-8", "surrogatepass"))
+        if self._ids is not None:
+            self._ids[key] = call_id
+        return key
+
+    def remember_ids(self) -> None:
+        """Remember from now on which call a key stands for, as long as this lives."""
+        self._ids = {}
+
+    def id_of(self, key: str) -> str:
+        """Return the id of the call that a key stands for, as :meth:`remember_ids` lets it know."""
+        return (self._ids or {}).get(key, key)
 
     def apply(self, raw: bytes) -> bytes:
         """

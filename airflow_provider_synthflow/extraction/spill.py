@@ -147,6 +147,11 @@ class Spill:
         """Return the number of bytes of all records together."""
         return sum(self._lengths[slot] for slot in self._sorted())
 
+    def items(self) -> Iterator[tuple[str, int, bytes]]:
+        """Yield the records as :meth:`records` does, with their keys and what they are sorted by."""
+        for slot, record in zip(self._sorted(), self.records(), strict=True):
+            yield self._keys[slot], self._orders[slot], record
+
     def records(self) -> Iterator[bytes]:
         """Yield the records, sorted by their order and then by their key."""
         live = self._sorted()

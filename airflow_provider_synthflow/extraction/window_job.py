@@ -6,10 +6,11 @@ from __future__ import annotations
 import logging
 import time
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_synthflow.exceptions import SynthflowIncompleteError
+from airflow_provider_synthflow.extraction.details import add_details
 from airflow_provider_synthflow.extraction.extract import Extraction, extract_window
 from airflow_provider_synthflow.extraction.privacy import Privacy
 from airflow_provider_synthflow.extraction.result import result_of, with_calls
@@ -66,6 +67,7 @@ class WindowJob:
     :param max_bytes: the encoded size above which a result for XCom is refused
     :param resume: what keeps pages for a further try; None: nothing is kept
     :param origin: the task and the run, which the result names
+    :param details: whether each call is asked for by itself, too, for what the list lacks
     """
 
     plan: WindowPlan
@@ -76,6 +78,7 @@ class WindowJob:
     max_bytes: int = 1024 * 1024
     resume: Checkpoint | None = None
     origin: Mapping[str, str] = field(default_factory=dict)
+    details: bool = False
 
     def finished(self, since_ms: int | None) -> Delivered | None:
         """
@@ -108,10 +111,16 @@ class WindowJob:
         begun = time.monotonic()
         if self.publication is not None:
             self.publication.check()
-        with self.resume or nullcontext(), Spill() as spill, self._draft(spill) as draft:
+        with self.resume or nullcontext(), Spill() as spill, self._draft(spill) as draft, Spill() as detailed:
+            if self.details:
+                self.privacy.remember_ids()
             extraction = extract_window(client, self.plan, spill, privacy=self.privacy, resume=self.resume)
             look(extraction)
-            result = {**result_of(self.plan, extraction), **self._described(), **self.origin}
+            details: dict[str, Any] = {}
+            if self.details:
+                extraction, details = self._add_details(client, extraction, spill, detailed)
+                spill = detailed  # noqa: PLW2901 - both are closed in the end
+            result = {**result_of(self.plan, extraction), **details, **self._described(), **self.origin}
             if unknown := self.privacy.named.check():
                 result["unknown_fields"] = unknown
             if not extraction.count and self.on_empty == "fail":
@@ -128,10 +137,21 @@ class WindowJob:
         log.info("%s", self._closing(delivered, extraction))
         return delivered
 
+    def _add_details(
+        self, client: SynthflowClient, found: Extraction, spill: Spill, into: Spill
+    ) -> tuple[Extraction, dict[str, Any]]:
+        """Return the numbers with those of the details, and what the result says of these."""
+        names = ("requests", "retries", "waits")
+        before = {name: getattr(client, name) for name in names}
+        missing = add_details(client, spill, into, self.privacy, concurrency=self.plan.concurrency)
+        sent = {name: getattr(found, name) + getattr(client, name) - before[name] for name in names}
+        told = {"query": {**self.plan.query.filters(), "details": True}}
+        return replace(found, **sent), {**told, "details_missing": missing} if missing else told
+
     @contextmanager
     def _draft(self, spill: Spill) -> Iterator[Draft | None]:
         """Let the file be written while the calls come; in the end it is known whether it can be published."""
-        if self.publication is None:
+        if self.publication is None or self.details:
             yield None
             return
         with self.publication.draft() as draft:

@@ -130,6 +130,7 @@ class CallsTask:
             max_bytes=asked.max_xcom_bytes,
             resume=checkpoints(plan),
             origin=read_origin(self._context),
+            details=bool(asked.details),
         )
 
     def _make_plan(self, agent: str, window: Window) -> WindowPlan:
@@ -150,13 +151,14 @@ class CallsTask:
             return None
         store = open_store(text_of_path(asked.output_path), asked.output_conn_id)
         tables = _make_tables(asked.tables) if asked.tables else None
+        query = plan.query.filters() | ({"details": True} if asked.details else {})
         hidden = {name: sorted(getattr(asked, name) or ()) for name in ("drop_fields", "hash_fields")}
         return Publication(
             store,
             plan.query.model_id,
             plan.window,
             asked.output_format,
-            plan.query.filters(),
+            query,
             described=hidden,
             tables=tables,
         )

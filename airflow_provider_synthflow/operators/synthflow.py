@@ -88,6 +88,8 @@ class SynthflowListCallsOperator(WaitingOperator):
     :param on_unknown_field: what to do where ``drop_fields`` or ``hash_fields`` name what is no documented field, and
         in no call of the window: ``fail`` (default) before anything is written, if it resembles a field, as a misspelt
         name does, and else warn; or always only ``warn``. The result then has it in ``unknown_fields``
+    :param details: add to each call, under their own names, the fields that Get a call has and the list lacks, such as
+        ``prompt_variables``; one more request a call; default: no (templated)
     :param tables: tables that are written beside the calls, as Parquet with the extra ``parquet``: any of ``turns``,
         ``actions``, ``variables`` and ``judgements``, or ``all``; they need an ``output_path``; default: none
         (templated)
@@ -109,6 +111,7 @@ class SynthflowListCallsOperator(WaitingOperator):
         *read.FILTERS,
         "drop_fields",
         "hash_fields",
+        "details",
         "tables",
         "synthflow_conn_id",
     )
@@ -131,6 +134,7 @@ class SynthflowListCallsOperator(WaitingOperator):
         "drop_fields": read.read_names,
         "hash_fields": read.read_names,
         "on_unknown_field": partial(read.read_choice, choices=("fail", "warn")),
+        "details": read.read_flag,
         "tables": read.read_tables,
         "max_xcom_bytes": read.read_whole,
         "synthflow_conn_id": read.read_text,
@@ -163,6 +167,7 @@ class SynthflowListCallsOperator(WaitingOperator):
         drop_fields: Sequence[str] | str = (),
         hash_fields: Sequence[str] | str = (),
         on_unknown_field: str = "fail",
+        details: bool | str = False,
         tables: Sequence[str] | str | None = None,
         max_xcom_bytes: int = 1024 * 1024,
         deferrable: bool | None = None,
@@ -191,6 +196,7 @@ class SynthflowListCallsOperator(WaitingOperator):
         self.drop_fields = drop_fields
         self.hash_fields = hash_fields
         self.on_unknown_field = on_unknown_field
+        self.details = details
         self.tables = tables
         self.max_xcom_bytes = max_xcom_bytes
         self.synthflow_conn_id = synthflow_conn_id

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The fields of calls that Get a call has and the list lacks, merged into the records of a window."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from airflow_provider_synthflow.client.raw_json import members_of
+from airflow_provider_synthflow.client.response import read_page
+from airflow_provider_synthflow.exceptions import SynthflowProtocolError, SynthflowRequestError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from concurrent.futures import Future
+
+    from airflow_provider_synthflow.client.client import SynthflowClient
+    from airflow_provider_synthflow.extraction.privacy import Privacy
+    from airflow_provider_synthflow.extraction.spill import Spill
+
+__all__ = ["add_details", "merge_details"]
+
+log = logging.getLogger(__name__)
+
+_EVERY = 5.0
+_NOT_FOUND = 404
+_NO_ID = "sha256:"
+
+
+def add_details(client: SynthflowClient, spill: Spill, into: Spill, privacy: Privacy, *, concurrency: int) -> int:
+    """
+    Ask for each call of a spill, once, and put its record with the details into another spill.
+
+    A call that Get a call does not know stays as it is listed.
+
+    :param privacy: what knows the calls' ids, and what is taken out of the details as of the records
+    :return: how many calls Get a call does not know
+    :raises SynthflowError: typed
+    """
+    total, missing = len(spill), 0
+    begun = told = time.monotonic()
+    found = _look_up(client, spill, privacy, concurrency)
+    for done, (key, order, record, details) in enumerate(found, 1):
+        missing += details is None
+        into.put(key, order, record if details is None else merge_details(record, privacy.apply(details), privacy))
+        now = time.monotonic()
+        if now - told >= _EVERY:
+            told = now
+            left = (total - done) * (now - begun) / done
+            log.info("Details of %s of %s calls read, about %.0f s left.", f"{done:,}", f"{total:,}", left)
+    return missing
+
+
+def merge_details(record: bytes, details: bytes, privacy: Privacy) -> bytes:
+    """Return a record with those fields of another that it lacks; none is replaced, and what is dropped stays away."""
+    there = members_of(record).keys() | set(privacy.drop_fields)
+    more = [(name, value) for name, value in members_of(details).items() if name not in there]
+    if not more:
+        return record
+    added = b",".join(b"%b:%b" % (json.dumps(name).encode(), value) for name, value in more)
+    head = record.rstrip().removesuffix(b"}").rstrip()
+    return b"%b%b%b}" % (head, b"" if head.endswith(b"{") else b",", added)
+
+
+def _look_up(
+    client: SynthflowClient, spill: Spill, privacy: Privacy, concurrency: int
+) -> Iterator[tuple[str, int, bytes, bytes | None]]:
+    """Yield the calls in their order with their details; a few are asked for at a time."""
+    pool = ThreadPoolExecutor(concurrency, thread_name_prefix="synthflow-details")
+    pending: deque[tuple[str, int, bytes, Future[bytes | None]]] = deque()
+    try:
+        for key, order, record in spill.items():
+            pending.append((key, order, record, pool.submit(_get, client, privacy.id_of(key))))
+            if len(pending) > 2 * concurrency:
+                yield _next_of(pending)
+        while pending:
+            yield _next_of(pending)
+    finally:
+        # Requests in flight end by their own time-out; those not yet sent are not sent any more.
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _next_of(
+    pending: deque[tuple[str, int, bytes, Future[bytes | None]]],
+) -> tuple[str, int, bytes, bytes | None]:
+    key, order, record, details = pending.popleft()
+    return key, order, record, details.result()
+
+
+def _get(client: SynthflowClient, call_id: str) -> bytes | None:
+    """Return what Get a call has for a call; None where it knows no such call."""
+    if call_id.startswith(_NO_ID):  # a record without an id
+        return None
+    try:
+        rows = client.ask(client.call_path(call_id), {}, read_page).rows
+    except SynthflowRequestError as error:
+        if error.status != _NOT_FOUND:
+            raise
+        return None
+    if len(rows) != 1 or rows[0].call_id != call_id:
+        msg = "Get a call answered with another call than was asked for, or with several. Nothing was written."
+        raise SynthflowProtocolError(msg, call_ids=[call_id])
+    return bytes(rows[0].raw)
