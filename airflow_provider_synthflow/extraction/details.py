@@ -10,8 +10,9 @@ from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from airflow_provider_synthflow.client.raw_json import members_of
+from airflow_provider_synthflow.client.raw_json import split_members
 from airflow_provider_synthflow.client.response import read_page
+from airflow_provider_synthflow.client.transport import call_path
 from airflow_provider_synthflow.exceptions import SynthflowProtocolError, SynthflowRequestError
 
 if TYPE_CHECKING:
@@ -57,8 +58,8 @@ def add_details(client: SynthflowClient, spill: Spill, into: Spill, privacy: Pri
 
 def merge_details(record: bytes, details: bytes, privacy: Privacy) -> bytes:
     """Return a record with those fields of another that it lacks; none is replaced, and what is dropped stays away."""
-    there = members_of(record).keys() | set(privacy.drop_fields)
-    more = [(name, value) for name, value in members_of(details).items() if name not in there]
+    there = split_members(record).keys() | set(privacy.drop_fields)
+    more = [(name, value) for name, value in split_members(details).items() if name not in there]
     if not more:
         return record
     added = b",".join(b"%b:%b" % (json.dumps(name).encode(), value) for name, value in more)
@@ -96,7 +97,7 @@ def _get(client: SynthflowClient, call_id: str) -> bytes | None:
     if call_id.startswith(_NO_ID):  # a record without an id
         return None
     try:
-        rows = client.ask(client.call_path(call_id), {}, read_page).rows
+        rows = client.ask(call_path(call_id), {}, read_page).rows
     except SynthflowRequestError as error:
         if error.status != _NOT_FOUND:
             raise
