@@ -114,7 +114,8 @@ class CallsTask:
     def _make_privacy(self) -> Privacy:
         asked = self._asked
         hidden = {"drop_fields": asked.drop_fields or (), "hash_fields": asked.hash_fields or ()}
-        named = NamedFields(hidden, fails=asked.on_unknown_field == "fail")
+        fields = {**hidden, "volatile_fields": asked.volatile_fields or ()}
+        named = NamedFields(fields, fails=asked.on_unknown_field == "fail")
         return Privacy(**hidden, key=self._hook.settings.hash_key, named=named)
 
     def _make_job(self, part: AgentWindow, checkpoints: Callable[[WindowPlan], Checkpoint | None]) -> WindowJob:
@@ -160,6 +161,7 @@ class CallsTask:
             asked.output_format,
             query,
             described=hidden,
+            volatile_fields=asked.volatile_fields or (),
             tables=tables,
         )
 

@@ -82,6 +82,9 @@ class SynthflowListCallsOperator(WaitingOperator):
         or ``fail``
     :param concurrency: pages in flight; default 4
     :param max_walks: how often the pages are walked before the window is given up; default 5
+    :param volatile_fields: top-level fields whose value alone does not make a file another one: where all else is as it
+        was, the old file stays, and ``changed`` is false; default ``recording_url``, which may be signed anew for each
+        reading (templated)
     :param drop_fields: top-level fields to remove before anything is stored (templated)
     :param hash_fields: top-level fields to replace by a keyed hash before anything is stored; the key is
         ``hash_key`` in the connection's extra (templated)
@@ -109,6 +112,7 @@ class SynthflowListCallsOperator(WaitingOperator):
         "output_format",
         "resume_path",
         *read.FILTERS,
+        "volatile_fields",
         "drop_fields",
         "hash_fields",
         "details",
@@ -131,6 +135,7 @@ class SynthflowListCallsOperator(WaitingOperator):
         "on_empty": partial(read.read_choice, choices=("write", "skip", "fail")),
         "concurrency": read.read_whole,
         "max_walks": read.read_whole,
+        "volatile_fields": read.read_names,
         "drop_fields": read.read_names,
         "hash_fields": read.read_names,
         "on_unknown_field": partial(read.read_choice, choices=("fail", "warn")),
@@ -164,6 +169,7 @@ class SynthflowListCallsOperator(WaitingOperator):
         on_empty: str = "write",
         concurrency: int = 4,
         max_walks: int = 5,
+        volatile_fields: Sequence[str] | str = ("recording_url",),
         drop_fields: Sequence[str] | str = (),
         hash_fields: Sequence[str] | str = (),
         on_unknown_field: str = "fail",
@@ -193,6 +199,7 @@ class SynthflowListCallsOperator(WaitingOperator):
         self.on_empty = on_empty
         self.concurrency = concurrency
         self.max_walks = max_walks
+        self.volatile_fields = volatile_fields
         self.drop_fields = drop_fields
         self.hash_fields = hash_fields
         self.on_unknown_field = on_unknown_field

@@ -52,7 +52,9 @@ def _read_lines(format_name: str, file: IO[bytes]) -> Iterator[bytes]:
     if format_name == "jsonl.zst":
         import zstandard  # noqa: PLC0415 - an extra
 
-        return iter(io.BufferedReader(zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True)))
+        return iter(
+            io.BufferedReader(zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True, closefd=False))
+        )
     return iter(file)
 
 
