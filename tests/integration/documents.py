@@ -173,6 +173,26 @@ class TestCommands:
         assert json.loads(str(shown["extra_dejson"]).replace("'", '"')) == {"region": "eu"}
 
 
+AUDITS = [
+    line
+    for block in SHOWN
+    if block.document.name == "moving-from-global.md"
+    for line in block.text.splitlines()
+    if line.startswith("python -m airflow_provider_synthflow.audit ")
+]
+
+
+@pytest.mark.parametrize("command", AUDITS)
+def test_an_audit_finds_the_lake_of_a_dag_whole_and_writes_its_report(home, command, tmp_path):
+    for window in (home.output / "calls").glob("*/from_date=20260105*"):  # other documents write other days
+        shutil.copytree(window, tmp_path / "lake" / window.parent.name / window.name)
+    words = command.replace(OUTPUT, str(tmp_path / "lake")).split()
+
+    home.airflow.run(*words[1:-1], str(tmp_path / words[-1]))
+
+    assert (tmp_path / words[-1]).stat().st_size > 0
+
+
 @pytest.mark.skipif(not CHROMIUM, reason="needs Debian's chromium")
 def test_the_site_is_searched_from_a_folder_without_a_server(tmp_path):
     built = [sys.executable, "-m", "mkdocs", "build", "--site-dir", str(tmp_path / "site")]
