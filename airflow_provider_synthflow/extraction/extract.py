@@ -97,7 +97,7 @@ def extract_window(
     keeper = _Keeper(plan, spill, privacy or Privacy())
     order = PageOrder()
     progress = Progress()
-    log.info("Reading %s of agent %s: asking %s for %s.", plan.window, asked.model_id, client.settings.host, asked)
+    log.info("Reading %s: asking %s for %s; agent %s.", plan.window, client.settings.host, asked, asked.model_id)
     if resume is not None:
         for page in resume.take_up(earlier):  # before the first answer, since of two readings the later counts
             keeper.take(order.take(page, keeper.place(page.rows), backward=newest_first(page)))

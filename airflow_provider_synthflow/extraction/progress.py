@@ -51,8 +51,9 @@ class Progress:
         walked = f"Walk {walk}, page" if walk > 1 else "Page"
         if total is None:
             return f"{walked} {self._pages}: {self._rows:,} calls read, {rate:,.0f} a second."
-        left = max(0, total - there - self._rows) / rate if rate else 0.0
+        read = there + self._rows
+        left = max(0, total - read) / rate if rate else 0.0
         return (
-            f"{walked} {self._pages}: {there + self._rows:,} of about {total:,} calls read, {rate:,.0f} a second, "
+            f"{walked} {self._pages}: {read:,} of about {max(total, read):,} calls read, {rate:,.0f} a second, "
             f"about {left:,.0f} s left."
         )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_synthflow import __version__
 from airflow_provider_synthflow.client.call import encode_record
+from airflow_provider_synthflow.client.raw_json import split_members
 from airflow_provider_synthflow.exceptions import SynthflowConfigError
 from airflow_provider_synthflow.timestamps import format_instant
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 __all__ = ["result_of", "size_of", "with_calls"]
 
 _DIGITS = 20
+_DEEPEST = 100
+_NESTING = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]')
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
@@ -102,10 +105,29 @@ def _for_xcom(record: bytes) -> dict[str, Any]:
     Decode a record for XCom.
 
     PostgreSQL refuses a NUL character there, and Airflow half of a surrogate pair and numbers beyond a double or
-    64 bits: the characters become U+FFFD, the numbers stay as their text.
+    64 bits: the characters become U+FFFD, the numbers stay as their text. So does a field that is nested deeper than
+    Airflow, which takes a value apart by recursion, can follow.
     """
+    if record.count(b"[") + record.count(b"{") <= _DEEPEST:
+        return _decode(record)
+    fields = split_members(record)
+    deep = {name: _storable(raw.decode("utf-8", "replace")) for name, raw in fields.items() if _is_deep(raw)}
+    rest = b",".join(b"%b:%b" % (json.dumps(name).encode(), raw) for name, raw in fields.items() if name not in deep)
+    return _decode(b"{%b}" % rest) | {_storable(name): text for name, text in deep.items()}
+
+
+def _decode(record: bytes) -> dict[str, Any]:
     value = json.loads(record, parse_int=_whole, parse_float=_fraction)
     return {_storable(name): _storable(each) for name, each in value.items()}
+
+
+def _is_deep(raw: bytes) -> bool:
+    depth = 0
+    for token in _NESTING.finditer(raw):
+        depth += {b"[": 1, b"{": 1, b"]": -1, b"}": -1}.get(token[0], 0)
+        if depth > _DEEPEST:
+            return True
+    return False
 
 
 def _whole(text: str) -> int | str:

@@ -167,7 +167,7 @@ class WindowJob:
     def _closing(self, delivered: Delivered, found: Extraction) -> str:
         """Return the line that closes the log of a window."""
         result = delivered.result
-        calls = [f"{found.count:,} calls of agent {self.plan.query.model_id} in {self.plan.window}"]
+        calls = [_count(found.count, "call")]
         for number, what in (
             (found.unsettled, "not final"),
             (found.unplaced, "without a start"),
@@ -176,11 +176,16 @@ class WindowJob:
             if number:
                 calls.append(f"{number:,} {what}")
         declared = "no total declared" if found.total_records is None else f"{found.total_records:,} declared"
-        walks = "1 walk" if found.walks == 1 else f"{found.walks} walks"
         where = "in XCom" if "calls" in result else "nothing written"
         if "path" in result:
-            where = f"{result['bytes']:,} bytes {'written' if result['changed'] else 'there already'}: {result['path']}"
+            where = f"{_count(result['bytes'], 'byte')} {'written' if result['changed'] else 'there already'}"
         return (
-            f"{', '.join(calls)}; {declared}, {found.pages:,} pages, {found.requests:,} requests "
-            f"({found.retries:,} sent again), {walks}, {delivered.seconds:.1f} s; {where}."
+            f"{', '.join(calls)}; {declared}, {_count(found.pages, 'page')}, {_count(found.requests, 'request')} "
+            f"({found.retries:,} sent again), {_count(found.walks, 'walk')}, {delivered.seconds:.1f} s; {where}: "
+            f"{self.plan.window} of agent {self.plan.query.model_id}{', ' if 'path' in result else ''}"
+            f"{result.get('path', '')}."
         )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -71,3 +71,11 @@ def test_lines_lie_five_seconds_apart_whatever_comes_when(pages):
         assert (line is not None) == (clock.now - lines[-1] >= 5.0)
         if line is not None:
             lines.append(clock.now)
+
+
+def test_more_rows_than_the_total_are_no_more_than_all_of_them():
+    clock = Clock()
+    progress = Progress(clock)
+    clock.now += 10
+
+    assert progress.line(1, 2461, 2437).startswith("Page 1: 2,461 of about 2,461 calls read")

@@ -148,3 +148,14 @@ def test_what_airflow_refuses_in_xcom_is_written_so_that_it_does_not(record, val
 
     assert result["calls"] == [value]
     json.dumps(result, allow_nan=False).encode("utf-8")
+
+
+@pytest.mark.parametrize("depth", [50, 150, 800])
+def test_what_is_nested_deeper_than_airflow_can_follow_stays_in_xcom_as_its_text(depth):
+    deep = "[" * depth + '"\\u0000]"' + "]" * depth
+    record = f'{{"call_id":"a","executed_actions":{deep},"duration":5}}'.encode()
+
+    (call,) = with_calls({"count": 1}, [record], len(record), 10**6)["calls"]
+
+    assert (call["call_id"], call["duration"]) == ("a", 5)
+    assert call["executed_actions"] == deep if depth > 100 else isinstance(call["executed_actions"], list)

@@ -191,12 +191,13 @@ class TestWhatIsTold:
             result = operator(model_id="agent-1", output_path=str(tmp_path), call_status="completed").execute({})
 
         lines = [record.getMessage() for record in caplog.records if record.name.startswith("airflow_provider")]
-        assert lines[0].startswith(f"Reading [{FROM}, {TO}) of agent agent-1: asking 127.0.0.1:")
+        assert lines[0].startswith(f"Reading [{FROM}, {TO}): asking 127.0.0.1:")
+        assert lines[0].endswith("; agent agent-1.")
         assert "call_status=completed" in lines[0]
-        assert lines[-1].startswith(
-            f"250 calls of agent agent-1 in [{FROM}, {TO}); 250 declared, 3 pages, 3 requests (0 sent again), 1 walk, "
+        assert lines[-1].startswith("250 calls; 250 declared, 3 pages, 3 requests (0 sent again), 1 walk, ")
+        assert lines[-1].endswith(
+            f"; {result['bytes']:,} bytes written: [{FROM}, {TO}) of agent agent-1, {result['path']}."
         )
-        assert lines[-1].endswith(f"{result['bytes']:,} bytes written: {result['path']}.")
 
     def test_the_telephone_number_that_is_asked_for_is_not_in_the_log(self, serve, tmp_path, caplog):
         serve()
