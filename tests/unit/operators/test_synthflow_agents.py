@@ -145,10 +145,12 @@ class TestARetry:
         ],
         ids=["another format", "a field less"],
     )
-    def test_with_other_parameters_asks_for_all(self, failed, tmp_path, changed):
-        operator(output_path=str(tmp_path), **changed).execute(try_number(2))
+    def test_with_other_parameters_takes_no_file_that_was_made_without_them(self, failed, tmp_path, changed):
+        with pytest.raises(SynthflowAgentsError, match=next(iter(changed))) as caught:
+            operator(output_path=str(tmp_path), **changed).execute(try_number(2))
 
-        assert agents_asked(failed) == AGENTS
+        assert (caught.value.model_ids, caught.value.done) == (("agent-1", "agent-3"), 1)
+        assert agents_asked(failed) == ["agent-2"]
 
     def test_reads_again_what_was_written_before_this_run(self, failed, tmp_path):
         context = try_number(2)
@@ -216,8 +218,8 @@ class TestWhatIsTold:
         with caplog.at_level(logging.INFO):
             operator(model_id="agent-1", output_path=str(tmp_path)).execute({})
 
-        assert "HTTP 429: requests now start 0.05 s apart." in caplog.text
-        assert "The requests are back at full speed." in caplog.text
+        assert "Requests now start at least 0.05 s apart." in caplog.text
+        assert "Requests are back at full speed." in caplog.text
 
     def test_the_metrics_have_every_number_of_a_window(self, serve, tmp_path, mocker):
         counted: dict[str, Any] = {}
