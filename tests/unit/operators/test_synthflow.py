@@ -359,7 +359,7 @@ class TestTemplates:
         assert set(SynthflowListCallsOperator.template_fields) == {
             "model_id", "from_date", "to_date", "output_path", "output_conn_id", "output_format", "call_status",
             "duration_min", "duration_max", "lead_phone_number", "drop_fields", "hash_fields", "synthflow_conn_id",
-            "resume_path", "tables", "volatile_fields",
+            "resume_path", "tables", "volatile_fields", "details",
         }  # fmt: skip
 
     def test_are_rendered_before_the_extraction(self, serve, tmp_path):
