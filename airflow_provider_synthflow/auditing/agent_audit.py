@@ -52,6 +52,12 @@ class AgentAudit:
     recorded: bool = False
     findings: list[Finding] = field(default_factory=list)
     time: TimeMap = field(init=False)
+    count: int = field(default=0, init=False)
+    calls: int = field(default=0, init=False)
+    files: int = field(default=0, init=False)
+    bytes: int = field(default=0, init=False)
+    unread: int = field(default=0, init=False)
+    days: dict[int, int] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
         self._ordered = sorted(self.windows, key=lambda window: (window.from_ms, window.to_ms))
@@ -62,11 +68,12 @@ class AgentAudit:
         if self.to_ms is None:
             self.to_ms = max((window.to_ms for window in self._ordered), default=self.from_ms)
         self.time = TimeMap(self.from_ms, self.to_ms)
-
-    @property
-    def calls(self) -> int:
-        """Return how many calls its windows have."""
-        return sum(window.calls for window in self.windows)
+        self.count = len(self.windows)
+        for window in self.windows:
+            self.calls += window.calls
+            self.files += window.files
+            self.bytes += window.bytes
+            self.unread += window.unread
 
     def look(self, ids: CallIds | None) -> None:
         """Find all that its windows tell, of themselves and of each other."""
@@ -89,6 +96,12 @@ class AgentAudit:
         logical_ms = None if ends is None else window.to_ms if ends else window.from_ms
         return Origin(beside.dag_id, beside.task_id, None, logical_ms)
 
+    def release(self, *, by_day: bool = False) -> None:
+        """Let its windows go, since all of a lake's would take much memory; keep the calls by day where they count."""
+        if by_day:
+            self.days = self._count_days()
+        self.windows, self._ordered, self._begins, self._numbered = [], [], [], {}
+
     def add_changed(self, window: CheckedWindow, now: int, *, guessed: bool) -> None:
         """Note that the API has another total today than it had for a window."""
         then = window.calls if guessed else window.total or 0
@@ -108,7 +121,7 @@ class AgentAudit:
         cure = self.cures.audit(self.model_id, from_ms, from_ms + DAY_MS)
         self.findings.append(Finding("differs", self.model_id, from_ms, from_ms + DAY_MS, detail, cure))
 
-    def days(self) -> dict[int, int]:
+    def _count_days(self) -> dict[int, int]:
         """Return the calls of each day that windows cover whole and where it is known on which day they started."""
         counts: Counter[int] = Counter()
         unknown: set[int] = set()

@@ -33,7 +33,7 @@ def compare_days(client: SynthflowClient, agents: Sequence[AgentAudit], progress
     notes = []
     progress.begin("Agents held against analytics", len(agents))
     for agent in agents:
-        days = agent.days()
+        days = agent.days
         if days:
             try:
                 theirs = _ask_for(client, agent.model_id, min(days), max(days))

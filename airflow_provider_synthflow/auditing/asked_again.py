@@ -62,6 +62,7 @@ class AskedAgain:
             if window.total is None:
                 self.undeclared += 1
                 continue
+            window.origin = agent.origin(window)  # while the windows beside it are there
             each = (window.to_ms, next(self._numbers), agent, window)
             if len(self._due) < self.most:
                 heapq.heappush(self._due, each)

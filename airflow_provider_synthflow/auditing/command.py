@@ -83,6 +83,7 @@ def _audit(
         options.from_date,
         options.to_date,
         read_files=not options.no_read,
+        by_day=options.analytics,
         max_requests=options.max_requests,
     )
     if plan.from_ms is not None and plan.to_ms is not None and plan.from_ms >= plan.to_ms:
@@ -92,7 +93,7 @@ def _audit(
         client = None if options.no_api else stack.enter_context(connect(options.synthflow_conn_id))
         bar = sys.stderr.isatty() and not options.quiet
         progress = stack.enter_context(open_progress(bar=bar))
-        outcome = audit_lake(store, plan, cures, progress, client=client, analytics=options.analytics)
+        outcome = audit_lake(store, plan, cures, progress, client=client)
     if options.report:
         outcome.report = publish_report(outcome, text_of_path(options.report, "--report"), options.conn_id)
     return outcome

@@ -51,6 +51,7 @@ class AuditPlan:
     :param from_ms: from when on, UTC milliseconds since 1970; None: each agent's first window
     :param to_ms: until when, exclusive; None: the end of each agent's last window
     :param read_files: whether files are read and hashed, and not only their sizes compared
+    :param by_day: whether calls are counted by day, for the API's analytics
     :param max_requests: for how many windows the API is asked again at the most, the newest first
     """
 
@@ -58,6 +59,7 @@ class AuditPlan:
     from_ms: int | None = None
     to_ms: int | None = None
     read_files: bool = True
+    by_day: bool = False
     max_requests: int = 10_000
 
 
@@ -106,10 +108,10 @@ class AuditOutcome:
             "from_date": format_instant(min(begins)),
             "to_date": format_instant(max(ends)),
             "agents": len(self.agents),
-            "windows": sum(len(agent.windows) for agent in self.agents),
+            "windows": sum(agent.count for agent in self.agents),
             "calls": sum(agent.calls for agent in self.agents),
-            "files": sum(window.files for agent in self.agents for window in agent.windows),
-            "bytes": sum(window.bytes for agent in self.agents for window in agent.windows),
+            "files": sum(agent.files for agent in self.agents),
+            "bytes": sum(agent.bytes for agent in self.agents),
             "counts": count_findings(findings),
             "report": self.report,
             "notes": self.notes,
@@ -126,13 +128,11 @@ def audit_lake(
     progress: Progress,
     *,
     client: SynthflowClient | None = None,
-    analytics: bool = False,
 ) -> AuditOutcome:
     """
     Look at a lake.
 
     :param client: asks the API; None: it is not asked
-    :param analytics: whether the API's analytics are asked, too
     :raises SynthflowConfigError: where there is no lake of this package, or it cannot be read
     """
     begun, started_ms = time.monotonic(), time.time_ns() // 1_000_000
@@ -144,16 +144,17 @@ def audit_lake(
         audit = audits[found[0]] = _audit_agent(store, plan, cures, progress, found)
         if asks:
             again.offer(audit)
+        audit.release(by_day=plan.by_day)
     _check_found(lake, plan, audits, cures)
     outcome = AuditOutcome(cures.lake, list(audits.values()), started_ms)
     if client is not None:
         if asks:
             again.run(client, progress)
         outcome.failure = again.failure
-        if analytics and again.failure is None:
+        if plan.by_day and again.failure is None:
             outcome.notes += compare_days(client, outcome.agents, progress)
     outcome.notes += [*again.notes(), *_notes(lake, plan, audits, asked=asks)]
-    outcome.looked_at = _looked_at(plan, again, asked=asks, analytics=analytics)
+    outcome.looked_at = _looked_at(plan, again, asked=asks)
     outcome.seconds = time.monotonic() - begun
     return outcome
 
@@ -174,39 +175,40 @@ def _audit_agent(
                 ):
                     yield window
 
-        checked = list(_check_all(store, within(), ids, progress))
+        checked = list(_check_all(store, plan, within(), ids, progress))
         audit = AgentAudit(model_id, cures, checked, plan.from_ms, plan.to_ms, recorded)
         audit.look(ids)
     return audit
 
 
 def _check_all(
-    store: Store, windows: Iterator[WindowFiles], ids: CallIds | None, progress: Progress
+    store: Store, plan: AuditPlan, windows: Iterator[WindowFiles], ids: CallIds | None, progress: Progress
 ) -> Iterator[CheckedWindow]:
     """Check windows several at a time, and yield them in their order; their numbers count those that are windows."""
     readers = _LOCAL_READERS if isinstance(store, LocalStore) else _READERS
     with ThreadPoolExecutor(readers, thread_name_prefix="synthflow-audit") as pool:
         running: deque[Any] = deque()
         for number, window in enumerate(windows):
-            running.append(pool.submit(_check, store, window, number, ids))
+            running.append(pool.submit(_check, WindowCheck(store, window, number, ids, plan.by_day)))
             if len(running) >= 2 * readers:
                 yield from _finish(running.popleft().result(), progress)
         while running:
             yield from _finish(running.popleft().result(), progress)
 
 
-def _check(store: Store, window: WindowFiles, number: int, ids: CallIds | None) -> CheckedWindow | None:
+def _check(check: WindowCheck) -> CheckedWindow | None:
     """Check a window; where something is wrong, once more, since a task may have published it meanwhile."""
-    checked = WindowCheck(store, window, number, ids).run()
+    checked = check.run()
     if checked is None or not checked.damages:
         return checked
+    window = check.found
     prefix = f"{window.directory}/"
-    files = {path[len(prefix) :]: size for path, size in store.list_files(prefix) if "/." not in path}
+    files = {path[len(prefix) :]: size for path, size in check.store.list_files(prefix) if "/." not in path}
     if files == window.files:
         return checked
-    with CallIds() if ids is not None else nullcontext() as others:
+    with CallIds() if check.ids is not None else nullcontext() as others:
         again = WindowFiles(window.model_id, window.window, window.directory, files)
-        return WindowCheck(store, again, number, others).run()
+        return WindowCheck(check.store, again, check.number, others, check.by_day).run()
 
 
 def _check_found(lake: Lake, plan: AuditPlan, audits: dict[str, AgentAudit], cures: Cures) -> None:
@@ -216,7 +218,7 @@ def _check_found(lake: Lake, plan: AuditPlan, audits: dict[str, AgentAudit], cur
         if model_id not in audits and bounded:
             audits[model_id] = AgentAudit(model_id, cures, [], plan.from_ms, plan.to_ms)
             audits[model_id].look(None)
-    if not any(audit.windows for audit in audits.values()) and not (audits and bounded and _holds_windows(lake)):
+    if not any(audit.count for audit in audits.values()) and not (audits and bounded and _holds_windows(lake)):
         where = f"output_path {cures.lake}"
         if plan.model_ids and _holds_windows(lake):
             msg = f"{where} has no window of {_list(plan.model_ids)}. Name an agent that it has, or none for all."
@@ -247,7 +249,7 @@ def _notes(lake: Lake, plan: AuditPlan, audits: dict[str, AgentAudit], *, asked:
         notes.append("The API was not asked: late and deleted calls do not show.")
     if not plan.read_files:
         notes.append("Files were not read: their sizes were compared, their bytes and calls were not.")
-    unread = sum(window.unread for audit in audits.values() for window in audit.windows)
+    unread = sum(audit.unread for audit in audits.values())
     if unread:
         notes.append(
             f"{unread:,} files were hashed and not looked into: their format needs the extra parquet or zstd here."
@@ -260,13 +262,13 @@ def _notes(lake: Lake, plan: AuditPlan, audits: dict[str, AgentAudit], *, asked:
     return notes
 
 
-def _looked_at(plan: AuditPlan, again: AskedAgain, *, asked: bool, analytics: bool) -> list[str]:
+def _looked_at(plan: AuditPlan, again: AskedAgain, *, asked: bool) -> list[str]:
     """Say what was looked at."""
     files = "each file read and hashed, each call's id compared" if plan.read_files else "each file's size"
     said = [f"The lake: every window's manifest, {files}."]
     if asked:
         said.append(f"The API: its present total for {again.asked:,} windows.")
-    if analytics:
+    if plan.by_day:
         said.append("The API's analytics: calls by day.")
     return said
 

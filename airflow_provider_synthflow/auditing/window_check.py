@@ -112,12 +112,14 @@ class WindowCheck:
     :param found: what is listed of the window
     :param number: the window's number among its agent's
     :param ids: takes the ids of its calls; None: the files are not read
+    :param by_day: whether its calls are counted by the day on which they started
     """
 
     store: Store
     found: WindowFiles
     number: int
     ids: CallIds | None
+    by_day: bool = False
     damages: list[Damage] = field(default_factory=list)
     _unread: int = 0
     _days: dict[int, int] = field(default_factory=dict)
@@ -139,7 +141,7 @@ class WindowCheck:
         else:
             self._describe(checked, manifest)
             whole = self._check(manifest.calls, partial(self._read_calls, manifest.format_name))
-            checked.days = self._days if self.ids is not None and whole else None
+            checked.days = self._days if self.by_day and self.ids is not None and whole else None
             for table in manifest.tables:
                 self._check(table, read_table)
             self._find_strays(manifest)
@@ -225,7 +227,7 @@ class WindowCheck:
     def _take(self, calls: list[StoredCall]) -> None:
         window, days = self.found.window, self._days
         for call in calls:
-            if call.started_ms is not None:
+            if self.by_day and call.started_ms is not None:
                 day = call.started_ms // DAY_MS
                 days[day] = days.get(day, 0) + 1
             if call.promises and call.call_id is not None:

@@ -174,14 +174,7 @@ class SynthflowAuditOperator(read.CheckedParameters, BaseOperator):
         with self._hook or nullcontext():
             client = None if self._hook is None else self._hook.client
             with LogProgress() as progress:
-                outcome = audit_lake(
-                    store,
-                    plan,
-                    cures,
-                    progress,
-                    client=client,
-                    analytics=bool(values["against_analytics"]),
-                )
+                outcome = audit_lake(store, plan, cures, progress, client=client)
         self._hook = None
         if values["report_path"] is not None:
             outcome.report = publish_report(outcome, text_of_path(values["report_path"], "report_path"), conn_id)
@@ -202,5 +195,6 @@ def _make_plan(values: Mapping[str, Any]) -> AuditPlan:
         from_ms,
         to_ms,
         read_files=values["read_files"],
+        by_day=bool(values["against_analytics"]),
         max_requests=values["max_requests"] if values["against_api"] else 0,
     )

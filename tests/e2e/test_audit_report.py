@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from airflow_provider_synthflow.auditing.cure import Origin
 from airflow_provider_synthflow.auditing.publish import publish_report
+from airflow_provider_synthflow.auditing.window_check import CheckedWindow
 from tests.e2e.browser import open_browser
 from tests.unit.auditing.lakes import audit, edit, record, write_window
 from tests.unit.making import DAY, FROM_MS, HOUR
@@ -51,8 +53,9 @@ def report(tmp_path_factory):
     outcome = audit(lake)
     outcome.lake = "s3://lake/calls"
     agent = next(each for each in outcome.agents if each.model_id == AGENTS[2])
-    window = next(each for each in agent.windows if each.from_ms == FROM_MS + 40 * DAY)
-    agent.add_changed(window, (window.total or 0) + 3, guessed=False)
+    begin = FROM_MS + 40 * DAY
+    origin = Origin("calls", "extract", None, begin + DAY)
+    agent.add_changed(CheckedWindow(begin, begin + DAY, 0, total=2, origin=origin), 5, guessed=False)
     path = tmp_path_factory.mktemp("report") / "audit.html"
     publish_report(outcome, str(path))
     return path

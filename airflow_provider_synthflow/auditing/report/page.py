@@ -184,7 +184,7 @@ def _agent(
         f'<details class="agent card" data-a="{number}"{" open" if shown else ""}><summary>'
         f'<span class="name"><code><bdi>{_text(agent.model_id)}</bdi></code></span>'
         f'<span class="tally">{tally}</span>{_strip(days, first, last)}</summary>'
-        f"<p><code><bdi>{_text(agent.model_id)}</bdi></code>: {len(agent.windows):,} windows with "
+        f"<p><code><bdi>{_text(agent.model_id)}</bdi></code>: {agent.count:,} windows with "
         f"{agent.calls:,} calls, "
         f"{_span(agent.from_ms or 0, agent.to_ms or 0)}</p>"
         '<div class="months">'

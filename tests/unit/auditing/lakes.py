@@ -94,13 +94,11 @@ def rewrite(window: Path, records: Sequence[dict[str, Any]]) -> None:
     edit(window, bytes=len(data), sha256=hashlib.sha256(data).hexdigest(), count=len(records))
 
 
-def audit(root: Path | str, client: Any = None, *, analytics: bool = False, **plan: Any) -> AuditOutcome:
+def audit(root: Path | str, client: Any = None, **plan: Any) -> AuditOutcome:
     """Audit a lake on the disk."""
     store = LocalStore(str(root))
     with LogProgress() as progress:
-        return audit_lake(
-            store, AuditPlan(**plan), Cures(str(root), store.location), progress, client=client, analytics=analytics
-        )
+        return audit_lake(store, AuditPlan(**plan), Cures(str(root), store.location), progress, client=client)
 
 
 def kinds(outcome: AuditOutcome) -> list[str]:
