@@ -262,6 +262,36 @@ class TestLinks:
 
         assert SynthflowOutputLink().get_link(operator(), ti_key=SimpleNamespace()) == address
 
+    @pytest.mark.parametrize(
+        ("extra", "leads"),
+        [
+            ({"region_name": "eu-central-1"}, True),
+            ({"endpoint_url": "http://minio:9000"}, False),
+            ({"service_config": {"s3": {"endpoint_url": "http://minio:9000"}}}, False),
+            (None, False),
+        ],
+    )
+    @pytest.mark.parametrize("where", ["output_conn_id", "output_path"])
+    def test_output_leads_to_no_console_of_another_s_store(self, mocker, monkeypatch, extra, leads, where):
+        from airflow.providers.common.compat.sdk import XCom  # noqa: PLC0415 - as the link does
+
+        mocker.patch.object(XCom, "get_value", return_value={"path": "s3://lake/calls.jsonl"})
+        if extra is not None:
+            monkeypatch.setenv("AIRFLOW_CONN_LAKE_CONN", json.dumps({"conn_type": "aws", "extra": extra}))
+        place = {"output_path": "s3://lake/x", "output_conn_id": "lake_conn"}
+        task = operator(**place) if where == "output_conn_id" else operator(output_path="s3://lake_conn@lake/x")
+
+        assert bool(SynthflowOutputLink().get_link(task, ti_key=SimpleNamespace())) is leads
+
+    @pytest.mark.parametrize("name", ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"])
+    def test_output_leads_to_no_console_of_another_s_store_in_the_environment(self, mocker, monkeypatch, name):
+        from airflow.providers.common.compat.sdk import XCom  # noqa: PLC0415 - as the link does
+
+        mocker.patch.object(XCom, "get_value", return_value={"path": "s3://lake/calls.jsonl"})
+        monkeypatch.setenv(name, "http://minio:9000")
+
+        assert SynthflowOutputLink().get_link(operator(), ti_key=SimpleNamespace()) == ""
+
     def test_calls_leads_to_synthflow(self):
         assert SynthflowCallsLink().get_link(operator(), ti_key=SimpleNamespace()) == "https://app.synthflow.ai"
 
