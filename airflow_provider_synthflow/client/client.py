@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import threading
+import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import urlencode
 
@@ -129,7 +131,14 @@ class SynthflowClient:
         :param offset: the index of the first
         :raises SynthflowError: typed, after the retries
         """
-        return self.ask("/calls", query.parameters(limit, offset), lambda body: read_page(body, offset))
+
+        def once() -> Page:
+            sent = time.monotonic_ns()
+            answer = self.send("/calls", query.parameters(limit, offset))
+            page: Page = read_answer(answer, lambda body: read_page(body, offset), self.settings)
+            return replace(page, sent=sent)
+
+        return self.retrying(once)
 
     def elements(self, path: str, name: str, parameters: Mapping[str, str]) -> tuple[list[dict[str, Any]], int | None]:
         """

@@ -37,12 +37,16 @@ class Page:
     :param total: the declared ``total_records``, None where there is none
     :param limit: the echoed ``limit``, None where there is none
     :param offset: the echoed ``offset``, None where there is none
+    :param sent: when its request was sent, in nanoseconds of a clock that only grows; 0 where nobody looked
+    :param stale: the ids of its rows that a page sent later has brought already
     """
 
     rows: list[CallRow]
     total: int | None = None
     limit: int | None = None
     offset: int | None = None
+    sent: int = 0
+    stale: frozenset[str] = frozenset()
 
     def at(self, offset: int) -> Page:
         """Return the page with its offset, also where the API echoed none: that which was asked for."""

@@ -45,6 +45,7 @@ def collect_window(
     on_unplaced: str,
     concurrency: int,
     max_walks: int,
+    on_mismatch: str = "fail",
 ) -> WindowCalls:
     """
     Extract a window into a list.
@@ -54,18 +55,21 @@ def collect_window(
     :param window: a window, or what names one
     :param settle: a timedelta, or seconds
     :param on_unplaced: ``fail`` or ``include``
+    :param on_mismatch: ``fail`` or ``include``
     :param concurrency: pages in flight
     :param max_walks: how often the pages are walked before giving up
     :raises SynthflowError: typed
     """
-    if on_unplaced not in {"fail", "include"}:
-        msg = f"on_unplaced '{on_unplaced}' is unknown. Use fail or include."
-        raise SynthflowConfigError(msg)
+    for name, value in (("on_unplaced", on_unplaced), ("on_mismatch", on_mismatch)):
+        if value not in {"fail", "include"}:
+            msg = f"{name} '{value}' is unknown. Use fail or include."
+            raise SynthflowConfigError(msg)
     plan = WindowPlan(
         window=Window.coerce(window),
         query=query,
         settle_ms=read_parameter(read_duration, settle, "settle"),
         include_unplaced=on_unplaced == "include",
+        include_mismatched=on_mismatch == "include",
         concurrency=concurrency,
         max_walks=max_walks,
     )

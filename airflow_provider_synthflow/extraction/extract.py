@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from airflow_provider_synthflow.client.surrogates import mend_surrogates
 from airflow_provider_synthflow.exceptions import SynthflowProtocolError
 from airflow_provider_synthflow.extraction.plan import STRAY_MS
 from airflow_provider_synthflow.extraction.privacy import Privacy
 from airflow_provider_synthflow.extraction.progress import Progress
 from airflow_provider_synthflow.extraction.start_order import NOWHERE, PageOrder, newest_first, placed
 from airflow_provider_synthflow.pagination.fetch import look_ahead, read_pages
+from airflow_provider_synthflow.pagination.filter_check import FilterCheck
 from airflow_provider_synthflow.pagination.recalled_pages import RecalledPages
 from airflow_provider_synthflow.pagination.walk import Walk
 from airflow_provider_synthflow.timestamps import format_instant
@@ -22,8 +24,8 @@ from airflow_provider_synthflow.timestamps import format_instant
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from airflow_provider_synthflow.client.call import CallRow
     from airflow_provider_synthflow.client.client import SynthflowClient
+    from airflow_provider_synthflow.client.response import Page
     from airflow_provider_synthflow.extraction.checkpoint import Checkpoint
     from airflow_provider_synthflow.extraction.plan import WindowPlan
     from airflow_provider_synthflow.extraction.spill import Spill
@@ -51,6 +53,9 @@ class Extraction:
     :param walks: walks needed
     :param retries: of the requests, those sent again
     :param waits: how often a request waited, for the pace or before a further try
+    :param repeated: rows that came twice, of a list that sends rows twice
+    :param mended: calls in whose texts half of a surrogate pair was replaced
+    :param mismatched: calls in the window of another agent or status than asked for, which were included
     :param recalled: of the pages, those that an earlier try of the task had read at first
     """
 
@@ -65,6 +70,9 @@ class Extraction:
     retries: int = 0
     waits: int = 0
     recalled: int = 0
+    repeated: int = 0
+    mended: int = 0
+    mismatched: int = 0
 
 
 def extract_window(
@@ -100,14 +108,14 @@ def extract_window(
     log.info("Reading %s: asking %s for %s; agent %s.", plan.window, client.settings.host, asked, asked.model_id)
     if resume is not None:
         for page in resume.take_up(earlier):  # before the first answer, since of two readings the later counts
-            keeper.take(order.take(page, keeper.place(page.rows), backward=newest_first(page)))
+            keeper.take(order.take(page, keeper.place(page), backward=newest_first(page)))
     for page in read_pages(
         walk,
         lambda limit, offset: client.page(asked, limit, offset),
         concurrency=plan.concurrency,
         sleep=sleep or client.wait,
     ):
-        keeper.take(order.take(page, keeper.place(page.rows), backward=walk.tail_first))
+        keeper.take(order.take(page, keeper.place(page), backward=walk.tail_first))
         if resume is not None:
             resume.keep(page, walk)
         line = progress.line(walk.walks, len(page.rows), walk.total, there=walk.recalled_rows)
@@ -137,11 +145,22 @@ class _Keeper:
         self._latest = plan.window.to_ms + reach
         self._spill = spill
         self._privacy = privacy
+        self._check = FilterCheck(plan.query, include=plan.include_mismatched)
         self._marks: dict[str, _Mark] = {}  # most calls have none
+        self._others: set[str] = set()  # of another agent or status
+        self._mended: set[str] = set()
 
-    def place(self, rows: Sequence[CallRow]) -> list[Placed]:
-        """Find out when calls started; raise where one did far from what was asked for."""
-        calls = [placed(row) for row in rows]
+    def place(self, page: Page) -> list[Placed]:
+        """
+        Find out when the calls of a page started; those that came with a page sent later are left out.
+
+        :raises SynthflowProtocolError: where one did far from what was asked for, or is not what was asked for
+        """
+        others = self._check.find_others(page.rows)
+        calls = [placed(row) for row in page.rows if row.call_id not in page.stale]
+        if others or self._others:
+            self._others.difference_update(call_id for _, call_id, _ in calls)
+            self._others.update(others - page.stale)
         if calls and not self._earliest <= min(calls)[0] <= max(calls)[0] <= self._latest:
             for start, call_id, row in calls:
                 # One that never became final may be stuck since long ago, and match a filter on the end of calls.
@@ -171,14 +190,23 @@ class _Keeper:
                 self._marks.pop(call_id, None)
             key = self._privacy.key_of(call_id)
             if inside:
-                self._spill.put(key, start, row.raw if row.stored else self._privacy.apply(row.raw))
+                raw = mend_surrogates(row.raw)
+                if raw is not row.raw:
+                    self._mended.add(call_id)
+                elif self._mended:
+                    self._mended.discard(call_id)
+                self._spill.put(key, start, raw if row.stored else self._privacy.apply(raw))
             else:
                 self._spill.discard(key)
+                self._others.discard(call_id)
+                self._mended.discard(call_id)
 
     def finish(self, walk: Walk, requests: int, retries: int, waits: int) -> Extraction:
         """Leave in the spill what the complete walk holds."""
         for key in walk.gone():
             self._marks.pop(key, None)
+            self._others.discard(key)
+            self._mended.discard(key)
             self._spill.discard(self._privacy.key_of(key))
         marked = Counter(self._marks.values())
         if marked[_Mark.UNPLACED] and not self._include_unplaced:
@@ -201,4 +229,7 @@ class _Keeper:
             retries=retries,
             waits=waits,
             recalled=walk.recalled,
+            repeated=walk.repeated,
+            mended=len(self._mended),
+            mismatched=len(self._others),
         )

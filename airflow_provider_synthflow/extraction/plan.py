@@ -31,6 +31,7 @@ class WindowPlan:
     :param query: the agent and the filters; its bounds are set by the plan
     :param settle_ms: milliseconds after the window's end during which a call of the window may change or end
     :param include_unplaced: whether a final call without any readable start is included, or an error
+    :param include_mismatched: whether a row of another agent or status than asked for is included, or an error
     :param concurrency: pages in flight
     :param max_walks: how often the pages are walked before giving up
     """
@@ -39,6 +40,7 @@ class WindowPlan:
     query: CallsQuery
     settle_ms: int
     include_unplaced: bool = False
+    include_mismatched: bool = False
     concurrency: int = 4
     max_walks: int = 5
 

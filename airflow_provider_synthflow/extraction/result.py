@@ -54,8 +54,9 @@ def result_of(plan: WindowPlan, extraction: Extraction) -> dict[str, Any]:
         "provider_version": __version__,
         "extracted_at": format_instant(time.time_ns() // 1_000_000),
     }
-    if extraction.unplaced:
-        result["unplaced"] = extraction.unplaced
+    for name in ("unplaced", "repeated", "mended", "mismatched"):
+        if number := getattr(extraction, name):
+            result[name] = number
     return result
 
 

@@ -74,7 +74,7 @@ class PageOrder:
         for _, _, earlier in self._waiting:
             for call_id in earlier.keys() & by_id.keys():
                 del earlier[call_id]
-        self._waiting.append((begin, begin + len(by_id), by_id))
+        self._waiting.append((begin, begin + len(page.rows), by_id))
         due: list[Placed] = []
         while (place := self._next_due()) is not None:
             due += self._hand_on(self._waiting.pop(place)[2])

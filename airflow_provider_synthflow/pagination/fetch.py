@@ -7,10 +7,13 @@ import ctypes
 import functools
 import platform
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from airflow_provider_synthflow.exceptions import SynthflowRequestError
+from airflow_provider_synthflow.pagination.filter_check import FilterCheck
+from airflow_provider_synthflow.pagination.sending_order import SendingOrder
 from airflow_provider_synthflow.pagination.walk import Walk
 
 if TYPE_CHECKING:
@@ -76,6 +79,7 @@ def _side_by_side(
 ) -> Iterator[Page]:
     pending: dict[Future[Page], PageAsk] = {}
     answered: SimpleQueue[Future[Page]] = SimpleQueue()  # to wait for any of the futures costs more than for a queue
+    sending_order = SendingOrder()
     walks = walk.walks
     share_one_heap()
     pool = ThreadPoolExecutor(concurrency, thread_name_prefix="synthflow-page")
@@ -97,7 +101,11 @@ def _side_by_side(
             except SynthflowRequestError as error:
                 walk.refuse(ask, error)
             else:
-                usable = page.at(ask.offset) if walk.receive(ask, page) else None
+                if walk.receive(ask, page):
+                    in_flight = {each.serial for each in pending.values()}
+                    stale = sending_order.find_stale(page, ask.serial, in_flight)
+                    usable = replace(page, offset=ask.offset, stale=frozenset(stale))
+            sending_order.land(ask.serial)
             if walk.walks != walks:
                 walks = walk.walks
                 sleep(walk.pause)
@@ -110,7 +118,13 @@ def _side_by_side(
 
 
 def read_rows(
-    client: SynthflowClient, query: CallsQuery, *, limit: int = 100, offset: int = 0, concurrency: int = 1
+    client: SynthflowClient,
+    query: CallsQuery,
+    *,
+    limit: int = 100,
+    offset: int = 0,
+    concurrency: int = 1,
+    include_mismatched: bool = False,
 ) -> Iterator[CallRow]:
     """
     Yield all calls of a query, each once, as they come; complete, or an error at the end.
@@ -120,13 +134,16 @@ def read_rows(
     :param limit: the page size
     :param offset: the index of the first call
     :param concurrency: pages in flight
+    :param include_mismatched: whether rows of another agent or status than asked for are yielded; else an error
     :raises SynthflowError: typed
     """
+    check = FilterCheck(query, include=include_mismatched)
     walk = Walk(limit=limit, offset=offset, look_ahead=concurrency)
     seen: set[str] = set()
     for page in read_pages(
         walk, lambda size, start: client.page(query, size, start), concurrency=concurrency, sleep=client.wait
     ):
+        check.find_others(page.rows)
         for row in page.rows:
             if row.call_id not in seen:
                 seen.add(row.call_id)

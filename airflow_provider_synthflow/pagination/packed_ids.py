@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-__all__ = ["KeyLog", "distinct_count", "fingerprint", "ids_gone", "pack", "unpack"]
+__all__ = ["KeyLog", "distinct_count", "fingerprint", "ids_gone", "pack", "sequence_digest", "unpack"]
 
 _GROUP = 256
 _PART = 32_768
@@ -57,6 +57,15 @@ def fingerprint(packs: Sequence[bytes], count: int) -> bytes:
     for ids in _parted(packs, count):
         for start in range(0, len(ordered := sorted(ids)), _GROUP):
             digest.update(pack(ordered[start : start + _GROUP]))
+    return digest.digest()
+
+
+def sequence_digest(rows: Iterable[Sequence[str]]) -> bytes:
+    """Return what two sequences of ids have in common only where they are the same, however they are cut."""
+    digest = hashlib.sha256()
+    for ids in rows:
+        for each in ids:
+            digest.update(pack((each,)))
     return digest.digest()
 
 

@@ -11,26 +11,28 @@ __all__ = ["PageAsk", "PageLayout", "RowRange"]
 @dataclass(frozen=True)
 class PageAsk:
     """
-    Ask for one page.
+    A page to ask for.
 
     :param offset: the index of the first row
     :param limit: how many rows
-    :param serial: the number of the request within the walk
+    :param serial: the number of the request within the walk, in the order of sending
     :param stop: up to which index rows are missing that no other page is asked for; None: to the end
     :param behind: whether it is to show that nothing follows the rows that are there
+    :param closing: whether it is to show that nothing lies behind the declared total
     """
 
     offset: int
     limit: int
     serial: int
-    stop: int | None
+    stop: int | None = None
     behind: bool = False
+    closing: bool = False
 
 
 @dataclass(frozen=True)
 class RowRange:
     """
-    Be a part of the list that is still to be read.
+    A part of the list that is still to be read.
 
     :param reach: the index up to which rows are there already
     :param stop: the index up to which rows are missing; None: to the end
@@ -45,7 +47,7 @@ class RowRange:
 @dataclass(frozen=True)
 class PageLayout:
     """
-    Say how pages lie on the list.
+    How pages lie on the list.
 
     :param offset: the index of the first row of interest
     :param size: how many rows a page can be expected to hold
@@ -58,36 +60,28 @@ class PageLayout:
     overlap: int
     end: int | None
 
-    def first(self, stretch: RowRange) -> tuple[RowRange, list[RowRange]]:
-        """
-        Return the first page of a stretch, from its first row to where it is to stop, and what then is left.
-
-        :param stretch: what is to be read
-        """
-        start = self._start(stretch)
+    def first(self, part: RowRange) -> tuple[RowRange, list[RowRange]]:
+        """Return the first page of a part, from its first row to where it is to stop, and what then is left."""
+        start = self._start(part)
         expected = start + self.size
-        if self.end is None or (stretch.stop is not None and expected >= stretch.stop):
-            return RowRange(start, stretch.stop, stretch.behind), []
-        return RowRange(start, expected, stretch.behind), [RowRange(expected, stretch.stop)]
+        if self.end is None or (part.stop is not None and expected >= part.stop):
+            return RowRange(start, part.stop, part.behind), []
+        return RowRange(start, expected, part.behind), [RowRange(expected, part.stop)]
 
-    def last(self, stretch: RowRange) -> tuple[RowRange, list[RowRange]]:
-        """
-        Return the last page of a stretch, as :meth:`first` does the first one.
-
-        :param stretch: what is to be read
-        """
-        start = self._start(stretch)
-        if self.end is None or stretch.behind:
-            return self.first(stretch)
-        end = self.end if stretch.stop is None else stretch.stop
+    def last(self, part: RowRange) -> tuple[RowRange, list[RowRange]]:
+        """Return the last page of a part, as :meth:`first` does the first one."""
+        start = self._start(part)
+        if self.end is None or part.behind:
+            return self.first(part)
+        end = self.end if part.stop is None else part.stop
         if start + self.size >= end:
-            return self.first(stretch)
+            return self.first(part)
         step = self.size - self.overlap
         start += -(-(end - start - self.size) // step) * step
-        stop = start + self.size if stretch.stop is None else stretch.stop
-        return RowRange(start, stop), [RowRange(stretch.reach, start + self.overlap)]
+        stop = start + self.size if part.stop is None else part.stop
+        return RowRange(start, stop), [RowRange(part.reach, start + self.overlap)]
 
-    def _start(self, stretch: RowRange) -> int:
-        """Return where a stretch's first page begins: with the row before it, unless there is none to share."""
-        alone = stretch.behind or stretch.reach == self.offset
-        return stretch.reach if alone else stretch.reach - self.overlap
+    def _start(self, part: RowRange) -> int:
+        """Return where a part's first page begins: with the row before it, unless there is none to share."""
+        alone = part.behind or part.reach == self.offset
+        return part.reach if alone else part.reach - self.overlap

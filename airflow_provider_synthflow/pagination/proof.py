@@ -8,6 +8,11 @@ while the seams hold: were it neither on page k nor on page k+1, it stood after 
 reading and before page k+1's first row at the other; these two are the same row, and rows that stay do not
 overtake each other. On top of that, the number of different ids must equal the declared total, which must be the
 same on all pages.
+
+Some lists send rows twice. Where the repeats count as rows (a join), the pages are slices of a longer list: its seams
+hold, and its rows with their repeats are as many as declared. Where they do not, a page is taken without them, and
+begins where its first row lies on the page before it: then the different ids are as many as declared. Either is
+believed only where two walks agree.
 """
 
 from __future__ import annotations
@@ -19,20 +24,21 @@ from typing import TYPE_CHECKING
 from airflow_provider_synthflow.pagination.packed_ids import distinct_count, pack, unpack
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from airflow_provider_synthflow.client.response import Page
     from airflow_provider_synthflow.pagination.page_ranges import PageAsk
 
-__all__ = ["PageDefect", "PageIds", "Verdict", "find_defect", "verify_pages"]
+__all__ = ["PageDefect", "PageIds", "Verdict", "find_defect", "rows_in_order", "verify_pages"]
 
 
 class PageDefect(Enum):
-    """Say why a page cannot be used."""
+    """A reason why a page cannot be used."""
 
     OTHER_OFFSET = "the page of another offset"
     OTHER_ROWS = "the rows of another page"
     TOO_MANY = "more rows than the limit"
+    ONE_MORE = "one row more than the limit"
     TWICE = "one call twice on the page"
     EMPTY = "an empty page before the end"
     NO_PROGRESS = "no new rows before the end"
@@ -41,7 +47,7 @@ class PageDefect(Enum):
     @property
     def systematic(self) -> bool:
         """Tell whether this, time after time, is the server's way of paging and not an accident."""
-        return self in {PageDefect.OTHER_OFFSET, PageDefect.OTHER_ROWS, PageDefect.TOO_MANY}
+        return self in {PageDefect.OTHER_OFFSET, PageDefect.OTHER_ROWS, PageDefect.ONE_MORE, PageDefect.TOO_MANY}
 
     @property
     def barren(self) -> bool:
@@ -51,22 +57,25 @@ class PageDefect(Enum):
 
 class PageIds:
     """
-    Hold what one page brought, its ids packed.
+    What one page brought, its ids packed.
 
     :param start: the index of its first row
     :param serial: the number of the request within the walk: a later reading has a higher one
     :param ids: the call ids in order
     :param total: the declared total, None where there was none
+    :param dropped: how many rows it had that were left out, since they were on it before
     """
 
-    __slots__ = ("count", "packed", "serial", "start", "total")
+    __slots__ = ("count", "dropped", "has_repeats", "packed", "serial", "start", "total")
 
-    def __init__(self, start: int, serial: int, ids: Sequence[str], total: int | None) -> None:
+    def __init__(self, start: int, serial: int, ids: Sequence[str], total: int | None, dropped: int = 0) -> None:
         self.start = start
         self.serial = serial
         self.packed = pack(ids)
         self.count = len(ids)
         self.total = total
+        self.dropped = dropped
+        self.has_repeats = dropped > 0 or len(set(ids)) < len(ids)
 
     def __lt__(self, other: PageIds) -> bool:
         """Tell whether it comes before another: by where it begins, then by its age."""
@@ -84,77 +93,84 @@ class PageIds:
 
 
 def find_defect(ask: PageAsk, page: Page, ids: Sequence[str]) -> PageDefect | None:
-    """
-    Return how a page is, in itself, not what was asked for; None where it may be that.
-
-    :param ask: what was asked for
-    :param page: what came
-    :param ids: its call ids in order
-    """
+    """Return how a page is, in itself, not what was asked for; None where it may be that."""
     if page.offset is not None and page.offset != ask.offset:
         return PageDefect.OTHER_OFFSET
-    if len(ids) > (ask.limit if page.limit is None else page.limit):
-        return PageDefect.TOO_MANY
-    if len(set(ids)) != len(ids):
-        return PageDefect.TWICE
-    return None
+    different = len(set(ids))
+    excess = different - (ask.limit if page.limit is None else page.limit)
+    if excess > 0:
+        return PageDefect.ONE_MORE if excess == 1 else PageDefect.TOO_MANY
+    return PageDefect.TWICE if different < len(ids) else None
 
 
 @dataclass(frozen=True)
 class Verdict:
     """
-    Hold what a set of readings proves.
+    What a set of readings proves.
 
     :param distinct: how many different ids there are
     :param steady: whether all pages declare the same total
     :param seamless: whether each page continues the one before it
     :param counted: whether the number of different ids equals the declared total, or else the rows read
+    :param filled: whether the rows, with those that come twice, are as many as declared
     :param bad: the serials of the readings to read again
+    :param shifted: how many pages begin before where they were asked for
     """
 
     distinct: int
     steady: bool
     seamless: bool
     counted: bool
+    filled: bool
     bad: frozenset[int]
+    shifted: int
 
 
-def verify_pages(readings: Sequence[PageIds], *, offset: int, total: int | None, overlap: int) -> Verdict:
+def verify_pages(
+    readings: Sequence[PageIds], *, offset: int, total: int | None, overlap: int, shifts: bool = False
+) -> Verdict:
     """
-    Judge the readings of one walk.
+    Judge the readings of one walk, given in the order of their starts.
 
-    :param readings: in the order of their starts
-    :param offset: the index of the first row of interest
-    :param total: the total declared last, None where there is none: then as many different ids as rows are expected,
-        since a row that is missed in an unstable order is made up for by one that comes twice
-    :param overlap: how many rows neighbouring pages share at least
+    Without a declared total as many different ids as rows are expected, since a row that is missed in an unstable
+    order is made up for by one that comes twice. With ``shifts`` a page may begin before where it was asked for.
     """
     end = max((reading.end for reading in readings), default=offset) if total is None else total
     stale = {reading.serial for reading in readings if reading.total is not None and reading.total != total}
-    torn, seamless = _torn_seams(readings, overlap)
+    torn: set[int] = set()
+    seamless, shifted = True, 0
+    reach, reach_start = None, offset
+    for reading in readings:
+        start = reading.start
+        if reach is not None:
+            ids, before = reading.ids, reach.ids
+            if shifts and ids and ids[0] in before:
+                start = min(start, reach_start + before.index(ids[0]))
+                shifted += start < reading.start
+            shared = min(reach_start + reach.count, start + reading.count) - start
+            if shared < overlap:
+                seamless = False  # a page between the two is missing; neither is to blame
+            elif ids[:shared] != before[start - reach_start :][:shared]:
+                seamless = False
+                torn |= {reach.serial, reading.serial}
+        if reach is None or start + reading.count > reach_start + reach.count:
+            reach, reach_start = reading, start
     distinct = distinct_count([reading.packed for reading in readings], sum(reading.count for reading in readings))
     return Verdict(
         distinct=distinct,
         steady=not stale,
         seamless=seamless,
         counted=distinct == max(0, end - offset),
+        filled=reach is not None and reach_start + reach.count == total,
         bad=frozenset(stale | torn),
+        shifted=shifted,
     )
 
 
-def _torn_seams(readings: Sequence[PageIds], overlap: int) -> tuple[set[int], bool]:
-    """Compare each reading with the one it continues, row by row where they overlap."""
-    torn: set[int] = set()
-    seamless = True
-    reach: PageIds | None = None
+def rows_in_order(readings: Sequence[PageIds]) -> Iterator[Sequence[str]]:
+    """Yield the ids of seamless readings row by row, the rows that two of them share once."""
+    reach = None
     for reading in readings:
-        if reach is not None:
-            shared = min(reach.end, reading.end) - reading.start
-            if shared < overlap:
-                seamless = False  # a page between the two is missing; neither is to blame
-            elif reading.ids[:shared] != reach.ids[reading.start - reach.start :][:shared]:
-                seamless = False
-                torn |= {reach.serial, reading.serial}
-        if reach is None or reading.end > reach.end:
-            reach = reading
-    return torn, seamless
+        ids = reading.ids
+        yield ids if reach is None else ids[max(0, reach - reading.start) :]
+        reach = reading.end if reach is None else max(reach, reading.end)

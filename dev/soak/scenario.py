@@ -137,13 +137,21 @@ def _movement(pick: Picker, cuts: Sequence[int], settle: int) -> Movement:
 
 
 def _declares(behaviour: Behaviour) -> bool:
-    return behaviour.pagination == "present" and behaviour.envelope in {"standard", "nested"}
+    told = behaviour.pagination == "present" and behaviour.envelope in {"standard", "nested"}
+    return told and behaviour.total == "exact"
 
 
 def _behaviour(pick: Picker) -> Behaviour:
     behaviour = _any_behaviour(pick)
     # Where neither a total is declared nor two rows stand on a page, nothing that comes proves anything.
-    return behaviour if behaviour.max_rows != 1 or _declares(behaviour) else replace(behaviour, max_rows=2)
+    if behaviour.max_rows == 1 and not _declares(behaviour):
+        behaviour = replace(behaviour, max_rows=2)
+    if behaviour.total != "exact":
+        # Nor where a page silently holds fewer rows than asked for, and its total counts no more than these.
+        behaviour = replace(behaviour, echo_limit="actual")
+    if behaviour.repeats != "none" and not _declares(behaviour):
+        behaviour = replace(behaviour, repeats="none")
+    return behaviour
 
 
 def _any_behaviour(pick: Picker) -> Behaviour:
@@ -163,6 +171,10 @@ def _any_behaviour(pick: Picker) -> Behaviour:
         offset_past_end=pick.one_of(["empty", "last_page", "error400"]),
         envelope=pick.one_of(["standard", "standard", "nested", "calls", "list"]),
         pagination=pick.one_of(["present", "present", "present", "absent"]),
+        total=pick.one_of(["exact", "exact", "exact", "exact", "capped", "page", "none"]),
+        total_cap=pick.one_of([1, 7, 13, 20]),
+        repeats=pick.one_of(["none", "none", "none", "none", "join", "page", "before"]),
+        largest_offset=pick.one_of([None, None, None, None, 5, 20]),
         total_as=pick.one_of(["int", "string"]),
         start_time_as=pick.one_of(["string_ms", "string_ms", "int_ms", "seconds", "iso", "null", "absent"]),
         duration_as=pick.one_of(["int", "string"]),

@@ -62,6 +62,10 @@ class Behaviour:
     """What a larger `limit` gives: 400, or a page of the largest size."""
     max_rows: int | None = None
     """A smaller number of rows that a page silently never exceeds."""
+    repeats: Literal["none", "join", "page", "before"] = "none"
+    """Which rows come twice: each of them, and the total counts them; a page's first; the last of the page before."""
+    largest_offset: int | None = None
+    """The largest offset that is served; 400 beyond."""
     ignore_offset: bool = False
     """Whether every page begins at the first row."""
     offset_past_end: Literal["empty", "error400", "error404", "last_page"] = "empty"
@@ -78,8 +82,8 @@ class Behaviour:
     """Which limit `pagination` tells: the one asked for, the one applied, or none."""
     echo_offset: Literal["asked", "actual", "absent"] = "asked"
     """Which offset `pagination` tells: the one asked for, the one applied, or none."""
-    total: Literal["exact", "capped", "off_by", "page", "absent"] = "exact"
-    """What `total_records` counts; `page` is the rows of this page."""
+    total: Literal["exact", "capped", "off_by", "page", "none", "absent"] = "exact"
+    """What `total_records` counts; `page` is the rows of this page, `none` is 0."""
     total_cap: int = 1000
     """The largest total that `capped` tells."""
     total_off_by: int = 1

@@ -41,12 +41,16 @@ def page_body(
     :param fault: what is wrong in the page, if anything
     """
     total = len(matching.rows)
-    offset = _offset(asked, behaviour, total)
+    offset = _offset(asked, behaviour, 2 * total if behaviour.repeats == "join" else total)
     echoed = asked.offset if behaviour.echo_offset == "asked" else offset
     if fault is not None and fault.kind == "wrong_page":
         offset = offset + fault.shift if 0 <= offset + fault.shift < total else 0
         echoed = echoed if fault.lie else offset
+    if behaviour.largest_offset is not None and asked.offset > behaviour.largest_offset:
+        raise ApiError(400, "Offset is too large.")
     rows = matching.page(offset, asked.rows, behaviour.seed, number)
+    if behaviour.repeats != "none":
+        rows, total = _repeated(matching, offset, asked.rows, behaviour, number)
     if fault is not None:
         rows = _spoilt(rows, fault)
     pagination: dict[str, Any] = {}
@@ -114,8 +118,25 @@ def _total(total: int, rows: int, behaviour: Behaviour) -> int | str:
         "capped": min(total, behaviour.total_cap),
         "off_by": max(total + behaviour.total_off_by, 0),
         "page": rows,
+        "none": 0,
     }.get(behaviour.total, total)
     return str(told) if behaviour.total_as == "string" else told
+
+
+def _repeated(
+    matching: Matching, offset: int, count: int, behaviour: Behaviour, number: int
+) -> tuple[list[Entry], int]:
+    """Return a page of a list that sends rows twice, and the list's total."""
+    total = len(matching.rows)
+    if behaviour.repeats == "join":
+        half = matching.page(offset // 2, count // 2 + 2, behaviour.seed, number)
+        return [row for row in half for _ in range(2)][offset % 2 :][:count], 2 * total
+    rows = matching.page(offset, count, behaviour.seed, number)
+    if behaviour.repeats == "page" and rows:
+        return [rows[0], *rows][:count], total
+    if offset and rows:
+        return [*matching.page(offset - 1, 1, behaviour.seed, number), *rows][:count], total
+    return rows, total
 
 
 def _spoilt(rows: list[Entry], fault: Fault) -> list[Entry]:

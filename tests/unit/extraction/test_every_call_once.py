@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -10,10 +11,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_synthflow.client.call import CallRow
+from airflow_provider_synthflow.client.call import CallRow, decode_record
 from airflow_provider_synthflow.client.query import CallsQuery
 from airflow_provider_synthflow.client.response import Page
-from airflow_provider_synthflow.exceptions import SynthflowError, SynthflowIncompleteError, SynthflowProtocolError
+from airflow_provider_synthflow.exceptions import (
+    SynthflowError,
+    SynthflowIncompleteError,
+    SynthflowProtocolError,
+    SynthflowRequestError,
+)
 from airflow_provider_synthflow.extraction.extract import extract_window
 from airflow_provider_synthflow.extraction.plan import WindowPlan
 from airflow_provider_synthflow.extraction.spill import Spill
@@ -239,16 +245,79 @@ def test_a_page_that_is_wrong_once_and_declares_none_hides_no_call():
 
 @pytest.mark.parametrize("concurrency", [1, 4])
 @pytest.mark.parametrize("count", [1, 2, 150])
-def test_rows_that_come_where_none_are_declared_are_refused_and_not_waited_for_for_ever(count, concurrency):
+def test_rows_that_come_where_none_are_declared_are_read_as_without_a_total(count, concurrency):
     rows = [CallRow(str(number), b"{}") for number in range(count)]
     walk = Walk(look_ahead=concurrency)
 
-    with pytest.raises(SynthflowIncompleteError):
-        list(
-            read_pages(
-                walk,
-                lambda limit, offset: Page(rows[offset : offset + limit], 0, limit, offset),
-                concurrency=concurrency,
-                sleep=lambda _: None,
-            )
+    list(
+        read_pages(
+            walk,
+            lambda limit, offset: Page(rows[offset : offset + limit], 0, limit, offset),
+            concurrency=concurrency,
+            sleep=lambda _: None,
         )
+    )
+
+    assert walk.ids == {row.call_id for row in rows}
+    assert walk.total is None
+
+
+@pytest.mark.parametrize("total", ["capped", "page"])
+@pytest.mark.parametrize("cap", [7, 13, 25])
+@pytest.mark.parametrize("concurrency", [1, 4])
+def test_a_total_that_is_capped_or_a_pages_own_loses_no_call(total, cap, concurrency):
+    scenario = _scenario(40, behaviour=Behaviour(total=total, total_cap=cap, max_rows=7, echo_limit="actual"))
+
+    outcome = try_scenario(scenario, concurrency=concurrency)
+
+    assert outcome.right
+    assert (outcome.placed, outcome.refused) == (40, [])
+
+
+@pytest.mark.parametrize("concurrency", [1, 4])
+@pytest.mark.parametrize("repeats", ["join", "page", "before"])
+def test_a_list_that_sends_rows_twice_is_read_where_a_total_is_declared(repeats, concurrency):
+    scenario = _scenario(40, behaviour=Behaviour(repeats=repeats, max_rows=7))
+
+    outcome = try_scenario(scenario, concurrency=concurrency)
+
+    assert outcome.right
+    assert (outcome.placed, outcome.refused) == (40, [])
+
+
+def test_a_server_that_refuses_large_offsets_is_an_error_that_says_to_take_shorter_windows():
+    outcome = try_scenario(_scenario(40, behaviour=Behaviour(largest_offset=20, max_rows=7)))
+
+    (error,) = outcome.refused
+    assert isinstance(error, SynthflowRequestError)
+    assert "shorter windows" in str(error)
+    assert outcome.requests < 20
+
+
+@pytest.mark.parametrize("slow", [2, 4])
+def test_of_two_readings_the_one_that_was_sent_later_wins_though_the_other_is_answered_after_it(slow):
+    calls, _ = _scenario(9).build()
+    api = SynthflowApi(calls, behaviour=Behaviour(max_rows=3, order="oldest"))
+    one_at_a_time = threading.Lock()
+    overtaken = threading.Event()
+
+    class Slow(LoopbackSender):
+        def send(self, path, parameters):
+            offset = int(parameters["offset"])
+            with one_at_a_time:
+                for call in calls:
+                    api.update(call.call_id, transcript=f"page {offset}.")
+                answer = super().send(path, parameters)
+            if offset == slow:
+                overtaken.wait(5)
+            elif offset == 6:
+                threading.Timer(0.1, overtaken.set).start()
+            return answer
+
+    client = Slow(api)
+    plan = WindowPlan(Window(BASE_MS, BASE_MS + _DAY), CallsQuery(AGENT), 3_600_000, concurrency=4)
+    with Spill() as spill:
+        extract_window(client, plan, spill, sleep=client.pass_time)
+        records = list(spill.records())
+
+    assert [decode_record(records[row])["transcript"] for row in (2, 4, 6)] == ["page 2.", "page 4.", "page 6."]

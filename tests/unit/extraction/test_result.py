@@ -61,6 +61,11 @@ class TestNumbers:
     def test_tell_no_total_where_none_was_declared(self):
         assert result_of(plan(), extraction(total_records=None))["total_records"] is None
 
+    @pytest.mark.parametrize("name", ["repeated", "mended", "mismatched"])
+    def test_tell_what_is_odd_only_where_there_is_some(self, name):
+        assert result_of(plan(), extraction(**{name: 2}))[name] == 2
+        assert name not in result_of(plan(), extraction())
+
     def test_mark_calls_without_a_start_where_there_are_some(self):
         assert result_of(plan(), extraction(unplaced=2))["unplaced"] == 2
         assert "unplaced" not in result_of(plan(), extraction(unplaced=0))

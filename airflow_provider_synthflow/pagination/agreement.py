@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the readings of one round prove by themselves, and what only two rounds that agree do. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from airflow_provider_synthflow.pagination.page_readings import PageReadings
+    from airflow_provider_synthflow.pagination.proof import Verdict
+
+__all__ = ["Agreement"]
+
+
+class Agreement:
+    """What the round before found, and how rows that come twice are taken."""
+
+    def __init__(self) -> None:
+        self.found: bytes | None = None  # tells what the round before brought, where two must agree
+        self.drops_repeats = (
+            False  # pages are taken without the rows that come twice, and may begin before their offset
+        )
+
+    def adds_up(self, verdict: Verdict, readings: PageReadings) -> bool:
+        """Tell whether as many calls came as were declared, or, where some come twice, as many rows."""
+        if readings.has_repeats and not self.drops_repeats:
+            return verdict.seamless and (verdict.counted or verdict.filled)
+        return verdict.counted
+
+    def is_proven(self, verdict: Verdict, readings: PageReadings, *, declared: bool, overlap: int) -> bool:
+        """Tell whether what adds up is all, by itself or since the round before brought the same."""
+        # A page of one row has no seam, unless it is the only one.
+        seamless = verdict.seamless and (overlap > 0 or len(readings) <= 1)
+        repeats = readings.has_repeats or verdict.shifted > 0
+        if seamless and declared and not repeats:
+            return True
+        found = readings.set_digest() if verdict.counted else readings.row_digest()
+        before, self.found = self.found, found
+        return found == before and (seamless or not repeats)
+
+    def changes(
+        self, verdict: Verdict, readings: PageReadings, total: int | None, overlap: int, *, doubles: bool
+    ) -> bool:
+        """Take rows that come twice in the other way from now on, where that may help; tell whether it may."""
+        if self.drops_repeats:
+            self.drops_repeats = False
+            return True
+        if total is not None and verdict.steady:
+            self.drops_repeats = doubles or self._begins_before(readings, total, overlap)
+        return self.drops_repeats
+
+    def _begins_before(self, readings: PageReadings, total: int, overlap: int) -> bool:
+        """Tell whether every page but the first begins with rows of the page before, and all then add up."""
+        verdict = readings.verify(total, overlap, shifts=True)
+        return verdict.seamless and verdict.counted and verdict.shifted == len(readings) - 1 > 0

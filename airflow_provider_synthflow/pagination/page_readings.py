@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The pages that a walk has read and keeps, in the order of their starts. Pure."""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections import deque
+from typing import TYPE_CHECKING
+
+from airflow_provider_synthflow.pagination.packed_ids import distinct_count, fingerprint, ids_gone, sequence_digest
+from airflow_provider_synthflow.pagination.page_ranges import RowRange
+from airflow_provider_synthflow.pagination.proof import PageIds, Verdict, rows_in_order, verify_pages
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+__all__ = ["PageReadings"]
+
+
+class PageReadings:
+    """
+    The readings of one walk.
+
+    :param offset: the index of the first row of interest
+    """
+
+    def __init__(self, offset: int) -> None:
+        self.most_rows = 0  # on any page so far: what a page can be expected to hold
+        self._offset = offset
+        self._pages: list[PageIds] = []
+        self._forgotten: list[bytes] = []  # the ids, packed, of readings that were given up
+        self._twins: dict[int, PageIds] = {}  # by the hash of its set of ids
+
+    def __len__(self) -> int:
+        """Return how many pages are kept."""
+        return len(self._pages)
+
+    def __iter__(self) -> Iterator[PageIds]:
+        """Yield the pages in the order of their starts."""
+        return iter(self._pages)
+
+    @property
+    def count(self) -> int:
+        """Return how many rows the pages have, those that they share counted twice."""
+        return sum(page.count for page in self._pages)
+
+    @property
+    def furthest(self) -> PageIds | None:
+        """Return the page that reaches the furthest; None where there is none."""
+        return max(self._pages, key=lambda page: page.end, default=None)
+
+    @property
+    def last_id(self) -> str:
+        """Return the id of the last row."""
+        return self._pages[-1].ids[-1]
+
+    @property
+    def has_repeats(self) -> bool:
+        """Tell whether a page has, or had, a row twice."""
+        return any(page.has_repeats for page in self._pages)
+
+    def may_go_on(self, total: int | None, limit: int, told_limit: int) -> bool:
+        """Tell whether rows may lie behind a total that all pages declare: it is 0, or the last page is full."""
+        if total is None or any(page.total != total for page in self._pages):
+            return False
+        # One page alone may be as short as the list; among several, the longest shows how many a page can hold.
+        full = min(limit, told_limit) if len(self._pages) == 1 else min(limit, self.most_rows)
+        last = self.furthest
+        return total == 0 or (last is not None and last.count + last.dropped >= full and last.end >= total)
+
+    def add(self, page: PageIds) -> PageIds | None:
+        """Keep a page, unless another one has the same rows: then return that one."""
+        key = hash(frozenset(page.ids))
+        twin = self._twins.get(key)
+        if twin is not None and twin.start != page.start and twin.total == page.total:
+            return twin
+        self.most_rows = max(self.most_rows, page.count)
+        insort(self._pages, page)
+        self._twins[key] = page
+        return None
+
+    def recall(self, pages: Sequence[PageIds], forgotten: Iterable[bytes]) -> None:
+        """Keep pages that an earlier walk has read, and note the ids of those that are not taken up."""
+        self._forgotten += forgotten
+        self._pages = sorted([*self._pages, *pages])
+        self._twins |= {hash(frozenset(page.ids)): page for page in pages}
+        self.most_rows = max((page.count for page in self._pages), default=0)
+
+    def forget(self, pages: Iterable[PageIds]) -> None:
+        """Give up pages."""
+        for page in list(pages):
+            self._pages.remove(page)
+            self._twins.pop(hash(frozenset(page.ids)), None)
+            self._forgotten.append(page.packed)
+
+    def forget_all(self) -> None:
+        """Give up all pages, and what a page can be expected to hold."""
+        self.forget(self._pages)
+        self.most_rows = 0
+
+    def lacks_any(self, ids: Iterable[str]) -> bool:
+        """Tell whether some ids are on none of the pages."""
+        lacking = set(ids)
+        for page in reversed(self._pages):
+            if not lacking:
+                break
+            lacking.difference_update(page.ids)
+        return bool(lacking)
+
+    def verify(self, total: int | None, overlap: int, *, shifts: bool = False) -> Verdict:
+        """Judge the pages together."""
+        return verify_pages(self._pages, offset=self._offset, total=total, overlap=overlap, shifts=shifts)
+
+    def ids(self) -> frozenset[str]:
+        """Return all ids, which take some memory."""
+        return frozenset().union(*(page.ids for page in self._pages))
+
+    def gone(self) -> Iterator[str]:
+        """Yield the ids that were on pages that were given up and are on none that is kept, each once."""
+        return ids_gone(self._forgotten, [page.packed for page in self._pages], self.count)
+
+    def set_digest(self) -> bytes:
+        """Return what two walks have in common only where they found the same ids."""
+        return fingerprint([page.packed for page in self._pages], self.count)
+
+    def row_digest(self) -> bytes:
+        """Return what two walks have in common only where they found the same ids in the same rows."""
+        return sequence_digest(rows_in_order(self._pages))
+
+    def repeated(self) -> int:
+        """Return how many rows came twice, of pages that are proven complete; rows of an unstable order are none."""
+        if not self.has_repeats:
+            return 0
+        furthest = self.furthest
+        rows = furthest.end - self._offset if furthest else 0
+        distinct = distinct_count([page.packed for page in self._pages], self.count)
+        return max(0, rows - distinct) + sum(page.dropped for page in self._pages)
+
+    def after(self, page: PageIds, overlap: int, stop: int | None = None) -> RowRange:
+        """Return what follows a page; a page of one row is no seam, since its row was asked for already."""
+        return RowRange(page.end, stop, behind=overlap > 0 and page.count == 1)
+
+    def missing(self, overlap: int) -> deque[RowRange]:
+        """Return what the pages leave out."""
+        missing: deque[RowRange] = deque()
+        rest = RowRange(self._offset)
+        for page in self._pages:
+            least = page.start + (overlap if rest.reach > self._offset else 0)
+            if rest.reach < least:
+                missing.append(RowRange(rest.reach, page.start + overlap, rest.behind))
+            if page.end > rest.reach:
+                rest = self.after(page, overlap)
+        missing.append(rest)
+        return missing
