@@ -43,6 +43,8 @@ class RateLimiter:
         self._next_start = float("-inf")
         self._lowered_at = float("-inf")
         self._came_through = True
+        self._closed_at = float("-inf")
+        self._rounds = 0
 
     def reserve(self) -> float:
         """Take the next free start and return how many seconds it is away."""
@@ -53,25 +55,37 @@ class RateLimiter:
                 self._next_start = start + self.interval
             return start - now
 
-    def refuse(self, reserved_at: float, wait: float = 0.0) -> bool:
+    def refuse(self, reserved_at: float, wait: float = 0.0) -> None:
         """
-        Slow down after a refusal (429, 5xx), and tell whether this one lowered the pace.
+        Slow down after a server's trouble (5xx).
 
-        :param reserved_at: when the refused request took its start, by this pace's clock
+        :param reserved_at: when the request took its start, by this pace's clock
         :param wait: seconds during which no request is to start
         """
         with self._lock:
+            self._halt(self.now() + wait)
+            self._lower(reserved_at)
+
+    def close(self, reserved_at: float, backoff: Callable[[int], float]) -> float:
+        """
+        Halt all requests after one was refused for the rate limit (429), and return for how many seconds.
+
+        What was refused together waits together, so that nothing that is refused later is sent before it; and as long
+        as no request comes through, each further refusal is the next round of the same limit.
+
+        :param reserved_at: when the request took its start, by this pace's clock
+        :param backoff: returns how long to wait in a round, from 1
+        """
+        with self._lock:
             now = self.now()
-            self.halted_until = max(self.halted_until, now + wait)
-            self._next_start = max(self._next_start, self.halted_until)
-            if reserved_at < self._lowered_at or not self._came_through:
-                return False
-            self.interval = min(max(self.interval * 2, _FIRST_INTERVAL), _LONGEST_INTERVAL)
-            self.jitter = random.random()  # noqa: S311 - likewise
-            self._lowered_at = now
-            self._came_through = False
-            log.info("Requests now start at least %.2f s apart.", self.interval)
-            return True
+            if self._came_through:
+                self._rounds = 0
+            if reserved_at > self._closed_at:
+                self._closed_at = now
+                self._rounds += 1
+                self._lower(reserved_at)
+                self._halt(now + backoff(self._rounds))
+            return max(self.halted_until - now, 0.0)
 
     def succeed(self, reserved_at: float) -> None:
         """
@@ -87,3 +101,16 @@ class RateLimiter:
             if 0.0 < self.interval < _FULL_SPEED:
                 self.interval = 0.0
                 log.info("Requests are back at full speed.")
+
+    def _halt(self, until: float) -> None:
+        self.halted_until = max(self.halted_until, until)
+        self._next_start = max(self._next_start, self.halted_until)
+
+    def _lower(self, reserved_at: float) -> None:
+        if reserved_at < self._lowered_at or not self._came_through:
+            return
+        self.interval = min(max(self.interval * 2, _FIRST_INTERVAL), _LONGEST_INTERVAL)
+        self.jitter = random.random()  # noqa: S311 - spreads load, guards nothing
+        self._lowered_at = self.now()
+        self._came_through = False
+        log.info("Requests now start at least %.2f s apart.", self.interval)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import itertools
 import logging
 import random
@@ -104,13 +105,12 @@ def tries(max_attempts: int, pace: RateLimiter, count_retry: Callable[[], None])
     """
     limited_at: float | None = None
     for number in itertools.count(1):
+        delay, known = pace.reserve(), pace.halted_until
         reserved_at = pace.now()
-        known = pace.halted_until
-        delay = pace.reserve()
         while delay > 0:
             yield delay
             delay = pace.reserve() if pace.halted_until > known else 0.0
-            known = pace.halted_until
+            reserved_at, known = pace.now(), pace.halted_until
         try:
             yield None
         except SynthflowError as error:
@@ -118,15 +118,15 @@ def tries(max_attempts: int, pace: RateLimiter, count_retry: Callable[[], None])
         else:
             pace.succeed(reserved_at)
             return
-        status = getattr(failure, "status", None)
-        if isinstance(failure, SynthflowTransientError) and status is not None:
-            pace.refuse(reserved_at, failure.retry_after or 0.0)
+        if getattr(failure, "status", None) == _LIMITED:
+            limited_at = pace.now() if limited_at is None else limited_at
+            wait = pace.close(reserved_at, functools.partial(wait_seconds, error=failure, jitter=pace.jitter))
+        else:
+            wait = wait_seconds(number, failure)
+            if getattr(failure, "status", None) is not None and is_retriable(failure):
+                pace.refuse(reserved_at, getattr(failure, "retry_after", None) or 0.0)
         if number >= max_attempts or not is_retriable(failure):
             raise _give_up(failure, number) from failure.__cause__
-        limited = status == _LIMITED
-        if limited and limited_at is None:
-            limited_at = pace.now()
-        wait = wait_seconds(number, failure, pace.jitter if limited else None)
         if limited_at is not None and number == max_attempts - 1:
             wait = max(wait, limited_at + _LIMIT_LASTS + pace.jitter - pace.now())
         count_retry()

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["HTML", "Action", "Answer", "ApiError", "Stream", "detail_body", "encode"]
 
-Action = Literal["reset", "timeout_before_headers", "timeout_mid_body", "truncated_body"]
+Action = Literal["reset", "timeout_before_headers", "timeout_mid_body", "truncated_body", "drip_headers"]
 
 HTML = b"<!DOCTYPE html>\n<html><head><title>Bad gateway</title></head><body><h1>Bad gateway</h1></body></html>\n"
 encode = msgspec.json.encode
@@ -27,13 +27,13 @@ class Stream:
 
     :param size: how many bytes it has
     :param pieces: makes the bytes
-    :param length: what the headers say of its length: the truth, more, less, nothing, or that it comes in chunks
+    :param length: what the headers say of its length: the truth, more, less, another number, nothing, or chunks
     :param pause_s: seconds between two pieces
     """
 
     size: int
     pieces: Callable[[], Iterator[bytes]]
-    length: Literal["exact", "more", "less", "absent", "chunked"] = "exact"
+    length: Literal["exact", "more", "less", "absent", "chunked"] | int = "exact"
     pause_s: float = 0.0
 
 

@@ -24,6 +24,11 @@ FaultKind = Literal[
     "timeout_mid_body",
     "reset",
     "truncated_body",
+    "drip_headers",
+    "drip_body",
+    "absurd_length",
+    "bomb",
+    "null_calls",
     "wrong_page",
     "empty_page",
     "short_page",
@@ -76,7 +81,11 @@ class Fault(Trigger):
     word: str = "error"
     """The `status` of the envelope that `bad_status_word` sends."""
     seconds: float = 5.0
-    """How long `timeout_before_headers` and `timeout_mid_body` stall; the rest comes afterwards."""
+    """How long `timeout_before_headers` and `timeout_mid_body` stall, and how long between two bytes that drip."""
+    size: int = 10**18
+    """The bytes that `absurd_length` declares, or to which the body of `bomb` unpacks."""
+    encoding: str = "gzip"
+    """How the body of `bomb` is packed: `gzip`, `deflate`, or `raw`, which is deflate without its header."""
     shift: int = 100
     """How many rows away the page of `wrong_page` lies; the first page where there is none."""
     lie: bool = True

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 __all__ = ["ROW_FAULTS", "envelope", "page_body"]
 
-ROW_FAULTS = frozenset({"no_calls", "bad_status_word", "wrong_page", "empty_page", "short_page", "duplicate_rows"})
+ROW_FAULTS = frozenset(
+    {"no_calls", "null_calls", "bad_status_word", "wrong_page", "empty_page", "short_page", "duplicate_rows"}
+)
 """The faults that are in the page itself, and not in how it is sent."""
 
 
@@ -83,6 +85,8 @@ def envelope(
     array = b"".join((b"[", b",".join(rows), b"]"))
     if kind == "no_calls":
         members = []
+    elif kind == "null_calls":
+        members = [b'"' + name + b'":null']
     elif behaviour.envelope == "list":
         return array
     else:

@@ -178,8 +178,12 @@ class _Connection(socketserver.StreamRequestHandler):
             return self._stream(answer, answer.stream, close=close)
         if answer.stream is not None:
             answer.body = b"".join(answer.stream.pieces())
+        return self._send_whole(answer, close=close, body=answer.body if with_body else b"")
+
+    def _send_whole(self, answer: Answer, *, close: bool, body: bytes) -> bool:
         head = _head(answer, close=close or answer.action == "truncated_body")
-        body = answer.body if with_body else b""
+        if answer.action == "drip_headers":
+            return self._drip(head, answer.seconds) and not close
         if answer.action in ("truncated_body", "timeout_mid_body"):
             half = len(body) // 2
             self.connection.sendall(head + body[:half])
@@ -193,11 +197,19 @@ class _Connection(socketserver.StreamRequestHandler):
             self.connection.sendall(body)
         return not close
 
+    def _drip(self, head: bytes, seconds: float) -> bool:
+        """Send the headers byte by byte, and tell whether the client stayed for all of them."""
+        for at in range(len(head)):
+            self.connection.sendall(head[at : at + 1])
+            if self.server.stopping.wait(seconds):
+                return False
+        return True
+
     def _stream(self, answer: Answer, stream: Stream, *, close: bool) -> bool:
         """Send a body as it is made, with a length that may be wrong; where it is, the connection ends."""
         lengths = {"exact": stream.size, "more": stream.size + 10, "less": stream.size - 10}
-        close = close or stream.length in ("more", "absent")
-        self.connection.sendall(_head(answer, close=close, length=lengths.get(stream.length, stream.length)))
+        close = close or stream.length in ("more", "absent") or isinstance(stream.length, int)
+        self.connection.sendall(_head(answer, close=close, length=lengths.get(str(stream.length), stream.length)))
         for piece in stream.pieces():
             if stream.pause_s and self.server.stopping.wait(stream.pause_s):
                 return False

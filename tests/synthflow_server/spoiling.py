@@ -5,9 +5,11 @@
 from __future__ import annotations
 
 import random
+import zlib
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from tests.synthflow_server.answer import Answer, detail_body
+from tests.synthflow_server.answer import Answer, Stream, detail_body
 
 if TYPE_CHECKING:
     from tests.synthflow_server.behaviour import Behaviour
@@ -44,7 +46,29 @@ def spoiled(answer: Answer, fault: Fault) -> Answer:
     elif fault.kind in ("truncated_body", "timeout_before_headers", "timeout_mid_body"):
         answer.action = fault.kind
         answer.seconds = fault.seconds
+    elif fault.kind == "drip_headers":
+        answer.action = "drip_headers"
+        answer.seconds = fault.seconds
+    elif fault.kind == "drip_body":
+        body = answer.body
+        answer.stream = Stream(len(body), lambda: (body[at : at + 1] for at in range(len(body))), pause_s=fault.seconds)
+    elif fault.kind == "absurd_length":
+        body = answer.body
+        answer.stream = Stream(len(body), lambda: iter((body,)), length=fault.size)
+    elif fault.kind == "bomb":
+        answer.headers["Content-Encoding"] = "gzip" if fault.encoding == "gzip" else "deflate"
+        answer.body = _packed(fault.size, {"gzip": 31, "deflate": 15, "raw": -15}[fault.encoding])
     return answer
+
+
+@lru_cache(maxsize=4)
+def _packed(size: int, window: int) -> bytes:
+    """Return what unpacks to so many blanks."""
+    machine = zlib.compressobj(6, zlib.DEFLATED, window)
+    whole, rest = divmod(size, 1 << 20)
+    blanks = b" " * (1 << 20)
+    parts = [machine.compress(blanks) for _ in range(whole)]
+    return b"".join((*parts, machine.compress(blanks[:rest]), machine.flush()))
 
 
 def delayed(answer: Answer, behaviour: Behaviour) -> Answer:

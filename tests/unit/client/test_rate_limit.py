@@ -1,11 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import heapq
+import itertools
+import random
+import statistics
 import threading
 
 import pytest
 
 from airflow_provider_synthflow.client.rate_limit import RateLimiter
+from airflow_provider_synthflow.client.retry import retry_after_seconds, tries
+from airflow_provider_synthflow.exceptions import SynthflowTransientError
+from tests.synthflow_server import Behaviour
+from tests.synthflow_server.answer import ApiError
+from tests.synthflow_server.rates import RateLimit
 from tests.unit.client.making import FakeClock
 
 
@@ -147,6 +156,35 @@ def test_success_at_full_speed_changes_nothing(pace):
     assert pace.reserve() == 0.0
 
 
+def test_a_limit_halts_all_requests_for_the_backoff_of_its_round(pace, clock):
+    rounds = []
+    for _ in range(3):
+        clock.now += 100
+        assert pace.close(pace.now(), lambda number: rounds.append(number) or 2.0**number) == 2.0 ** len(rounds)
+        assert pace.reserve() == 2.0 ** len(rounds)
+    assert rounds == [1, 2, 3]
+    assert pace.interval == 0.05
+
+
+def test_what_was_refused_together_waits_together_and_is_one_round(pace, clock):
+    sent = [pace.now() for _ in range(4)]
+    waits = []
+    for sent_at in sent:
+        clock.now += 0.1
+        waits.append(pace.close(sent_at, lambda number: 2.0 * number))
+    assert waits == pytest.approx([2.0, 1.9, 1.8, 1.7])
+
+
+def test_a_limit_that_is_reached_after_a_request_came_through_begins_with_the_first_round(pace, clock):
+    for _ in range(3):
+        clock.now += 100
+        pace.close(pace.now(), lambda number: 2.0**number)
+    clock.now += 100
+    pace.succeed(pace.now())
+    clock.now += 1
+    assert pace.close(pace.now(), lambda number: 2.0**number) == 2.0
+
+
 def test_threads_that_reserve_at_once_get_different_starts(pace):
     pace.refuse(pace.now(), 0.0)
     starts = []
@@ -166,3 +204,56 @@ def test_the_system_clock_is_the_default():
     pace = RateLimiter()
     assert pace.now() <= pace.now()
     assert pace.reserve() == 0.0
+
+
+def run(concurrency, pages, seed, *, limit, window, retry_after="absent"):
+    """Let workers ask a server with a limit for pages, in simulated time, and return when the last one came."""
+    random.seed(seed)
+    clock = FakeClock(0.0)
+    pace, server = RateLimiter(clock), RateLimit()
+    behaviour = Behaviour(rate_limit_per_minute=limit, rate_window_s=window, rate_clock="api", retry_after=retry_after)
+    left, waiting, order = list(range(pages)), [], itertools.count()
+
+    def worker():
+        while left:
+            left.pop()
+            steps = tries(6, pace, lambda: None)
+            step = next(steps)
+            while True:
+                if step is not None:
+                    yield step
+                    step = next(steps)
+                    continue
+                yield 0.05
+                try:
+                    server.take(behaviour, int(clock.now * 1000))
+                except ApiError as refusal:
+                    asked = retry_after_seconds(refusal.headers.get("Retry-After"))
+                    step = steps.throw(SynthflowTransientError("x", status=429, retry_after=asked))
+                else:
+                    next(steps, None)
+                    break
+
+    for _ in range(concurrency):
+        heapq.heappush(waiting, (0.0, next(order), worker()))
+    while waiting:
+        clock.now, _, each = heapq.heappop(waiting)
+        for step in each:
+            heapq.heappush(waiting, (clock.now + step, next(order), each))
+            break
+    return clock.now
+
+
+@pytest.mark.parametrize("retry_after", ["absent", "2", "0"])
+@pytest.mark.parametrize(
+    ("pages", "limit", "window"), [(25, 10, 10.0), (200, 60, 60.0), (100, 20, 5.0)], ids=["10 s", "minute", "5 s"]
+)
+def test_more_concurrency_is_never_slower_under_a_limit(pages, limit, window, retry_after):
+    """Seeds make the draws of chance the same each time, and no request is given up."""
+    alone = [run(1, pages, seed, limit=limit, window=window, retry_after=retry_after) for seed in range(20)]
+    for concurrency in (2, 4, 8):
+        together = [
+            run(concurrency, pages, seed, limit=limit, window=window, retry_after=retry_after) for seed in range(20)
+        ]
+        assert statistics.mean(together) <= statistics.mean(alone)
+        assert max(together) <= max(alone)
