@@ -341,7 +341,7 @@ def test_senders_that_share_a_pace_are_halted_together(ask, synthflow, clock):
     with pytest.raises(SynthflowTransientError):
         first.page(QUERY, 1, 0)
     second.page(QUERY, 1, 0)
-    assert clock.slept == [40.0]
+    assert 40 <= sum(clock.slept) <= 41
 
 
 # --- redirects
