@@ -88,7 +88,7 @@ def make_calls(
         raise ValueError(msg)
     rng = random.Random(f"{seed}/calls")
     ids = agent_ids(agents) if isinstance(agents, int) else list(agents)
-    maker = RecordMaker(rng, record_bytes=record_bytes, telephony_lag_ms=telephony_lag_ms)
+    maker = RecordMaker(rng, record_bytes=record_bytes, telephony_lag_ms=telephony_lag_ms, varied=record_bytes is None)
     starts = _Starts(rng, from_ms, to_ms, count)
     calls = []
     for _, (start_ms, agent, crosses) in zip(range(count), starts, strict=False):

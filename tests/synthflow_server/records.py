@@ -5,16 +5,14 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from typing import TYPE_CHECKING, Any
+import random
+from typing import Any
 
 import msgspec
 
 from tests.synthflow_server.words import BOT_LINES, CITIES, FIRST_NAMES, HUMAN_LINES, LAST_NAMES, TOPICS
 
-if TYPE_CHECKING:
-    import random
-
-__all__ = ["RecordMaker", "naive_iso"]
+__all__ = ["RecordMaker", "make_odd", "naive_iso"]
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc)
 _TALKED = {
@@ -49,6 +47,29 @@ def naive_iso(ms: int) -> str:
     return (_EPOCH + dt.timedelta(milliseconds=ms)).replace(tzinfo=None).isoformat(timespec="milliseconds")
 
 
+_ODD: dict[str, tuple[Any, ...]] = {
+    "transcript": (5, ["bot: x"], {"bot": "x"}, "no mark", "\nbot: x", "bot:x\nHuman: y", "\u2028", True),
+    "executed_actions": (
+        [{"name": "x"}], "text", 7, {"k": "text"}, {"k": None}, {"k": [1]},
+        {"k": {"name": 7, "return_value": {"a": "[1]"}}},
+        {"k": {"return_value": "[" * 500 + "]" * 500, "parameters": "{'a': 1}"}},
+    ),
+    "collected_variables": (
+        ["x"], "text", {"a": {}}, {"v": "plain"}, {"v": {"other": 1}}, {"v": {"value": 1, "collected": "yes"}},
+        {"a": {"x": {"value": 1, "collected": True}, "y": 2}}, {"value": {"value": 1, "collected": None}},
+    ),
+    "judge_results": (["x"], "text", {"score": 7}, {"nested": {"score": "7"}}, {"none": None, "": ""}),
+}  # fmt: skip
+"""What the nested fields are not documented to be."""
+
+
+def make_odd(records: list[dict[str, Any]]) -> None:
+    """Give calls nested fields that are not as documented, each oddity to one after the other."""
+    for field, values in _ODD.items():
+        for number, record in enumerate(records):
+            record[field] = values[number % len(values)]
+
+
 class RecordMaker:
     """
     Make the records of calls.
@@ -56,12 +77,21 @@ class RecordMaker:
     :param rng: where chance comes from
     :param record_bytes: about how long the JSON of a record is; None for what a short talk gives
     :param telephony_lag_ms: how long after `start_time` the telephony starts, from the least to the most
+    :param varied: whether nested fields come in all shapes in which the API writes them
     """
 
-    def __init__(self, rng: random.Random, *, record_bytes: int | None, telephony_lag_ms: tuple[int, int]) -> None:
+    def __init__(
+        self,
+        rng: random.Random,
+        *,
+        record_bytes: int | None,
+        telephony_lag_ms: tuple[int, int],
+        varied: bool = False,
+    ) -> None:
         self.rng = rng
         self.record_bytes = record_bytes
         self.telephony_lag_ms = telephony_lag_ms
+        self._varied = varied
         self._transcripts: list[str] = []
 
     def make(
@@ -121,6 +151,8 @@ class RecordMaker:
             "telephony_ringing_duration": rng.randrange(12_000),
             "telephony_sip_headers": {"X-Trunk": f"trunk-{rng.randrange(4)}"},
         }
+        if self._varied:
+            self._vary(record, call_id, start_ms)
         if self.record_bytes is not None:
             self._pad(record)
         return record, end_ms
@@ -167,6 +199,45 @@ class RecordMaker:
 
     def _judged(self) -> dict[str, str]:
         return {key: self.rng.choice(("10", "7", "3", "yes", "no", "n/a")) for key in _JUDGED}
+
+    def _vary(self, record: dict[str, Any], call_id: str, start_ms: int) -> None:
+        """Give some calls the other shapes in which the API writes nested fields, by a chance of each call's own."""
+        lot = random.Random(call_id)  # noqa: S311 - no secret, and not the chance that the other fields come from
+        if record["judge_results"] and lot.random() < 0.1:
+            judged = {f"{key}_{part}": "n/a" for key in _JUDGED for part in ("score", "reason", "evidence")}
+            record["judge_results"] |= dict(list(judged.items())[:26])
+        if record["executed_actions"] and lot.random() < 0.5:
+            for _ in range(lot.randrange(1, 4)):
+                key, action = self._extractor(lot, start_ms)
+                record["executed_actions"][key] = action
+        if record["collected_variables"] and lot.random() < 0.5:
+            values = ("42", 42, 1.5, True, None, ["a", "b"], {"street": "Hauptstraße 1"}, "")
+            variables = {
+                f"slot_{number}": {"value": lot.choice(values), "collected": lot.random() < 0.8}
+                for number in range(lot.randrange(1, 4))
+            }
+            inner = record["collected_variables"]
+            (inner if "name" in inner else next(iter(inner.values()))).update(variables)
+
+    def _extractor(self, lot: random.Random, start_ms: int) -> tuple[str, dict[str, Any]]:
+        """Make an action as the API writes those that take information out of a talk: JSON in strings throughout."""
+        about = lot.choice(("zip", "need", "callback", "order"))
+        key = f"{lot.choice(('extract_info', 'info_extractor'))}_{about}"
+        found: Any = lot.choice(("10115", 11, False, None, {"street": "Hauptstraße", "more": {"floor": 2}}))
+        returned = json.dumps({about: found}, ensure_ascii=lot.random() < 0.5)
+        forms = (returned, json.dumps({about: returned}), json.dumps(returned), "{}", "42", "not found", "{broken")
+        failed = lot.random() < 0.2
+        action = {
+            "name": key,
+            "action_type": "extract_info_action_type",
+            "parameters_hard_coded": json.dumps({"identifier": about, "choices": None}),
+            "parameters_from_llm": "{}",
+            "error_message": "timed out" if failed else "",
+            "return_value": lot.choice(forms),
+            "return_value_status": "",
+            "timestamp": str((start_ms + 30_000) / 1000),
+        }
+        return key, action
 
     def _actions(self, call_id: str, start_ms: int) -> dict[str, Any]:
         if self.rng.random() < 0.4:

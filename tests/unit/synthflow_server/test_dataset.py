@@ -68,7 +68,19 @@ def test_fields_have_the_types_of_the_wire(calls):
 def test_actions_hold_json_in_strings(calls):
     actions = [call.record["executed_actions"] for call in calls if call.record["executed_actions"]]
     assert actions
-    assert all(json.loads(action["return_value"])["status"] == 200 for one in actions for action in one.values())
+    assert all(json.loads(one["book_slot"]["return_value"])["status"] == 200 for one in actions)
+    returned = {action["return_value"] for one in actions for action in one.values()}
+    assert {"42", "not found", "{broken", "{}"} < returned
+    keys = {key.rpartition("_")[0] for one in actions for key in one}
+    assert {"extract_info", "info_extractor"} < keys
+
+
+def test_nested_fields_come_in_all_documented_shapes(calls):
+    collected = [call.record["collected_variables"] for call in calls if call.record["collected_variables"]]
+    judged = {len(call.record["judge_results"]) for call in calls if call.record["judge_results"]}
+
+    assert {"name" in each for each in collected} == {True, False}
+    assert judged == {9, 35}
 
 
 def test_transcripts_have_line_breaks_and_letters_beyond_ascii(calls):

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from airflow_provider_synthflow.extraction.privacy import Privacy
 from airflow_provider_synthflow.tables.table import TABLES
 from tests.synthflow_server.dataset import make_calls
+from tests.synthflow_server.records import make_odd
 from tests.unit.tables.making import JSON, files_of, leaves, rows_of
 
 FIELDS = {table.field: name for name, table in TABLES.items()}
@@ -98,6 +99,17 @@ def test_where_row_groups_end_depends_on_the_records_alone():
 
     assert pq.ParquetFile(io.BytesIO(file)).num_row_groups > 2
     assert file == files_of(records, ["turns"])[0]["turns"]
+
+
+def test_odd_calls_of_the_server_fail_no_table_and_are_counted():
+    records = [call.record for call in make_calls(2, 200)]
+    make_odd(records)
+
+    files, told = files_of([json.dumps(record).encode() for record in records])
+
+    assert all(0 < numbers["odd"] <= numbers["rows"] for numbers in told.values())
+    for name, file in files.items():
+        assert len(pq.read_table(io.BytesIO(file))) == told[name]["rows"]
 
 
 def test_all_tables_of_the_server_s_calls_give_their_fields_back():
