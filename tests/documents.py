@@ -11,6 +11,7 @@ from pathlib import Path
 __all__ = [
     "DAGS",
     "DOCUMENTS",
+    "ON_ENGINES",
     "PROGRAMS",
     "ROOT",
     "SHOWN",
@@ -78,13 +79,15 @@ def dag_id_of(block: Block) -> str:
 
 TRIED_ELSEWHERE = {ROOT / "docs" / "formats.md", ROOT / "docs" / "stores.md"}
 """Their blocks lean on each other, and have tests of their own: test_formats_document.py, test_stores_document.py."""
+ON_ENGINES = ROOT / "docs" / "tables.md"
+"""Its programs are for engines with an environment of their own: tests/integration/engines.py."""
 SHOWN = [block for document in DOCUMENTS for block in blocks_of(document)]
 PYTHON = [block for block in SHOWN if block.language == "python" and block.document not in TRIED_ELSEWHERE]
 DAGS = [block for block in PYTHON if "DAG(" in block.text]
 PROGRAMS = [
     block
     for block in PYTHON
-    if block not in DAGS and "--8<--" not in block.text and block.document in {each.document for each in DAGS}
+    if block not in DAGS and block.document != ON_ENGINES and "--8<--" not in block.text and block.document in {each.document for each in DAGS}
 ]
 """What reads the files of the DAG before it in the same document."""
 

@@ -89,7 +89,8 @@ class Home:
         self.found = read_marked(done.stdout)
 
     def manifests(self, dag_id: str) -> list[dict]:
-        return [json.loads(path.read_bytes()) for path in (self.output / dag_id).rglob("_manifest.json")] or [
+        paths = (self.output / dag_id).rglob("to_date=*/_manifest.json")
+        return [json.loads(path.read_bytes()) for path in paths] or [
             json.loads(self.s3.read(key)) for key in self.s3.objects() if key.endswith("_manifest.json")
         ]
 
