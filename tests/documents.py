@@ -87,7 +87,10 @@ DAGS = [block for block in PYTHON if "DAG(" in block.text]
 PROGRAMS = [
     block
     for block in PYTHON
-    if block not in DAGS and block.document != ON_ENGINES and "--8<--" not in block.text and block.document in {each.document for each in DAGS}
+    if block not in DAGS
+    and block.document != ON_ENGINES
+    and "--8<--" not in block.text
+    and block.document in {each.document for each in DAGS}
 ]
 """What reads the files of the DAG before it in the same document."""
 
