@@ -8,13 +8,15 @@ FLEET := .cache/fleet/venv
 FLEET_STAMP := $(FLEET)/.installed
 STORES := .cache/stores
 STORES_STAMP := $(STORES)/venv/.installed
+ENGINES := .cache/engines/venv
+ENGINES_STAMP := $(ENGINES)/.installed
 AZURITE := 3.35.0
 PUBLISHING := .cache/publishing
 PUBLISHING_STAMP := $(PUBLISHING)/.installed
 AXE := 4.10.3
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test integration e2e-events scale soak bench resume lint types check reference docs docs-serve docs-test pins serve build release sbom workflows extras stores matrix matrix-built e2e fleet fleet-costs fleet-pins clean
+.PHONY: help install demo test integration e2e-events scale soak bench resume lint types check reference docs docs-serve docs-test pins serve build release sbom workflows extras stores engines matrix matrix-built e2e fleet fleet-costs fleet-pins clean
 
 MINUTES ?= 10
 ONLY ?=
@@ -130,6 +132,15 @@ extras: build ## install the wheel with each extra, alone, and check what came
 stores: $(STORES_STAMP) ## write into Google Cloud Storage and Azure over HTTP, as their public emulators speak it
 	@$(STORES)/venv/bin/python -m pytest -p no:cacheprovider tests/stores
 
+engines: $(ENGINES_STAMP) ## read tables with pandas, Polars, Spark (needs Java), Delta Lake and Iceberg
+	@$(BIN)/python -m pytest -p no:cacheprovider tests/integration/engines.py
+
+$(ENGINES_STAMP): $(STAMP) requirements/engines.txt
+	@echo "Installing into $(ENGINES) (once; a minute or two)"
+	@$(PYTHON) -m venv $(ENGINES)
+	@$(BIN)/uv pip sync --quiet --python $(ENGINES)/bin/python requirements/engines.txt
+	@touch $(ENGINES_STAMP)
+
 $(STORES_STAMP): $(STAMP) requirements/stores.txt
 	@echo "Installing into $(STORES) (once; a minute or two)"
 	@command -v npm > /dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends nodejs npm; }
@@ -159,6 +170,7 @@ pins: $(STAMP) ## pin the newest versions of what the files in requirements/ nam
 	@$(PIN) --universal --python-version 3.10 requirements/dev.in --output-file requirements/dev.txt
 	@$(PIN) --universal --python-version 3.10 requirements/e2e.in --output-file requirements/e2e.txt
 	@$(PIN) --universal --python-version 3.10 requirements/publishing.in --output-file requirements/publishing.txt
+	@$(PIN) --universal --python-version 3.10 requirements/engines.in --output-file requirements/engines.txt
 	@$(PIN) --universal --python-version 3.10 --extra parquet --extra zstd pyproject.toml requirements/stores.in \
 		--output-file requirements/stores.txt
 	@for line in $$($(BIN)/python -m dev.matrix --list); do \
