@@ -28,7 +28,7 @@ from airflow_provider_synthflow.client.transport import (
     read_answer,
     too_large,
 )
-from airflow_provider_synthflow.exceptions import SynthflowError, SynthflowTransientError
+from airflow_provider_synthflow.exceptions import SynthflowError, SynthflowProtocolError, SynthflowTransientError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -220,6 +220,8 @@ class SynthflowClient:
                 return _read(response, settings)
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             failure = make_failure(error, settings, getattr(self._local, "proxy", None), _BAD_ADDRESS)
+        except ValueError:  # requests looks at where a redirect leads, also where it is not to follow it
+            failure = SynthflowProtocolError(settings.told("The API redirects to an address that is none."))
         raise failure  # apart from the other error, whose text may hold the address with its parameters
 
     def _open_session(self) -> requests.Session:
