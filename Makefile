@@ -117,9 +117,10 @@ sbom: $(PUBLISHING_STAMP) ## list what comes with the wheel in dist/ into .cache
 	@$(BIN)/uv pip install --quiet --python .cache/sbom/venv/bin/python dist/*.whl
 	@$(PUBLISHING)/bin/cyclonedx-py environment --output-format JSON --output-file .cache/sbom/sbom.cdx.json .cache/sbom/venv/bin/python
 
-workflows: $(PUBLISHING_STAMP) ## check the workflows of .github
+workflows: $(PUBLISHING_STAMP) ## check the workflows of .github, and the manifest for Kubernetes
 	@$(PUBLISHING)/bin/actionlint .github/workflows/*.yml
 	@$(PUBLISHING)/bin/zizmor --offline --no-progress --quiet .github
+	@$(PUBLISHING)/bin/kubernetes-validate --strict --quiet deploy/kubernetes/manifest.yaml
 
 $(PUBLISHING_STAMP): $(STAMP) requirements/publishing.txt
 	@$(PYTHON) -m venv $(PUBLISHING)
