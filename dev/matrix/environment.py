@@ -18,7 +18,18 @@ if TYPE_CHECKING:
 
 __all__ = ["copy_tests", "environment_of", "install", "the_wheel"]
 
-_COPIED = ("tests", "docs", "example_dags", "requirements", "*.md", "Makefile", "pyproject.toml")
+_COPIED = (
+    "tests",
+    "dev",
+    "deploy",
+    "hatch_build.py",
+    "docs",
+    "example_dags",
+    "requirements",
+    "*.md",
+    "Makefile",
+    "pyproject.toml",
+)
 
 
 def the_wheel() -> Path:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The Helm values and the manifest for Kubernetes name the same secret and image; the secret is a connection of ours."""
+"""The Helm values and the manifest for Kubernetes name one secret and one image; the secret is a connection of ours."""
 
 from __future__ import annotations
 
