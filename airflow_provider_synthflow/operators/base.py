@@ -4,14 +4,13 @@
 from __future__ import annotations
 
 import logging
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_synthflow.exceptions import SynthflowConfigError, SynthflowError
 from airflow_provider_synthflow.parameters import CheckedParameters
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
 
     from airflow.providers.common.compat.sdk import BaseOperator, Context
 else:
@@ -20,31 +19,31 @@ else:
     except ImportError:
         from airflow.models.baseoperator import BaseOperator
 
-__all__ = ["SynthflowOperator", "readable_errors"]
+__all__ = ["SynthflowOperator", "run_readably"]
 
 log = logging.getLogger(__name__)
 
 _SHORT = 120
 
 
-@contextmanager
-def readable_errors() -> Iterator[None]:
+def run_readably(act: Callable[[], Any]) -> Any:
     """
-    Let an error of this package end its log with its cure, in a line of its own.
+    Do something of which an error of this package ends the task's log with its cure, in a line of its own.
 
     It is typed and says what is wrong: the frames below the task, and those of its causes, tell a user nothing more.
     They are logged at level DEBUG.
     """
     try:
-        yield
+        return act()
     except SynthflowError as error:
         log.debug("The whole traceback of %s:", type(error).__name__, exc_info=True)
         error.args = (_with_cure_last(error), *error.args[1:])
-        cause: BaseException | None = error
+        cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+        first = cause
         while cause is not None:
             cause.__traceback__ = None
             cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
-        raise
+        raise error.with_traceback(None) from first
 
 
 def _with_cure_last(error: SynthflowError) -> str:
@@ -66,8 +65,7 @@ class SynthflowOperator(CheckedParameters, BaseOperator):
         :param context: the task's context
         :return: what the work returns
         """
-        with readable_errors():
-            return self.work(context)
+        return run_readably(lambda: self.work(context))
 
     def work(self, context: Context) -> Any:
         """
