@@ -275,7 +275,18 @@ class SynthflowApi:
         from_ms, to_ms = read_dates(query, now_ms)
         calls = self._store.calls(query.get("model_id"))
         days = analytics_of(calls, query, from_ms=from_ms, to_ms=to_ms, now_ms=now_ms)
-        return Answer.of_json(200, {"status": self._behaviour.status_word, "response": {"analytics": days}})
+        series = self._behaviour.analytics_series
+        body = {
+            "call_status_stat": {
+                "items": [],
+                "series": [{"date": day["date"], **day["calls_by_status"]} for day in days],
+            },
+            "duration_metrics": {
+                "total_calls": sum(day["total_calls"] for day in days),
+                "series": [{"date": day["date"], "total_calls": day["total_calls"]} for day in days],
+            },
+        }
+        return Answer.of_json(200, {name: each for name, each in body.items() if series in {"both", name}})
 
     # --- changes
 

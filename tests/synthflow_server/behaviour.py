@@ -76,6 +76,8 @@ class Behaviour:
     """The shape around the rows: as documented, `{calls}`, a bare list, or `response` twice."""
     status_word: str = "ok"
     """The envelope's `status`."""
+    analytics_series: Literal["both", "call_status_stat", "duration_metrics", "none"] = "both"
+    """Which members with counts by day the answer of `/analytics/` has."""
     pagination: Literal["present", "absent"] = "present"
     """Whether the envelope has `pagination`."""
     echo_limit: Literal["asked", "actual", "absent"] = "asked"

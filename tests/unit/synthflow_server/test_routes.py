@@ -120,11 +120,11 @@ def test_analytics_count_each_call_on_the_day_it_started():
     calls = make_calls(3, 600)
     api = SynthflowApi(calls)
     body = ask(api, "/v2/analytics/", from_date="2026-11-09T00:00:00Z", to_date="2026-11-23T00:00:00Z").json()
-    days = body["response"]["analytics"]
+    days, statuses = body["duration_metrics"]["series"], body["call_status_stat"]["series"]
     assert [day["date"] for day in days] == [f"2026-11-{n:02}" for n in range(9, 23)]
     assert sum(day["total_calls"] for day in days) == 600
     first = sum(call.start_ms < DEFAULT_FROM_MS + DAY_MS for call in calls)
-    assert days[0]["total_calls"] == sum(days[0]["calls_by_status"].values()) == first
+    assert days[0]["total_calls"] == sum(count for name, count in statuses[0].items() if name != "date") == first
 
 
 def test_analytics_are_of_one_agent_or_one_type_where_asked():
@@ -132,7 +132,7 @@ def test_analytics_are_of_one_agent_or_one_type_where_asked():
     api = SynthflowApi(calls)
     stretch = {"from_date": DAY, "to_date": "2026-11-19"}
     for query in ({"model_id": "x"}, {"type_of_call": "inbound"}):
-        (day,) = ask(api, "/v2/analytics/", **stretch, **query).json()["response"]["analytics"]
+        (day,) = ask(api, "/v2/analytics/", **stretch, **query).json()["duration_metrics"]["series"]
         assert day["total_calls"] == 1
 
 
