@@ -249,7 +249,7 @@ class TestAnError:
 
 class TestTwoTries:
     def test_at_once_end_in_one_file_with_its_own_manifest(self, cloud, url, monkeypatch):
-        monkeypatch.setattr("airflow_provider_synthflow.output.publication._PAUSE", 0.05)
+        monkeypatch.setattr("airflow_provider_synthflow.output.file_publication._PAUSE", 0.05)
         small, big = [b'{"from":"one"}'], [b'{"from":"two"}', make_record(6 * MIB)]
         ended: list[bool] = []
 
