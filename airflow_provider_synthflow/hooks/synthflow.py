@@ -143,6 +143,7 @@ class SynthflowHook(BaseHook):
         limit: int = 100,
         offset: int = 0,
         concurrency: int = 1,
+        on_mismatch: str = "fail",
     ) -> Iterator[dict[str, Any]]:
         """
         Yield all calls that match, each once, as the API sends them; complete, or an error.
@@ -160,7 +161,8 @@ class SynthflowHook(BaseHook):
         :param limit: the page size, 1 to 100
         :param offset: the index of the first call
         :param concurrency: pages in flight
-        :raises ValueError: for a naive time, or a filter, a limit or an offset that is none
+        :param on_mismatch: ``fail`` or ``include`` a call of another agent or status than asked for
+        :raises ValueError: for a naive time, or a filter, a limit, an offset or a choice that is none
         :raises SynthflowError: typed, see :mod:`airflow_provider_synthflow.exceptions`
         """
         query = _query(
@@ -176,7 +178,11 @@ class SynthflowHook(BaseHook):
             if not isinstance(value, int) or isinstance(value, bool) or value < least:
                 msg = f"{name} must be a whole number from {least}."
                 raise ValueError(msg)
-        return self._all_calls(query, limit=limit, offset=offset, concurrency=concurrency)
+        if on_mismatch not in {"fail", "include"}:
+            msg = "on_mismatch must be fail or include."
+            raise ValueError(msg)
+        included = on_mismatch == "include"
+        return self._all_calls(query, limit=limit, offset=offset, concurrency=concurrency, include_mismatched=included)
 
     def list_calls_page(
         self,
@@ -236,6 +242,7 @@ class SynthflowHook(BaseHook):
         duration_max: int | None = None,
         lead_phone_number: str | None = None,
         on_unplaced: str = "fail",
+        on_mismatch: str = "fail",
         concurrency: int = 4,
         max_walks: int = 5,
     ) -> WindowCalls:
@@ -255,6 +262,7 @@ class SynthflowHook(BaseHook):
         :param duration_max: seconds, inclusive
         :param lead_phone_number: caller or callee, E.164
         :param on_unplaced: ``fail`` or ``include`` a final call without any readable start
+        :param on_mismatch: ``fail`` or ``include`` a call of another agent or status than asked for
         :param concurrency: pages in flight
         :param max_walks: how often the pages are walked before giving up
         :return: a list of the calls, in the order of their start, with the numbers of the walk beside it
@@ -279,6 +287,7 @@ class SynthflowHook(BaseHook):
             window,
             settle=settle,
             on_unplaced=on_unplaced,
+            on_mismatch=on_mismatch,
             concurrency=concurrency,
             max_walks=max_walks,
         )
@@ -372,12 +381,10 @@ class SynthflowHook(BaseHook):
 
         return download_to_file(self.client, call_id, file)
 
-    def _all_calls(
-        self, query: CallsQuery, *, limit: int, offset: int = 0, concurrency: int = 1
-    ) -> Iterator[dict[str, Any]]:
+    def _all_calls(self, query: CallsQuery, **options: Any) -> Iterator[dict[str, Any]]:
         from airflow_provider_synthflow.pagination.fetch import read_rows  # noqa: PLC0415 - only with a request
 
-        for row in read_rows(self.client, query, limit=limit, offset=offset, concurrency=concurrency):
+        for row in read_rows(self.client, query, **options):
             yield row.record()
 
 

@@ -141,6 +141,7 @@ class CallsTask:
             query=CallsQuery(agent, **{name: getattr(asked, name) for name in FILTERS}),
             settle_ms=asked.settle,
             include_unplaced=asked.on_unplaced == "include",
+            include_mismatched=asked.on_mismatch == "include",
             concurrency=asked.concurrency,
             max_walks=asked.max_walks,
         )

@@ -78,6 +78,8 @@ class SynthflowListCallsOperator(WaitingOperator):
         (default), ``wait`` for up to ``max_unsettled_wait`` and then include them, or ``fail``
     :param max_unsettled_wait: how long after ``settle`` to wait at the most; default six hours
     :param on_unplaced: what to do with a final call without any readable start: ``fail`` (default), or ``include`` it
+    :param on_mismatch: what to do with a call of another agent or status than asked for: ``fail`` (default), or
+        ``include`` it, counted in the result as ``mismatched`` (templated)
     :param on_empty: what to do where there are no calls: ``write`` an empty result (default), ``skip`` the task,
         or ``fail``
     :param concurrency: pages in flight; default 4
@@ -112,6 +114,7 @@ class SynthflowListCallsOperator(WaitingOperator):
         "output_format",
         "resume_path",
         *read.FILTERS,
+        "on_mismatch",
         "volatile_fields",
         "drop_fields",
         "hash_fields",
@@ -132,6 +135,7 @@ class SynthflowListCallsOperator(WaitingOperator):
         "on_unsettled": partial(read.read_choice, choices=("include", "wait", "fail")),
         "max_unsettled_wait": read.read_duration,
         "on_unplaced": partial(read.read_choice, choices=("fail", "include")),
+        "on_mismatch": partial(read.read_choice, choices=("fail", "include")),
         "on_empty": partial(read.read_choice, choices=("write", "skip", "fail")),
         "concurrency": read.read_whole,
         "max_walks": read.read_whole,
@@ -166,6 +170,7 @@ class SynthflowListCallsOperator(WaitingOperator):
         on_unsettled: str = "include",
         max_unsettled_wait: dt.timedelta | float = dt.timedelta(hours=6),
         on_unplaced: str = "fail",
+        on_mismatch: str = "fail",
         on_empty: str = "write",
         concurrency: int = 4,
         max_walks: int = 5,
@@ -196,6 +201,7 @@ class SynthflowListCallsOperator(WaitingOperator):
         self.on_unsettled = on_unsettled
         self.max_unsettled_wait = max_unsettled_wait
         self.on_unplaced = on_unplaced
+        self.on_mismatch = on_mismatch
         self.on_empty = on_empty
         self.concurrency = concurrency
         self.max_walks = max_walks

@@ -86,7 +86,7 @@ class TestSignatures:
         paging = [("limit", 100), ("offset", 0), ("concurrency", 1)]
 
         assert names("__init__") == [("synthflow_conn_id", "synthflow_default")]
-        assert names("list_calls") == ["model_id", *bounds, *filters, *paging]
+        assert names("list_calls") == ["model_id", *bounds, *filters, *paging, ("on_mismatch", "fail")]
         assert names("list_calls_page") == ["model_id", *bounds, *filters, ("limit", 20), ("offset", 0)]
         assert names("count_calls") == ["model_id", *bounds, *filters]
         assert names("get_call") == names("get_recording_url") == ["call_id"]

@@ -20,6 +20,8 @@ from airflow.exceptions import AirflowRescheduleException
 from airflow.providers.common.compat.sdk import DAG, AirflowFailException, AirflowSkipException, TaskDeferred, task
 
 from airflow_provider_synthflow import __version__
+from airflow_provider_synthflow.client.call import encode_record, read_call
+from airflow_provider_synthflow.client.response import Page
 from airflow_provider_synthflow.exceptions import (
     SynthflowAuthError,
     SynthflowConfigError,
@@ -354,12 +356,32 @@ class TestNumberToFilterBy:
         assert masked == [self.NUMBER]
 
 
+class TestCallsOfAnother:
+    """The server ignores a filter, or a call was handed from agent to agent."""
+
+    @pytest.mark.parametrize(
+        ("other", "filters"),
+        [({"model_id": "another"}, {}), ({"call_status": "failed"}, {"call_status": "completed, Busy"})],
+        ids=["agent", "status"],
+    )
+    def test_are_an_error_with_the_numbers_unless_they_are_to_be_included(self, other, filters, serve, monkeypatch):
+        serve([])
+        page = Page([read_call(encode_record(make_call("a").record | other))], total=1)
+        monkeypatch.setattr("airflow_provider_synthflow.client.client.SynthflowClient.page", lambda *_: page)
+
+        with pytest.raises(SynthflowProtocolError, match="of the 1 calls on a page"):
+            operator(**filters).execute({})
+        result = operator(**filters, on_mismatch="include").execute({})
+
+        assert (result["count"], result["mismatched"]) == (1, 1)
+
+
 class TestTemplates:
     def test_are_the_parameters_that_the_contract_names(self):
         assert set(SynthflowListCallsOperator.template_fields) == {
             "model_id", "from_date", "to_date", "output_path", "output_conn_id", "output_format", "call_status",
             "duration_min", "duration_max", "lead_phone_number", "drop_fields", "hash_fields", "synthflow_conn_id",
-            "resume_path", "tables", "volatile_fields", "details",
+            "resume_path", "tables", "volatile_fields", "details", "on_mismatch",
         }  # fmt: skip
 
     def test_are_rendered_before_the_extraction(self, serve, tmp_path):
