@@ -40,8 +40,8 @@ def folder(tmp_path_factory):
         for day in range(2):
             window = Window(DEFAULT_FROM_MS + day * DAY_MS, DEFAULT_FROM_MS + (day + 1) * DAY_MS)
             calls = make_calls(day, 5, agents=["12345"], from_ms=window.from_ms, to_ms=window.to_ms)
-            # pandas and pyarrow read whole folders, and one format a folder is what people have
-            store = open_store(str(folder / ("parquet" if name == "parquet" else "lines")))
+            # a folder holds one format
+            store = open_store(str(folder / name))
             Publication(store, "12345", window, name, {}).publish(
                 [json.dumps(call.record).encode() for call in calls], {}
             )
@@ -49,7 +49,7 @@ def folder(tmp_path_factory):
 
 
 def placed(code: str, folder: Path) -> str:
-    kind = "lines" if "read_json" in code else "parquet"
+    kind = "jsonl.gz" if "read_json" in code else "parquet"
     assert "s3://bucket/calls" in code
     return code.replace("s3://bucket/calls", str(folder / kind))
 
