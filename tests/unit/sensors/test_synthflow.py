@@ -399,7 +399,7 @@ class TestTrouble:
                 {"model_id": "x"},
                 {"behaviour": Behaviour(unknown_model="404")},
                 SynthflowRequestError,
-                "Unknown model_id",
+                "It names model_id",
             ),
             ({"min_calls": 0}, {}, SynthflowConfigError, "min_calls must be a whole number from 1"),
             ({"min_calls": "3"}, {}, SynthflowConfigError, "min_calls must be a whole number from 1"),
