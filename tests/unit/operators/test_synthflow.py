@@ -822,7 +822,7 @@ FAILS = [
         {"model_id": "nobody"},
         {"behaviour": Behaviour(unknown_model="400")},
         SynthflowRequestError,
-        "Unknown model_id.*Correct the parameters",
+        "It names model_id.*Correct the parameters",
     ),
     (
         "unknown agent, 404",
@@ -830,7 +830,7 @@ FAILS = [
         {"model_id": "nobody"},
         {"behaviour": Behaviour(unknown_model="404")},
         SynthflowRequestError,
-        "Unknown model_id.*Correct the parameters",
+        "It names model_id.*Correct the parameters",
     ),
     ("no agent", {}, {"model_id": " "}, {}, SynthflowConfigError, "model_id is missing"),
     ("no agents", {}, {"model_id": []}, {}, SynthflowConfigError, "a list of ids that is not empty"),
