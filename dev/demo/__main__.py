@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from dev.demo.failure import explain_failure
 from dev.demo.files import compare, digests, manifests
+from dev.demo.questions import answer_questions
 from dev.demo.source import open_source
 from tests.airflow_deployment import AirflowDeployment
 
@@ -54,6 +55,7 @@ def main() -> int:
             print("\n".join(f"            {line}" for line in explain_failure(deployment.home)))
             return 1
         _print_table(output, source)
+        print(f"\n{answer_questions(output)}")
         comparison = compare([each["path"] for each in manifests(output, source)], source.held())
     _say_repetition(before, digests(output))
     print(f"\n{comparison}.  ({time.monotonic() - started:.0f} s)")
