@@ -149,7 +149,7 @@ def test_two_tries_at_once_leave_a_true_manifest(tmp_path, s3, where):
 
     def work(number: int) -> None:
         store = open_store("s3://lake/out", "lake") if where == "s3" else LocalStore(str(tmp_path))
-        for turn in range(12):
+        for turn in range(12 if where == "local" else 4):
             # The other may come first too often, which is an error that Airflow may try again.
             with contextlib.suppress(SynthflowTransientError):
                 publish(store, "jsonl", number * TURNS + turn)
