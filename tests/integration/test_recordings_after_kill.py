@@ -59,7 +59,8 @@ def start(url, result, output_path):
     return process
 
 
-@pytest.mark.parametrize("kills", [6, pytest.param(50, marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("kills", [6, 50])
 def test_each_recording_is_there_once_after_many_kills(synthflow, place, kills):
     output_path, read_all = place
     rng = random.Random(kills)  # noqa: S311 - moments, no secrets
