@@ -14,7 +14,7 @@ __all__ = ["CallsQuery"]
 @dataclass(frozen=True)
 class CallsQuery:
     """
-    Name the calls to ask for; what is None is not sent.
+    The calls to ask for; what is None is not sent.
 
     :param model_id: the agent whose calls are listed; the API lists one agent a request
     :param from_ms: the API's ``from_date``, UTC milliseconds since 1970

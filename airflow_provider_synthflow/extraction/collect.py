@@ -25,7 +25,7 @@ __all__ = ["WindowCalls", "collect_window"]
 
 class WindowCalls(list[dict[str, Any]]):
     """
-    Hold the calls of a window, in the order of their start.
+    The calls of a window as a list, in the order of their start.
 
     :param calls: the calls, as the API sent them
     :param extraction: the numbers of the walk

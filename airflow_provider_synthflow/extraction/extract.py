@@ -41,7 +41,7 @@ _NAMED = 10
 @dataclass(frozen=True)
 class Extraction:
     """
-    Tell what an extraction found; the calls themselves are in the spill.
+    What an extraction found; the calls themselves are in the spill.
 
     :param count: calls in the window
     :param unsettled: of them, those not in a final status
@@ -91,7 +91,7 @@ def extract_window(
     :param plan: what to ask for
     :param spill: where to keep the calls; empty at first
     :param privacy: what to take out of them before they are kept
-    :param sleep: how to wait between two walks, in seconds; default: as the sender waits, which its closing ends
+    :param sleep: how to wait between two walks, in seconds; default: as the client waits, which its closing ends
     :param resume: what keeps pages for a further try, and has those of an earlier one; default: none is kept
     :raises SynthflowError: typed; then the spill holds nothing of use
     """
@@ -127,7 +127,7 @@ def extract_window(
 
 
 class _Mark(Enum):
-    """Say what is to be counted of a call."""
+    """What is to be counted of a call."""
 
     UNSETTLED = "in the window and not final"
     NOT_STARTED = "without a start and not final"

@@ -25,7 +25,7 @@ STRAY_MS = 24 * 3_600_000
 @dataclass(frozen=True)
 class WindowPlan:
     """
-    Say how to extract a window.
+    How a window is extracted: which calls, and asked for how.
 
     :param window: the window
     :param query: the agent and the filters; its bounds are set by the plan

@@ -16,7 +16,7 @@ _EVERY = 5.0
 
 class Progress:
     """
-    Make a line about a walk, at most every few seconds.
+    The progress of a walk, told in a line every few seconds at most.
 
     :param clock: seconds that only grow; default: the system's monotonic clock
     :param every: seconds between two lines at least

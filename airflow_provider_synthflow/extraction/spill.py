@@ -46,7 +46,7 @@ class Follower(Protocol):
 
 class Spill:
     """
-    Hold records by key, the last one given for a key, and give them back sorted.
+    Records kept by key, the last one given for a key, and given back sorted.
 
     The bytes go into a private file without a name (mode 0600), which the system frees with the process, also when
     it is killed; up to 4 MiB stay in memory. What comes is only appended, in memory the key, the order and the

@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 @dataclass(frozen=True)
 class Delivered:
     """
-    Hold what a delivery came to.
+    What became of a window: its result, and the numbers of its extraction.
 
     :param result: what the task returns
     :param extraction: the numbers of the reading; None where an earlier try's file was kept
@@ -57,7 +57,7 @@ class Delivered:
 @dataclass(frozen=True)
 class WindowJob:
     """
-    Say what is read and where it goes.
+    One window to be read and brought to where its calls go.
 
     :param plan: the window and how to read it
     :param publication: the file that the calls go to; None for XCom

@@ -35,7 +35,7 @@ __all__ = ["SynthflowHook"]
 
 class SynthflowHook(BaseHook):
     """
-    Hold a connection to Synthflow and make its requests.
+    A connection to Synthflow, and the requests that it allows.
 
     Use it as a context manager, or call :meth:`close`, to give its connections back. Several threads may share it.
 

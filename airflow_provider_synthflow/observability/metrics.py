@@ -53,7 +53,7 @@ def emit(counts: Mapping[str, int], seconds: float, tags: Mapping[str, str], *, 
 
 class Failures:
     """
-    Count what fails in a task, whatever the error, and each failure once.
+    The failures of a task, whatever the error, each counted once.
 
     :param tags: what tells the task apart
     :param passing: the exceptions that are no failures

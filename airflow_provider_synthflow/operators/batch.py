@@ -30,7 +30,7 @@ _NAMED = 10
 @dataclass(frozen=True)
 class AgentWindow:
     """
-    Name one window of one agent.
+    One window of one agent.
 
     :param model_id: the agent
     :param window: the window
@@ -46,7 +46,7 @@ class AgentWindow:
 
 class StillOpenError(Exception):
     """
-    Say that windows have calls that are not final, and are to be read again.
+    Windows with calls that are not final, which are to be read again.
 
     :param until_ms: when, UTC milliseconds since 1970
     :param count: how many windows

@@ -44,7 +44,7 @@ _wholes_decoder = msgspec.json.Decoder(list[int | None])
 @dataclass(frozen=True)
 class Column:
     """
-    Describe a column.
+    A column of a typed file.
 
     :param name: the field's name
     :param kind: ``text``, ``integer``, ``json`` (JSON text, as received), ``epoch`` (an instant, received as a text of

@@ -21,7 +21,7 @@ __all__ = ["FORMATS", "Format", "RecordWriter", "check_format", "check_module", 
 
 
 class RecordWriter(Protocol):
-    """Write records into a binary file."""
+    """A writer of records into a binary file."""
 
     @property
     def place(self) -> int | None:
@@ -44,7 +44,7 @@ class RecordWriter(Protocol):
 @dataclass(frozen=True)
 class Format:
     """
-    Say how a format is written.
+    A format, and how it is written.
 
     :param open: makes the writer of a file
     :param module: the third-party module that it needs

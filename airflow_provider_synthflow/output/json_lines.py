@@ -17,7 +17,7 @@ _ZSTD_LEVEL = 3
 
 
 class Compressor(Protocol):
-    """Compress a stream."""
+    """A compressor of a stream."""
 
     def compress(self, data: bytes, /) -> bytes:
         """
@@ -32,7 +32,7 @@ class Compressor(Protocol):
 
 class JsonLines:
     """
-    Write each record on one line, its own bytes where they are one line already.
+    A writer of records, each on one line: its own bytes where they are one line already.
 
     :param file: where the bytes go
     :param compressor: what they go through; None: as they are

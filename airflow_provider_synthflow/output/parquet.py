@@ -39,7 +39,7 @@ SCHEMA = make_schema(COLUMNS)
 
 class ParquetRecords:
     """
-    Write records as rows of Parquet.
+    A writer of records as rows of Parquet.
 
     :param file: where the bytes go
     :param columns: the columns; default: those of calls

@@ -93,7 +93,7 @@ def _parted(packs: Sequence[bytes], count: int) -> Iterator[set[str]]:
 
 
 class KeyLog:
-    """Hold keys in the order in which they came, the same ones also more than once."""
+    """Keys in the order in which they came, the same ones also more than once."""
 
     def __init__(self) -> None:
         self._groups: list[bytes] = []

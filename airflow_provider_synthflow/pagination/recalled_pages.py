@@ -23,7 +23,7 @@ _LONG_AGO = -(10**9)  # the serials of all of them are below those of a walk tha
 
 class RecalledPages:
     """
-    Hold the pages until the first page of a new walk has come, which decides on them.
+    Pages of an earlier walk, until the first page of a new walk has come and decides on them.
 
     :param offset: the index of the first row of interest
     """

@@ -39,7 +39,7 @@ _PATIENCE = 30.0
 
 
 class TaskState(Protocol):
-    """Keep small values for a task, from one of its tries to the next."""
+    """Small values kept for a task, from one of its tries to the next."""
 
     def get(self, key: str, /) -> Any:
         """
@@ -66,12 +66,12 @@ class TaskState(Protocol):
 
 class Checkpoint:
     """
-    Keep the pages of one window, and remember them from try to try.
+    The finished pages of one window, kept and remembered from try to try.
 
-    As a context manager it ends with the window: the pieces are removed, but where an error or a kill ended the try
+    As a context manager it ends with the window: the segments are removed, but where an error or a kill ended the try
     and another try may take them up.
 
-    :param store: where the pieces go
+    :param store: where the segments go
     :param state: what remembers them
     :param key: under which name, see :func:`~airflow_provider_synthflow.resume.state.key_of`
     :param digest: what is asked, see :func:`~airflow_provider_synthflow.resume.state.digest_of`
@@ -101,7 +101,7 @@ class Checkpoint:
         self._off = False
         self._begun_ms = 0
         self._record: CheckpointState | None = None
-        self._written = 0  # pieces that the run had before this try
+        self._written = 0  # segments that the run had before this try
         self._recalled = 0  # pages of theirs that the walk has not yet decided on
         self._writer: SegmentWriter | None = None
         self._pages: list[KeptPage] = []
@@ -115,7 +115,7 @@ class Checkpoint:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Remove the pieces, or leave them for the next try."""
+        """Remove the segments, or leave them for the next try."""
         if isinstance(error, (SynthflowTransientError, OSError)) and not self._last:
             self._leave()
         elif error is None or isinstance(error, Exception):
@@ -149,7 +149,7 @@ class Checkpoint:
                 yield Page(rows, page.total, offset=page.offset)
         except BrokenSegmentError as error:
             earlier.drop()
-            self._start_over(f"piece {self._written + 1} {error}")
+            self._start_over(f"segment {self._written + 1} {error}")
 
     def remove(self) -> None:
         """Remove what an earlier try has kept, where its window is published already."""
@@ -190,7 +190,7 @@ class Checkpoint:
             self._recalled = 0
 
     def _kept(self, record: CheckpointState) -> Iterator[KeptPage]:
-        """Yield the pages of a run, piece by piece."""
+        """Yield the pages of a run, segment by segment."""
         for number in itertools.count(1):
             try:
                 data = self._store.read(segment_name(record.run, number))
@@ -203,7 +203,7 @@ class Checkpoint:
             self._written = number
 
     def _hand_over(self) -> None:
-        """Have what has come written, and begin the next piece."""
+        """Have what has come written, and begin the next segment."""
         pages, self._pages, self._bytes, self._since = self._pages, [], 0, time.monotonic()
         try:
             if self._writer is None:
@@ -229,7 +229,7 @@ class Checkpoint:
             self._writer.close(_PATIENCE)
 
     def _forget(self) -> None:
-        """Remove the pieces, and what is remembered of them."""
+        """Remove the segments, and what is remembered of them."""
         self._pages = []
         if self._writer is not None:
             self._writer.drop()

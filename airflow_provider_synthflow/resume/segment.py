@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The bytes of a piece: pages as they were read, compressed, and sealed so that a changed byte shows. Pure."""
+"""The bytes of a segment: pages as they were read, compressed, and sealed so that a changed byte shows. Pure."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _FAST = 1  # of zlib's levels: it shrinks calls to a quarter, and the best would
 
 class KeptPage(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """
-    Hold one page as it was read.
+    One page as it was read.
 
     :param offset: the index of its first row
     :param total: how many rows the list had, as the page declared
@@ -31,7 +31,7 @@ class KeptPage(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class BrokenSegmentError(ValueError):
-    """Say that bytes are not a piece that was sealed with this key."""
+    """Bytes that are not a segment sealed with this key."""
 
 
 _decoder = msgspec.msgpack.Decoder(list[KeptPage])
@@ -39,7 +39,7 @@ _decoder = msgspec.msgpack.Decoder(list[KeptPage])
 
 def seal_segment(pages: list[KeptPage], key: bytes) -> bytes:
     """
-    Return the bytes of a piece.
+    Return the bytes of a segment.
 
     :param pages: what it holds
     :param key: what it is sealed with, 16 to 64 bytes
@@ -50,7 +50,7 @@ def seal_segment(pages: list[KeptPage], key: bytes) -> bytes:
 
 def unseal_segment(data: bytes, key: bytes) -> list[KeptPage]:
     """
-    Return the pages of a piece.
+    Return the pages of a segment.
 
     :param data: its bytes
     :param key: what it was sealed with

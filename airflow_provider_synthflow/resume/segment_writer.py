@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Write pieces in a thread of their own, so that the reading of pages does not wait for a store."""
+"""Write segments in a thread of their own, so that the reading of pages does not wait for a store."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ __all__ = ["SegmentWriter", "segment_name"]
 
 def segment_name(run: str, number: int) -> str:
     """
-    Return the name of a piece below the directory of all runs.
+    Return the name of a segment below the directory of all runs.
 
     :param run: the directory of the run
-    :param number: which of its pieces, from 1
+    :param number: which of its segments, from 1
     """
     return f"{run}/{number:06}.pages"
 
 
 class SegmentWriter:
     """
-    Write pieces one after the other; one may wait while another is written.
+    A writer of segments, one after the other; one may wait while another is written.
 
     :param store: where they go
     :param run: the directory of the run
     :param key: what they are sealed with
-    :param written: how many pieces the run has already
+    :param written: how many segments the run has already
     :param change: what a record is made to before it is kept
     """
 
@@ -47,12 +47,12 @@ class SegmentWriter:
         self._change = change
         self._due: Queue[list[KeptPage] | None] = Queue(maxsize=1)
         # A daemon: a process that is to end does not wait for a store.
-        self._thread = threading.Thread(target=self._work, name="synthflow-pieces", daemon=True)
+        self._thread = threading.Thread(target=self._work, name="synthflow-segments", daemon=True)
         self._thread.start()
 
     def offer(self, pages: list[KeptPage]) -> bool:
         """
-        Hand over a piece, unless the store is so slow that another one still waits.
+        Hand over a segment, unless the store is so slow that another one still waits.
 
         :param pages: what it holds, the records as they were received
         :return: whether it is taken
@@ -78,7 +78,7 @@ class SegmentWriter:
         return not self._thread.is_alive()
 
     def drop(self) -> None:
-        """Leave out the piece that waits; the one that is being written is not stopped."""
+        """Leave out the segment that waits; the one that is being written is not stopped."""
         try:
             self._due.get_nowait()
         except Empty:

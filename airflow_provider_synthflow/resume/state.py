@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What Airflow's task state keeps of a window that is being read: where its pieces are, and what they answer. Pure."""
+"""What Airflow's task state keeps of a window that is being read: where its segments are, what they answer. Pure."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ _HEX = re.compile(r"[0-9a-f]{32,64}")
 @dataclass(frozen=True)
 class CheckpointState:
     """
-    Name the pieces of one window.
+    The segments of one window: where they are, and what they answer.
 
-    :param run: the directory of the pieces, by chance
-    :param seal: what the pieces are sealed with, by chance, as hexadecimal digits: who can write into the store alone
+    :param run: the directory of the segments, by chance
+    :param seal: what the segments are sealed with, by chance, as hexadecimal digits: who can write into the store alone
         cannot make one
     :param digest: what was asked, see :func:`digest_of`
     :param begun_ms: when the first of them was read, UTC milliseconds since 1970
@@ -46,7 +46,7 @@ class CheckpointState:
     @classmethod
     def begin(cls, digest: str, begun_ms: int) -> CheckpointState:
         """
-        Name the pieces of a window that nothing was kept of so far.
+        Name the segments of a window that nothing was kept of so far.
 
         :param digest: what is asked
         :param begun_ms: when the first page was read, UTC milliseconds since 1970
@@ -74,7 +74,7 @@ class CheckpointState:
 
     def serves(self, digest: str, now_ms: int) -> bool:
         """
-        Tell whether the pieces answer what is asked now, and are young enough.
+        Tell whether the segments answer what is asked now, and are young enough.
 
         :param digest: what is asked
         :param now_ms: UTC milliseconds since 1970

@@ -15,7 +15,7 @@ _WITH_CONNECTION = frozenset({"s3", "s3a", "gs", "gcs"})
 @dataclass(frozen=True)
 class FileAddress:
     """
-    Take the address of a file apart.
+    The address of a file, taken apart.
 
     :param scheme: the store's scheme, such as ``s3``; ``file`` for a local disk
     :param bucket: the bucket, or container and account; empty for a local disk

@@ -54,7 +54,7 @@ _Period: TypeAlias = "tuple[dt.datetime, dt.datetime]"
 @dataclass(frozen=True)
 class CronSchedule:
     """
-    Know the ticks of a timetable made of cron expressions.
+    The ticks of a timetable made of cron expressions.
 
     :param timetable: the scheduler's own timetable, with zero-length intervals
     :param interval: the length of a run's interval where the timetable sets one, else None
@@ -160,7 +160,7 @@ class CronSchedule:
 @dataclass(frozen=True)
 class DeltaSchedule:
     """
-    Know the ticks of a timetable that counts on from its last run.
+    The ticks of a timetable that counts on from its last run.
 
     :param delta: the time from one tick to the next, a timedelta or a relativedelta
     :param interval: the length of a run's interval where the timetable sets one, else None

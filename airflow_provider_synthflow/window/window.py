@@ -22,7 +22,7 @@ _LATEST_MS = 221_845_392_000_000
 @dataclass(frozen=True, order=True)
 class Window:
     """
-    Hold a half-open stretch of time, ``[from_date, to_date)``.
+    A half-open stretch of time, ``[from_date, to_date)``.
 
     :param from_ms: the first instant in the window, UTC milliseconds since 1970 (inclusive)
     :param to_ms: the first instant after the window, UTC milliseconds since 1970 (exclusive)
