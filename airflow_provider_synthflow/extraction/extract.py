@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections import Counter
 from dataclasses import dataclass
 from enum import Enum
@@ -36,6 +37,7 @@ __all__ = ["Extraction", "extract_window"]
 log = logging.getLogger(__name__)
 
 _NAMED = 10
+_ADDRESS = re.compile(rb'"recording_url"\s*:\s*"')
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,7 @@ class Extraction:
     :param repeated: rows that came twice, of a list that sends rows twice
     :param mended: calls in whose texts half of a surrogate pair was replaced
     :param mismatched: calls in the window of another agent or status than asked for, which were included
+    :param has_addresses: whether calls came with the address of a recording
     :param recalled: of the pages, those that an earlier try of the task had read at first
     """
 
@@ -73,6 +76,7 @@ class Extraction:
     repeated: int = 0
     mended: int = 0
     mismatched: int = 0
+    has_addresses: bool = False
 
 
 def extract_window(
@@ -149,6 +153,7 @@ class _Keeper:
         self._marks: dict[str, _Mark] = {}  # most calls have none
         self._others: set[str] = set()  # of another agent or status
         self._mended: set[str] = set()
+        self._has_addresses = False
 
     def place(self, page: Page) -> list[Placed]:
         """
@@ -156,6 +161,8 @@ class _Keeper:
 
         :raises SynthflowProtocolError: where one did far from what was asked for, or is not what was asked for
         """
+        # The first call of a page stands for the others.
+        self._has_addresses = self._has_addresses or any(_ADDRESS.search(row.raw) for row in page.rows[:1])
         others = self._check.find_others(page.rows)
         calls = [placed(row) for row in page.rows if row.call_id not in page.stale]
         if others or self._others:
@@ -232,4 +239,5 @@ class _Keeper:
             repeated=walk.repeated,
             mended=len(self._mended),
             mismatched=len(self._others),
+            has_addresses=self._has_addresses,
         )

@@ -47,6 +47,7 @@ __all__ = ["CallsTask"]
 log = logging.getLogger(__name__)
 
 _UNSETTLED_PAUSE_MS = 10 * 60_000
+_KEEPER = "SynthflowDownloadRecordingsOperator"
 _PASSING = (AirflowRescheduleException, AirflowSkipException, TaskDeferred, StillOpenError)
 
 
@@ -61,6 +62,7 @@ class CallsTask:
         self._hook = SynthflowHook(self._asked.synthflow_conn_id)
         self._xcom_bytes = 0  # of the results so far, which go into one XCom
         self._agents: set[str] | None = None  # of the workspace, once they were asked for
+        self._told_of_recordings = False
         self.finished: list[dict[str, Any]] = []
         self.host = ""
 
@@ -187,6 +189,8 @@ class CallsTask:
         if (found := delivered.extraction) is not None:
             emit(delivered.counts, delivered.seconds, tags)
             self._warn_of_nothing(job.plan, found)
+            if found.has_addresses:
+                self._tell_of_recordings()
         if "calls" in delivered.result:
             self._xcom_bytes += size_of(delivered.result)
         return delivered.result
@@ -214,6 +218,19 @@ class CallsTask:
                 plan.query.model_id,
                 len(self._agents),
             )
+
+    def _tell_of_recordings(self) -> None:
+        """Say once that the addresses of recordings end, unless the DAG keeps the recordings themselves."""
+        task = (self._context or {}).get("task")
+        tasks = getattr(getattr(task, "dag", None), "tasks", ())
+        kinds = {getattr(each, "operator_class", type(each)).__name__ for each in tasks}
+        if self._told_of_recordings or _KEEPER in kinds:
+            return
+        self._told_of_recordings = True
+        log.info(
+            "These calls have recordings, whose addresses end on 2027-01-10, and this DAG does not keep them: %s does.",
+            _KEEPER,
+        )
 
     def _check_unsettled(self, plan: WindowPlan, found: Extraction) -> None:
         """Raise where calls that are not final keep a window from being published."""

@@ -9,9 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from airflow.providers.common.compat.sdk import DAG
 
 from airflow_provider_synthflow.exceptions import SynthflowConfigError
-from airflow_provider_synthflow.operators.synthflow import SynthflowListCallsOperator
+from airflow_provider_synthflow.operators.synthflow import (
+    SynthflowDownloadRecordingsOperator,
+    SynthflowListCallsOperator,
+)
 from tests.synthflow_server import Fault
 from tests.unit.making import AGENT, FROM, TO, make_call, read_file, tree_of
 
@@ -148,3 +152,31 @@ class TestTables:
 
         with pytest.raises(SynthflowConfigError, match="tables"):
             operator(**arguments).execute({})
+
+
+class TestRecordings:
+    TEXT = "whose addresses end on 2027-01-10"
+
+    def test_are_said_once_to_be_lost_where_no_task_keeps_them(self, serve, caplog):
+        address = "https://signed.test/a"
+        serve([make_call(name, agent=name, recording_url=address) for name in (AGENT, "agent-2")])
+        with caplog.at_level("INFO"):
+            SynthflowListCallsOperator(task_id="t", model_id=[AGENT, "agent-2"], from_date=FROM, to_date=TO).execute({})
+
+        assert caplog.text.count(self.TEXT) == 1
+
+    def test_are_not_mentioned_where_a_task_of_the_dag_keeps_them(self, serve, caplog):
+        serve([make_call("a", recording_url="https://signed.test/a")])
+        with DAG("kept", schedule=None) as dag, caplog.at_level("INFO"):
+            calls = SynthflowListCallsOperator(task_id="t", model_id=AGENT, from_date=FROM, to_date=TO)
+            SynthflowDownloadRecordingsOperator(task_id="r", calls=calls.output, output_path="/lake")
+            calls.execute({"task": calls, "dag": dag})
+
+        assert self.TEXT not in caplog.text
+
+    def test_are_not_mentioned_where_no_call_has_an_address(self, serve, caplog):
+        serve([make_call("a", recording_url=None)])
+        with caplog.at_level("INFO"):
+            SynthflowListCallsOperator(task_id="t", model_id=AGENT, from_date=FROM, to_date=TO).execute({})
+
+        assert self.TEXT not in caplog.text
