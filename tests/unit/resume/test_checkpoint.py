@@ -218,8 +218,6 @@ def test_a_piece_that_is_spoiled_makes_the_retry_begin_anew(task, said, spoil, n
     assert retry.records == whole(task)
     spoilt = f"segment {number} is cut off or changed"
     assert said() == [f"The pages that an earlier try has kept are not taken up: {spoilt}."]
-        f"The pages that an earlier try has kept are not taken up: segment {number} is cut off or changed."
-    ]
     assert task.pieces() == []
 
 
