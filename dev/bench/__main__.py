@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from dev.bench.data import make_dataset
 from dev.bench.lines import Line, growth_lines, import_line, memory_lines, speed_lines
 from dev.bench.plan import Effort, growth_cases, run_rounds, speed_cases
-from dev.bench.report import machine, seconds_table, table
+from dev.bench.report import machine, seconds_table, table, verdicts
 from dev.bench.running import READERS, Bench
 from dev.bench.server import run_server
 from tests.documents import put_between
@@ -50,6 +50,7 @@ def measure(effort: Effort, folder: Path) -> str:
         ][1:]  # the first one fills the caches
     lines = [*speed_lines(speeds, effort.calls), *growth_lines(growth, effort), import_line(imports), _DEFERRED]
     said = f"{described} It took {time.monotonic() - begun:.0f} s, with {effort.calls:,} calls where speed is measured."
+    print(f"\n{verdicts(lines)}")
     return f"{said}\n\n{table(lines)}\n{_incomplete(speeds, growth)}{seconds_table(speeds)}\n{seconds_table(growth)}"
 
 
@@ -77,7 +78,9 @@ def measure_memory(effort: Effort, folder: Path) -> tuple[str, bool]:
         described = machine(server.kind)
     lines = [*memory_lines(runs, effort)]
     wrong = _incomplete(runs)
-    return f"{described}\n\n{table(lines)}\n{wrong}{seconds_table(runs)}", not wrong and all(line.met for line in lines)
+    return f"{described}\n\n{verdicts(lines)}\n{wrong}{seconds_table(runs)}", not wrong and all(
+        line.met for line in lines
+    )
 
 
 def _incomplete(*all_runs: Runs) -> str:

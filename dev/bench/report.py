@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from dev.bench.lines import Line
     from dev.bench.plan import Runs
 
-__all__ = ["machine", "seconds_table", "table"]
+__all__ = ["machine", "seconds_table", "table", "verdicts"]
 
 
 def machine(server: str) -> str:
@@ -45,7 +45,17 @@ def machine(server: str) -> str:
 
 def table(lines: Iterable[Line]) -> str:
     """
-    Return the table of what is required and what was measured.
+    Return the table of what was measured, as users read it.
+
+    :param lines: its lines
+    """
+    head = "| work | measured |\n| --- | --- |\n"
+    return head + "".join(f"| {line.work} | {line.measured} |\n" for line in lines if line.measured)
+
+
+def verdicts(lines: Iterable[Line]) -> str:
+    """
+    Return the table of what the project requires of itself and what was measured, which is its own business.
 
     :param lines: its lines
     """
