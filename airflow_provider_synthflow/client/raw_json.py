@@ -13,11 +13,12 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["check_utf8", "decode_json", "refuse_constant", "split_elements", "split_members"]
+__all__ = ["check_utf8", "decode_json", "is_nested_deeper", "refuse_constant", "split_elements", "split_members"]
 
 _object_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _list_decoder = msgspec.json.Decoder(list[msgspec.Raw])
 _blank = re.compile(r"[ \t\n\r]*")
+_NESTING = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]')
 _PIECE = 8 * 1024
 
 
@@ -64,6 +65,18 @@ def split_elements(body: bytes) -> list[bytes]:
         return [bytes(value) for value in _list_decoder.decode(body)]
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return [value for _, value in _split(body, "[")]
+
+
+def is_nested_deeper(raw: bytes, than: int) -> bool:
+    """Tell whether JSON has more objects and arrays in one another than so many, whatever this process could follow."""
+    if raw.count(b"[") + raw.count(b"{") <= than:
+        return False
+    depth = 0
+    for token in _NESTING.finditer(raw):
+        depth += {b"[": 1, b"{": 1, b"]": -1, b"}": -1}.get(token[0], 0)
+        if depth > than:
+            return True
+    return False
 
 
 def refuse_constant(name: str) -> Any:

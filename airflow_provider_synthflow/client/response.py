@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -45,7 +45,7 @@ class Page:
     total: int | None = None
     limit: int | None = None
     offset: int | None = None
-    sent: int = 0
+    sent: int = field(default=0, compare=False)
     stale: frozenset[str] = frozenset()
 
     def at(self, offset: int) -> Page:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_synthflow import __version__
 from airflow_provider_synthflow.client.call import encode_record
-from airflow_provider_synthflow.client.raw_json import split_members
+from airflow_provider_synthflow.client.raw_json import is_nested_deeper, split_members
 from airflow_provider_synthflow.exceptions import SynthflowConfigError
 from airflow_provider_synthflow.timestamps import format_instant
 
@@ -25,7 +25,6 @@ __all__ = ["result_of", "size_of", "with_calls"]
 
 _DIGITS = 20
 _DEEPEST = 100
-_NESTING = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]')
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
@@ -109,10 +108,14 @@ def _for_xcom(record: bytes) -> dict[str, Any]:
     64 bits: the characters become U+FFFD, the numbers stay as their text. So does a field that is nested deeper than
     Airflow, which takes a value apart by recursion, can follow.
     """
-    if record.count(b"[") + record.count(b"{") <= _DEEPEST:
+    if not is_nested_deeper(record, _DEEPEST):
         return _decode(record)
     fields = split_members(record)
-    deep = {name: _storable(raw.decode("utf-8", "replace")) for name, raw in fields.items() if _is_deep(raw)}
+    deep = {
+        name: _storable(raw.decode("utf-8", "replace"))
+        for name, raw in fields.items()
+        if is_nested_deeper(raw, _DEEPEST)
+    }
     rest = b",".join(b"%b:%b" % (json.dumps(name).encode(), raw) for name, raw in fields.items() if name not in deep)
     return _decode(b"{%b}" % rest) | {_storable(name): text for name, text in deep.items()}
 
@@ -120,15 +123,6 @@ def _for_xcom(record: bytes) -> dict[str, Any]:
 def _decode(record: bytes) -> dict[str, Any]:
     value = json.loads(record, parse_int=_whole, parse_float=_fraction)
     return {_storable(name): _storable(each) for name, each in value.items()}
-
-
-def _is_deep(raw: bytes) -> bool:
-    depth = 0
-    for token in _NESTING.finditer(raw):
-        depth += {b"[": 1, b"{": 1, b"]": -1, b"}": -1}.get(token[0], 0)
-        if depth > _DEEPEST:
-            return True
-    return False
 
 
 def _whole(text: str) -> int | str:

@@ -54,11 +54,12 @@ _PASSING = (AirflowRescheduleException, AirflowSkipException, TaskDeferred, Stil
 class CallsTask:
     """One try of a task that lists calls."""
 
-    def __init__(self, operator: WaitingOperator, parameters: Mapping[str, Any], context: Context) -> None:
+    def __init__(self, operator: WaitingOperator, read: Callable[[], Mapping[str, Any]], context: Context) -> None:
         self._operator = operator
-        self._asked = SimpleNamespace(**parameters)
         self._context = context
         self._failures = Failures(_read_tags(context), _PASSING)
+        with self._failures.of_task():
+            self._asked = SimpleNamespace(**read())
         self._hook = SynthflowHook(self._asked.synthflow_conn_id)
         self._xcom_bytes = 0  # of the results so far, which go into one XCom
         self._agents: set[str] | None = None  # of the workspace, once they were asked for

@@ -115,7 +115,7 @@ class SynthflowDownloadRecordingsOperator(WaitingOperator):
         """
         from airflow_provider_synthflow.operators.recordings_task import RecordingsTask  # noqa: PLC0415 - the worker's part
 
-        self._task = RecordingsTask(self, self.calls, self.read_parameters(), context)
+        self._task = RecordingsTask(self, self.calls, self.read_parameters, context)
         return self._task.run()
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:  # noqa: ARG002 - OpenLineage's signature

@@ -45,14 +45,17 @@ _SENT = ("requests", "retries", "waits")
 class RecordingsTask:
     """One try of a task that downloads recordings."""
 
-    def __init__(self, operator: WaitingOperator, calls: Any, parameters: Mapping[str, Any], context: Context) -> None:
+    def __init__(
+        self, operator: WaitingOperator, calls: Any, read: Callable[[], Mapping[str, Any]], context: Context
+    ) -> None:
         self._operator = operator
         self._calls = calls
-        self._asked = SimpleNamespace(**parameters)
         self._context = context
         instance: Any = (context or {}).get("ti")
         tags = {name: getattr(instance, name, None) for name in ("dag_id", "task_id")}
         self._failures = Failures({name: value for name, value in tags.items() if isinstance(value, str)}, _PASSING)
+        with self._failures.of_task():
+            self._asked = SimpleNamespace(**read())
         self._hook = SynthflowHook(self._asked.synthflow_conn_id)
         self._job: RecordingsJob | None = None
         self._is_closed = False

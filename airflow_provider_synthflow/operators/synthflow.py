@@ -227,7 +227,7 @@ class SynthflowListCallsOperator(WaitingOperator):
         """
         from airflow_provider_synthflow.operators.calls_task import CallsTask  # noqa: PLC0415 - the worker's part
 
-        self._task = CallsTask(self, self.read_parameters(), context)
+        self._task = CallsTask(self, self.read_parameters, context)
         return self._task.run()
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:  # noqa: ARG002 - OpenLineage's signature

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from airflow_provider_synthflow.client.raw_json import refuse_constant, split_members
+from airflow_provider_synthflow.client.raw_json import is_nested_deeper, refuse_constant, split_members
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,6 +30,7 @@ _ESCAPE = re.compile(
 _STRING = re.compile(rb'"([^"\\]*(?:\\.[^"\\]*)*)"(\s*:)?', re.DOTALL)
 _MAY_HOLD_JSON = re.compile(rb'"\s*[{\[\\]')
 _BLANKS = " \t\n\r"
+_DEEPEST = 500  # fixed, so that the same string is opened or not in every process
 
 
 def mend(raw: bytes) -> bytes:
@@ -110,6 +111,8 @@ def _read_held(raw: bytes) -> bytes | None:
 
 
 def _is_json(raw: bytes) -> bool:
+    if is_nested_deeper(raw, _DEEPEST):
+        return False
     try:
         _any_decoder.decode(raw)
     except _REFUSALS:

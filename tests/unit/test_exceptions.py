@@ -65,7 +65,7 @@ FIELDS = {
     SynthflowAgentsFatalError: {"model_ids": ("agent-1",), "done": 3},
 }
 
-SHELLS = {"hooks", "operators", "sensors", "triggers", "links", "get_provider_info.py"}
+SHELLS = {"hooks", "operators", "sensors", "triggers", "links", "retry_policies", "get_provider_info.py"}
 """What speaks with Airflow; all else of the package is plain Python."""
 
 BLOCKED = """

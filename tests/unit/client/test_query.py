@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 
 import pytest
 
@@ -51,7 +52,7 @@ def test_a_bound_that_is_no_time_is_an_error_that_names_it(name, value):
         read_query("agent", **{name: value})
 
 
-@pytest.mark.parametrize("model_id", [None, "", "  ", 5, ["agent"]])
+@pytest.mark.parametrize("model_id", [None, "", "  ", 5.0, True, ["agent"]])
 def test_a_missing_agent_is_an_error(model_id):
     with pytest.raises(ValueError, match="model_id is missing"):
         read_query(model_id)
@@ -59,6 +60,13 @@ def test_a_missing_agent_is_an_error(model_id):
 
 def test_an_id_is_taken_without_the_blanks_around_it():
     assert read_query(" agent\n").model_id == "agent"
+
+
+def test_numbers_as_a_template_renders_them_are_taken_for_the_texts_they_are():
+    query = read_query(17, lead_phone_number=14155550100)
+
+    assert (query.model_id, query.lead_phone_number) == ("17", "+14155550100")
+    assert query.parameters(1, 0)["lead_phone_number"] == "+14155550100"
 
 
 @pytest.mark.parametrize("name", ["call_status", "duration_min", "duration_max", "lead_phone_number"])
@@ -69,8 +77,15 @@ def test_an_empty_filter_as_a_template_renders_it_is_none(name, value):
     assert name not in query.parameters(1, 0)
 
 
-@pytest.mark.parametrize("name", ["call_status", "lead_phone_number"])
-@pytest.mark.parametrize("value", [5, ["completed", "failed"], {"completed"}])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("call_status", 5),
+        *itertools.product(
+            ["call_status", "lead_phone_number"], [-5, 5.0, True, ["completed", "failed"], {"completed"}]
+        ),
+    ],
+)
 def test_a_filter_that_is_not_one_text_is_an_error_that_names_it(name, value):
     with pytest.raises(ValueError, match=f"{name} must be one text"):
         read_query("agent", **{name: value})

@@ -74,8 +74,10 @@ def test_of_two_windows_is_counted_twice(synthflow, connect, failing, counted):
 def test_of_no_window_is_counted_for_the_task(counted):
     with pytest.raises(SynthflowConfigError):
         operator(synthflow_conn_id="nowhere").execute(CONTEXT)
+    task = operator(model_id="{{ var.value.agent }}")
+    task.model_id = ""  # as the template comes out
     with pytest.raises(SynthflowConfigError):
-        operator(on_empty="perhaps").execute(CONTEXT)
+        task.execute(CONTEXT)
 
     assert counted == [{**TASK, "error": "SynthflowConfigError"}] * 2
 

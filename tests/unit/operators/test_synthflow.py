@@ -252,9 +252,10 @@ class TestWindow:
 
         operator(settle=dt.timedelta(minutes=90)).execute({})
 
-        (received,) = handle.api.requests_to("calls")
-        assert received.query["from_date"] == str(FROM_MS - 1000)
-        assert received.query["to_date"] == str(TO_MS + 90 * 60_000)
+        page, look_behind = handle.api.requests_to("calls")
+        for received in (page, look_behind):
+            assert received.query["from_date"] == str(FROM_MS - 1000)
+            assert received.query["to_date"] == str(TO_MS + 90 * 60_000)
 
     def test_takes_settle_in_seconds_too(self, serve):
         handle = serve()
@@ -805,7 +806,14 @@ FAILS = [
     ("no connection", None, {"synthflow_conn_id": "nowhere"}, {}, SynthflowConfigError, "airflow connections add"),
     ("no key", {"password": ""}, {}, {}, SynthflowConfigError, "password field"),
     ("wrong key", {"password": "wrong-key-987654"}, {}, {}, SynthflowAuthError, "region"),
-    ("wrong region", {}, {}, {"behaviour": Behaviour(wrong_region=True)}, SynthflowAuthError, "its region or host"),
+    (
+        "wrong region",
+        {},
+        {},
+        {"behaviour": Behaviour(wrong_region=True)},
+        SynthflowAuthError,
+        "belongs to another region",
+    ),
     (
         "not entitled",
         {},
