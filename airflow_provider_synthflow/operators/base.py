@@ -58,6 +58,11 @@ def _with_cure_last(error: SynthflowError) -> str:
 class SynthflowOperator(CheckedParameters, BaseOperator):
     """A task of this package: its work lies in :meth:`work`, its parameters are :attr:`readers`."""
 
+    def __init__(self, **kwargs: Any) -> None:
+        # Without an own one, Airflow takes BaseOperator's as if it were this class's, since another class comes between
+        # them, and gives each mapped task its signature's None for the lists that it needs, such as the inlets.
+        super().__init__(**kwargs)
+
     def execute(self, context: Context) -> Any:
         """
         Do the work.

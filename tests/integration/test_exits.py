@@ -282,7 +282,7 @@ class TestTheSearch:
 
     def test_is_not_spared_by_logs_that_say_nothing(self, exits):
         for dag_id, line in {
-            "files": "3 calls of agent agent-2",
+            "files": ") of agent agent-2, ",
             "refused": "HTTP 400",
             "broken": "is not JSON",
             "waiting": "not final",

@@ -6,6 +6,7 @@ from __future__ import annotations
 import traceback
 
 import pytest
+from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_synthflow import exceptions
 from airflow_provider_synthflow.exceptions import (
@@ -16,7 +17,13 @@ from airflow_provider_synthflow.exceptions import (
     SynthflowTransientError,
 )
 from airflow_provider_synthflow.operators.base import run_readably
-from airflow_provider_synthflow.operators.synthflow import SynthflowListCallsOperator
+from airflow_provider_synthflow.operators.synthflow import (
+    SynthflowAuditOperator,
+    SynthflowDownloadRecordingsOperator,
+    SynthflowListAssistantsOperator,
+    SynthflowListCallsOperator,
+)
+from airflow_provider_synthflow.sensors.synthflow import SynthflowNewCallsSensor
 from tests.unit.making import AGENT, FROM, TO
 
 KINDS = [getattr(exceptions, name) for name in exceptions.__all__]
@@ -29,6 +36,29 @@ def fail(error):
 def log_of(error: BaseException) -> list[str]:
     """Return the lines that Airflow logs of an error that ended a task."""
     return "".join(traceback.format_exception(error)).rstrip().splitlines()
+
+
+class Plain(BaseOperator):
+    """An operator that changes nothing of Airflow's."""
+
+
+@pytest.mark.parametrize(
+    ("kind", "argument"),
+    [
+        (SynthflowAuditOperator, "output_path"),
+        (SynthflowDownloadRecordingsOperator, "calls"),
+        (SynthflowListAssistantsOperator, "output_path"),
+        (SynthflowListCallsOperator, "model_id"),
+        (SynthflowNewCallsSensor, "model_id"),
+    ],
+)
+def test_a_mapped_task_has_the_inlets_outlets_and_callbacks_that_airflow_gives_any(kind, argument):
+    mapped = kind.partial(task_id="mapped").expand(**{argument: ["a", "b"]})
+    plain = Plain.partial(task_id="plain").expand(doc=["a", "b"])
+
+    kept = [name for name in plain.partial_kwargs if name.endswith(("lets", "_callback", "_config"))]
+    assert len(kept) > 5
+    assert {name: mapped.partial_kwargs[name] for name in kept} == {name: plain.partial_kwargs[name] for name in kept}
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
