@@ -19,10 +19,21 @@ from pathlib import Path
 
 import pytest
 
-from tests.documents import DAGS, DOCUMENTS, PROGRAMS, ROOT, SHOWN, TRIED_ELSEWHERE, TUTORIAL, blocks_of, dag_id_of
+from tests.documents import (
+    DAGS,
+    DOCUMENTS,
+    PROGRAMS,
+    ROOT,
+    SHOWN,
+    TRIED_ELSEWHERE,
+    TUTORIAL,
+    Block,
+    blocks_of,
+    dag_id_of,
+)
 from tests.integration.airflow_home import AirflowHome, read_marked
 from tests.s3_server import S3Server
-from tests.synthflow_server import TEST_KEY, SynthflowApi, make_calls, serve
+from tests.synthflow_server import TEST_KEY, SynthflowApi, audio, make_calls, serve
 from tests.synthflow_server.dataset import DAY_MS
 
 FROM_MS = 1_767_571_200_000  # 2026-01-05T00:00:00Z
@@ -33,6 +44,7 @@ CHROMIUM = shutil.which("chromium")
 BY_EVENTS = [block for block in DAGS if "AssetWatcher" in block.text]
 """Started by asset events, which only a real scheduler has: see test_waiting_scheduler.py."""
 RUN = [block for block in DAGS if block not in BY_EVENTS]
+OF_RECORDINGS = [block for block in PROGRAMS if block.document.name == "recordings.md"]
 COMMANDS = {
     document: [each for each in blocks_of(document, "sh") if re.search(r"^(airflow|export) ", each.text, re.MULTILINE)]
     for document in DOCUMENTS
@@ -54,7 +66,7 @@ print("\\nFOUND " + json.dumps({"errors": bag.import_errors, "states": states}))
 
 class Home:
     """
-    Hold an Airflow with all DAGs of the documents, and what became of each.
+    An Airflow with all DAGs of the documents, and what became of each.
 
     :param folder: where all of it is
     :param url: the test server
@@ -134,12 +146,36 @@ class TestDags:
         assert not (home.output / "calls_to_a_bucket").exists()
 
 
-@pytest.mark.parametrize("block", PROGRAMS, ids=str)
-def test_a_program_reads_what_the_dag_before_it_wrote(home, block):
-    (before,) = [each for each in DAGS if each.document == block.document and each.line < block.line]
-    text = block.text.replace(OUTPUT, str(home.output / dag_id_of(before)))
+def run_program(home: Home, block: Block, more: str = "") -> str:
+    """Run a program over what the DAG before it wrote, and return what it prints."""
+    before = [each for each in DAGS if each.document == block.document and each.line < block.line][-1]
+    return home.airflow.run("-c", block.text.replace(OUTPUT, str(home.output / dag_id_of(before))) + more).stdout
 
-    assert "100" in home.airflow.run("-c", text).stdout
+
+@pytest.mark.parametrize("block", [each for each in PROGRAMS if each not in OF_RECORDINGS], ids=str)
+def test_a_program_reads_what_the_dag_before_it_wrote(home, block):
+    assert "100" in run_program(home, block)
+
+
+class TestProgramsOfRecordings:
+    def test_are_those_that_are_tried_here(self):
+        assert len(OF_RECORDINGS) == 2
+
+    def test_one_counts_each_call_in_one_status(self, home):
+        printed = run_program(home, OF_RECORDINGS[0])
+
+        counted = dict(re.findall(r"│ (stored|none|missing|forbidden) +│ +(\d+) │", printed))
+        assert int(counted["stored"]) > 0
+        assert sum(map(int, counted.values())) == 100, printed
+
+    def test_one_keeps_a_recording_by_hand(self, home):
+        manifest = next((home.output / "calls_and_recordings").rglob("_recordings.json"))
+        item = next(item for item in json.loads(manifest.read_bytes())["items"] if item["status"] == "stored")
+
+        run_program(home, OF_RECORDINGS[1], f"\nkeep({item['call_id']!r})\n")
+
+        kept = home.output / "recordings_that_come_late" / f"{item['call_id']}.mp3"
+        assert kept.read_bytes() == audio(item["call_id"])
 
 
 class TestCommands:
