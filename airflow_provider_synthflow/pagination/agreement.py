@@ -36,7 +36,8 @@ class Agreement:
             return True
         found = readings.set_digest() if verdict.counted else readings.row_digest()
         before, self.found = self.found, found
-        return found == before and (seamless or not repeats)
+        # Rows that come twice may leave one different row a page: nothing to share, but to be counted each round.
+        return found == before and (seamless or not repeats or (verdict.seamless and verdict.counted and not overlap))
 
     def changes(
         self, verdict: Verdict, readings: PageReadings, total: int | None, overlap: int, *, doubles: bool

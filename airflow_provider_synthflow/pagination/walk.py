@@ -6,8 +6,7 @@ A round reads all pages, several at a time. What it proves, :mod:`~airflow_provi
 Where the proof fails, the pages to blame are read again (a repair), or all are; where the API declares no total, its
 order is not stable or rows come twice, two rounds must agree. Each round counts as a walk, and their number is bounded.
 
-A total is believed after a look behind it: a full last page may be full because the total is capped, or counts the
-page. Where rows lie there, the list is read as one without a total.
+A total is believed after a look behind it. Where rows lie there, the list is read as one without a total.
 """
 
 from __future__ import annotations
@@ -30,8 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Walk"]
 
-_FIRST_PAUSE = 0.5
-_LONGEST_PAUSE = 10.0
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 10.0
 
 
 class Walk:
@@ -40,9 +38,7 @@ class Walk:
 
     Send what :meth:`asks` returns, give each page to :meth:`receive`, until :attr:`done`; before the requests of a
     further round wait :attr:`pause` seconds. Then :attr:`ids` are the complete list, and :meth:`gone` what left it.
-
-    With ``from_the_end`` saying so of the first page, the first round goes on with the last one, and back from there,
-    while a total is declared and all pages can be used. What ``earlier`` pages bear out is not asked for again.
+    With ``from_the_end`` saying so of the first page, the first round goes on with the last one, and back from there.
     """
 
     def __init__(
@@ -56,8 +52,7 @@ class Walk:
         self.tail_first = False
         self._limit = self._full_limit = limit
         self._offset = offset
-        self._look_ahead = max(1, look_ahead)
-        self._max_walks = max(1, max_walks)
+        self._look_ahead, self._max_walks = max(1, look_ahead), max(1, max_walks)
         self._earlier = earlier
         self._from_the_end = from_the_end
         self._serial = 0
@@ -76,6 +71,7 @@ class Walk:
         self._blamed: int | None = None  # how many pages the present repair reads again; None: this is no repair
         self._trouble = PageTroubles()
         self._far: tuple[int, SynthflowRequestError] | None = None  # a page that was refused twice
+        self._exceeded = False  # an earlier round brought more rows than were declared
         self._agreement = Agreement()
 
     @property
@@ -106,12 +102,7 @@ class Walk:
         return asks
 
     def receive(self, ask: PageAsk, page: Page) -> bool:
-        """
-        Take in a page, and return whether its rows are to be used.
-
-        :raises SynthflowProtocolError: where the server does not page as asked, time after time
-        :raises SynthflowIncompleteError: where no walk was complete
-        """
+        """Take in a page, and return whether its rows are to be used."""
         usable = self._take(ask, page)
         if self._earlier is not None:
             self._recall(self._earlier)
@@ -123,9 +114,6 @@ class Walk:
         Take in that the API refused a page: the list ends before it, or is not to be read that far.
 
         Which of the two, the first page tells when it is asked for again.
-
-        :raises SynthflowRequestError: where nothing was ever answered, or the page is due and was refused twice
-        :raises SynthflowIncompleteError: where no walk was complete
         """
         if ask.offset == self._offset:
             raise error
@@ -192,12 +180,14 @@ class Walk:
         return None
 
     def _look_behind(self) -> bool:
-        """Have one more page asked for where the declared total may be none."""
+        """Have one more page asked for where the declared total may be none, or repeats displace others."""
         unsure = self._aborted or self._trouble or self._longer or self._looked_behind
-        if unsure or not self._readings.may_go_on(self.total, self._limit, self._told_limit):
+        doubles = self._readings.has_repeats and not self._agreement.drops_repeats
+        if unsure or not (doubles or self._readings.may_go_on(self.total, self._limit, self._told_limit)):
             return False
         self._looked_behind = True
-        self._closing = PageAsk(self.total or 0, self._limit, self._serial, behind=True, closing=True)
+        start = max(0, (self.total or 0) - doubles)  # the last row is another one where the first had its place
+        self._closing = PageAsk(start, self._limit, self._serial, behind=True, closing=True)
         return True
 
     @property
@@ -217,7 +207,7 @@ class Walk:
         defect = find_defect(ask, page, ids)
         if defect is PageDefect.TWICE:
             self._trouble.see_doubles(ask.offset, ids)
-        if defect is not None and (total is None or not self._is_tolerable(ask, defect)):
+        if defect is not None and not self._is_tolerable(ask, defect, ids, total):
             return self._reject(ask, defect)
         self._trouble.mend(ask.offset)
         self._hear(ask, page.limit, total)
@@ -229,8 +219,11 @@ class Walk:
         different = tuple(dict.fromkeys(ids)) if self._agreement.drops_repeats else ids
         return self._keep(ask, PageIds(ask.offset, ask.serial, different, total, len(ids) - len(different)))
 
-    def _is_tolerable(self, ask: PageAsk, defect: PageDefect) -> bool:
-        """Tell whether a page may be so, since the list sends rows twice."""
+    def _is_tolerable(self, ask: PageAsk, defect: PageDefect, ids: Sequence[str], total: int | None) -> bool:
+        """Tell whether a page may be so: the list sends rows twice, or its last page again behind its end."""
+        if total is None:
+            is_end = defect is PageDefect.OTHER_OFFSET and ask.behind and self._known.issuperset(ids)
+            return is_end and ask.offset in self._trouble.asked_again  # an accident does not come again
         if defect is PageDefect.ONE_MORE and self._agreement.drops_repeats and ask.offset > self._offset:
             self._longer.add(ask.offset)  # the last row of the page before may stand in front, beyond the limit
             return True
@@ -246,7 +239,7 @@ class Walk:
             raise refused_twice(*far)
 
     def _take_declared(self, ask: PageAsk, ids: Sequence[str], total: int) -> bool | None:
-        """Take in a page with a declared total, if its rows are of no use; None where they are."""
+        """Take in a page of no use though a total is declared; None where it is of use."""
         if total == 0 and ids and ask.offset == 0:
             return self._distrust()
         if not ids:
@@ -263,7 +256,9 @@ class Walk:
         before = self.total or 0
         if is_new and total is not None and total > before:
             return False  # the list has grown meanwhile
-        if is_new or (total is not None and total == len(ids) < before):
+        if is_new and total == before and ask.offset < before and self._readings.has_repeats:
+            self._trouble.set(ask.offset, PageDefect.TWICE)  # repeats take the place of rows: they are no rows
+        elif is_new or (total is not None and total == len(ids) < before):
             self._distrust()
         else:
             self._hear(ask, None, total)
@@ -346,6 +341,11 @@ class Walk:
         self._limit = self._full_limit
         if len(self._longer) > verdict.shifted:
             self._trouble.set(min(self._longer), PageDefect.ONE_MORE)
+        is_exceeded = self.total is not None and verdict.distinct > max(0, self.total - self._offset)
+        if is_exceeded and verdict.steady:
+            # More than was declared, behind full pages or twice on end: a list that changes seldom looks so.
+            self._distrusted = self._distrusted or self._looked_behind or self._exceeded
+            self._exceeded = True
         if self._distrusted and self.total is not None:
             self.total = agreement.found = None
         elif verdict.steady and not self._trouble and agreement.adds_up(verdict, readings):

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import base64
 import secrets
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 from airflow_provider_synthflow.storage.base import ABSENT
 from airflow_provider_synthflow.storage.fsspec_files import DIGEST_KEY, LISTED_AT_ONCE, PART, ObjectFiles, conditional
@@ -20,6 +20,7 @@ __all__ = ["AzureFiles"]
 _Answer = TypeVar("_Answer")
 
 _NO_BLOB = "BlobNotFound"
+_BLOB_EXISTS = "BlobAlreadyExists"
 
 
 class AzureFiles(ObjectFiles):
@@ -97,11 +98,20 @@ class AzureFiles(ObjectFiles):
 
         return self.wait_for(ask())
 
-    def _upload_blob(self, path: str, data: Any, metadata: dict[str, str], over: str | None) -> None:
+    def _upload_blob(self, path: str, data: bytes | IO[bytes], metadata: dict[str, str], over: str | None) -> None:
+        told = {"is_directory": "false", **metadata}  # adlfs's own way to tell a blob from a directory
+        options = {"overwrite": over != ABSENT, "metadata": told, **({} if over == ABSENT else _condition(over))}
+
+        async def upload(blob: Any) -> None:
+            try:
+                await blob.upload_blob(data, **options)
+            except Exception as error:
+                if over != ABSENT or getattr(error, "error_code", None) != _BLOB_EXISTS or await blob.exists():
+                    raise
+                await _upload_over_blocks(blob, data, told)
+
         with conditional(path, over):
-            told = {"is_directory": "false", **metadata}  # adlfs's own way to tell a blob from a directory
-            options = {"overwrite": over != ABSENT, "metadata": told, **({} if over == ABSENT else _condition(over))}
-            self.ask(path, lambda blob: blob.upload_blob(data, **options))
+            self.ask(path, upload)
 
 
 class _AzureUpload:
@@ -135,11 +145,25 @@ class _AzureUpload:
         """Leave the blocks to the store, which does not show them, and forgets them within a week."""
 
 
+async def _upload_over_blocks(blob: Any, data: bytes | IO[bytes], metadata: dict[str, str]) -> None:
+    """Upload a blob that is not there, though a killed task left blocks of it, which some stores take for a blob."""
+    _, left = await blob.get_block_list("uncommitted")
+    length = len(left[0].id) if left else 1  # all blocks of a blob have names of one length
+    block = secrets.token_hex(length)[:length]
+    if not isinstance(data, bytes):
+        data.seek(0)
+        data = data.read()
+    await blob.stage_block(block, data, length=len(data))
+    from azure.core import MatchConditions  # type: ignore[import-not-found]  # noqa: PLC0415 - an extra
+
+    await blob.commit_block_list([block], metadata=metadata, match_condition=MatchConditions.IfMissing)
+
+
 def _condition(over: str | None) -> dict[str, Any]:
     """Return what lets a request apply to one version alone."""
     if over is None:
         return {}
-    from azure.core import MatchConditions  # type: ignore[import-not-found]  # noqa: PLC0415 - an extra
+    from azure.core import MatchConditions  # noqa: PLC0415 - an extra
 
     return {"etag": over, "match_condition": MatchConditions.IfNotModified}
 

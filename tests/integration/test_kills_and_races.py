@@ -25,6 +25,7 @@ from airflow_provider_synthflow.output.publication import Publication
 from airflow_provider_synthflow.storage.local import LocalStore
 from airflow_provider_synthflow.storage.open_store import open_store
 from airflow_provider_synthflow.window import Window
+from tests.effort import count_rounds
 from tests.unit.making import AGENT, FROM_MS, TO_MS
 
 pytestmark = pytest.mark.long
@@ -35,7 +36,8 @@ pytest.importorskip("s3fs")
 ROOT = Path(__file__).resolve().parents[2]
 WINDOW = Window(FROM_MS, TO_MS)
 PLACE = f"model_id={AGENT}/from_date=20240301T000000Z/to_date=20240302T000000Z"
-KILLS = 50
+KILLS = count_rounds(20, 50)
+"""``THOROUGH_ROUNDS=1`` makes it 50."""
 TURNS = 1_000_003
 
 
@@ -101,7 +103,7 @@ def publish(store: Any, format_name: str, turn: int) -> dict[str, Any]:
     return one.publish(records_of(turn), {"model_id": AGENT, "query": {}, "turn": turn})
 
 
-def test_fifty_kills_at_any_moment_leave_whole_files_true_manifests_and_nothing_to_pay_for(tmp_path, s3, monkeypatch):
+def test_kills_at_any_moment_leave_whole_files_true_manifests_and_nothing_to_pay_for(tmp_path, s3, monkeypatch):
     rng = random.Random(11)  # noqa: S311 - moments, no secrets
     local, remote = Place(tmp_path), Place(tmp_path, s3)
     s3.fault = lambda request: time.sleep(0.01) if "partNumber" in request.url else None

@@ -22,6 +22,7 @@ from airflow_provider_synthflow.exceptions import (
 )
 from airflow_provider_synthflow.output.publication import Publication
 from airflow_provider_synthflow.storage import object_store
+from airflow_provider_synthflow.storage import s3 as s3_files
 from airflow_provider_synthflow.storage.open_store import open_store
 from airflow_provider_synthflow.window import Window
 from tests.unit.making import AGENT, FROM_MS, TO_MS
@@ -35,14 +36,16 @@ FILE = f"{PLACE}/calls.jsonl"
 MANIFEST = f"{PLACE}/_manifest.json"
 CLAIM = f"{PLACE}/.claim"
 SMALL = [b'{"call_id":"a"}', b'{"call_id":"b"}']
-LARGE = [os.urandom(500_000).hex().encode() for _ in range(12)]  # 12 MB, three parts
+LARGE = [os.urandom(2_000).hex().encode() for _ in range(12)]  # 48 KB, three parts
 NO_RETRIES = {"retries": {"max_attempts": 0}}
 RESULT = {"model_id": AGENT, "count": 2, "query": {}}
 
 
 @pytest.fixture
 def s3(s3_server, monkeypatch):
-    """Give the server, with a connection to it, and little patience with its errors."""
+    """Give the server, with a connection to it, small parts, and little patience with its errors."""
+    monkeypatch.setattr("moto.s3.models.S3_UPLOAD_PART_MIN_SIZE", 1000)
+    monkeypatch.setattr(s3_files, "_PART", 20_000)
     monkeypatch.setenv("AIRFLOW_CONN_LAKE", s3_server.connection())
     monkeypatch.setattr(object_store, "_PATIENCE", 0.0)
     return s3_server
@@ -398,10 +401,11 @@ class TestSweeping:
         assert publication().publish(SMALL, RESULT)["changed"] is False
         assert s3.uploads() == []
 
-    def test_aborts_what_a_task_left_that_was_killed_while_it_tried_whether_it_may_write(self, s3):
+    def test_aborts_what_a_task_left_that_was_killed_while_it_tried_whether_it_may_write(self, s3, monkeypatch):
+        monkeypatch.setenv("AIRFLOW_CONN_QUICK", s3.connection(config_kwargs=NO_RETRIES))
         s3.fault = lambda request: failure(503, "SlowDown") if request.method == "DELETE" else None
         with pytest.raises(SynthflowTransientError):
-            publication().check()
+            publication(conn_id="quick").check()
         s3.fault = None
         assert s3.uploads()
 

@@ -16,12 +16,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.effort import count_rounds
 from tests.synthflow_server import Behaviour, audio, serve_recordings
 from tests.unit.making import AGENT, FROM, TO
 from tests.unit.recordings.keeping import DIRECTORY, recorded_calls
 
 ROOT = Path(__file__).resolve().parents[2]
-COUNT = 40
+COUNT = 20
+KILLS = count_rounds(6, 50)
+"""``THOROUGH_ROUNDS=1`` makes it 50, which takes many minutes: each process that is killed begins anew."""
 SIZE = 6_000_000
 """Two parts of a multipart upload."""
 
@@ -60,10 +63,9 @@ def start(url, result, output_path):
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("kills", [6, 50])
-def test_each_recording_is_there_once_after_many_kills(synthflow, place, kills):
+def test_each_recording_is_there_once_after_six_kills_or_fifty(synthflow, place):
     output_path, read_all = place
-    rng = random.Random(kills)  # noqa: S311 - moments, no secrets
+    rng = random.Random(KILLS)  # noqa: S311 - moments, no secrets
     calls = recorded_calls(COUNT)
     whole = {f"{DIRECTORY}/recordings/{call.call_id}.mp3": audio(call.call_id, SIZE) for call in calls}
     result = {"model_id": AGENT, "from_date": FROM, "to_date": TO, "calls": [call.record for call in calls]}
@@ -71,7 +73,7 @@ def test_each_recording_is_there_once_after_many_kills(synthflow, place, kills):
     handle = synthflow(calls, behaviour=behaviour)
     with contextlib.ExitStack() as hosts:
         hosts.enter_context(serve_recordings(handle.api))
-        for _ in range(kills):
+        for _ in range(KILLS):
             process = start(handle.url, result, output_path)
             time.sleep(rng.uniform(0, 1.5))  # any moment will do
             process.send_signal(signal.SIGKILL)

@@ -25,6 +25,7 @@ from airflow_provider_synthflow.storage import claim
 from airflow_provider_synthflow.storage.local import LocalStore
 from airflow_provider_synthflow.storage.open_store import open_store
 from airflow_provider_synthflow.window import Window
+from tests.effort import count_rounds
 from tests.unit.making import AGENT, FROM_MS, TO_MS
 
 pytest.importorskip("moto")
@@ -34,7 +35,8 @@ ROOT = Path(__file__).resolve().parents[2]
 WINDOW = Window(FROM_MS, TO_MS)
 PLACE = f"model_id={AGENT}/from_date=20240301T000000Z/to_date=20240302T000000Z"
 FILE, MANIFEST = f"{PLACE}/calls.jsonl", f"{PLACE}/_manifest.json"
-ROUNDS = [pytest.param(5, id="few"), pytest.param(200, id="many", marks=pytest.mark.long)]
+ROUNDS = [pytest.param(5, id="few"), pytest.param(count_rounds(20, 200), id="many", marks=pytest.mark.long)]
+"""Many are 20, or 200 with ``THOROUGH_ROUNDS=1``."""
 
 
 @pytest.fixture

@@ -204,10 +204,34 @@ class TestAFileOfSeveralRequests:
             child.wait(60)
 
         assert child.returncode == -signal.SIGKILL
-        assert there(cloud, url) == {"calls.jsonl": b"old\n"}
+        found = there(cloud, url)
+        assert json.loads(found.pop(".claim"))["process"]  # a hidden file, which the next task takes over
+        assert found == {"calls.jsonl": b"old\n"}
         publication(url).publish([b"new"], RESULT)
-        assert there(cloud, url)["calls.jsonl"] == b"new\n"
-        assert manifest_is_true(there(cloud, url))
+        found = there(cloud, url)
+        assert {*found} == {"calls.jsonl", "_manifest.json"}
+        assert found["calls.jsonl"] == b"new\n"
+        assert manifest_is_true(found)
+
+    def test_of_a_killed_process_is_no_hindrance_where_no_file_was_there(self, cloud, url):
+        size = LARGE[type(cloud).__name__]
+        command = [sys.executable, "-c", CHILD, url, str(size)]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:  # noqa: S603 - our own
+            child.stdout.readline()
+            cloud.relay.after(size // 2, child.kill)
+            child.stdin.write(b"\n")
+            child.stdin.flush()
+            child.wait(60)
+        assert {*there(cloud, url)} == {".claim"}
+        assert open_uploads(cloud, url) == [f"{url.removeprefix(cloud.url + '/')}/{PLACE}/calls.jsonl"]
+
+        for records in ([b"new"], [b"newer"]):
+            publication(url).publish(records, RESULT)
+
+            found = there(cloud, url)
+            assert {*found} == {"calls.jsonl", "_manifest.json"}
+            assert found["calls.jsonl"] == records[0] + b"\n"
+            assert manifest_is_true(found)
 
     def test_that_somebody_has_begun_is_not_seen_and_does_no_harm(self, cloud, url):
         cloud.begin_upload(f"{url.removeprefix(cloud.url + '/')}/{PLACE}/calls.jsonl")

@@ -87,9 +87,14 @@ def test_an_agent_that_is_deleted_meanwhile_is_not_among_them_and_hides_no_other
     assert sorted(names(read_assistants(client))) == sorted(IDS[1:150])
 
 
-@pytest.mark.parametrize("declared", [2, 5])
-def test_where_the_count_never_fits_it_is_an_error_with_the_numbers(declared):
-    client = ScriptedClient(lambda limit, offset: (agents("a", "b", "c")[offset : offset + limit], declared))
+def test_a_total_that_they_exceed_time_after_time_is_none_and_all_are_read():
+    client = ScriptedClient(lambda limit, offset: (agents("a", "b", "c")[offset : offset + limit], 2))
+
+    assert sorted(names(read_assistants(client))) == ["a", "b", "c"]
+
+
+def test_where_the_count_never_fits_it_is_an_error_with_the_numbers():
+    client = ScriptedClient(lambda limit, offset: (agents("a", "b", "c")[offset : offset + limit], 5))
 
     with pytest.raises((SynthflowIncompleteError, SynthflowProtocolError)):
         names(read_assistants(client))

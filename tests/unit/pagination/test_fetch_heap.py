@@ -11,6 +11,7 @@ from airflow_provider_synthflow.pagination.fetch import share_one_heap
 
 HEAPS = """
 import ctypes, sys, threading
+sys.modules["airflow"] = None  # which the core does without, and which takes seconds to load
 from airflow_provider_synthflow.pagination.fetch import share_one_heap
 if sys.argv[1] == "shared":
     share_one_heap()

@@ -760,6 +760,18 @@ class TestRowsThatComeTwice:
         if way == "join":
             assert walk.repeated == count
 
+    @pytest.mark.parametrize("count", range(8))
+    @pytest.mark.parametrize("limit", [2, 3])
+    @pytest.mark.parametrize("way", ["join", "first twice", "end twice"])
+    def test_hide_no_call_though_they_fill_what_was_declared(self, way, limit, count, from_the_end, look_ahead):
+        listing = Doubling.of(count)
+        listing.way = way
+        walk = Walk(limit=limit, look_ahead=look_ahead, from_the_end=lambda _: from_the_end)
+
+        drive(walk, listing)
+
+        assert walk.ids == set(listing.ids)
+
     @pytest.mark.parametrize("way", ["join", "first twice"])
     def test_are_refused_by_the_id_where_none_is_declared(self, way, from_the_end, look_ahead):
         listing = Doubling.of(250, declares=False)

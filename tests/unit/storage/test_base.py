@@ -113,7 +113,8 @@ class TestListing:
     def test_of_more_than_a_page_is_whole(self, s3_server, monkeypatch):
         pytest.importorskip("s3fs")
         monkeypatch.setenv("AIRFLOW_CONN_LAKE", s3_server.connection())
-        names = [f"{number:05}" for number in range(2345)]
+        monkeypatch.setenv("MOTO_S3_DEFAULT_MAX_KEYS", "20")
+        names = [f"{number:05}" for number in range(47)]
         for name in names:
             s3_server.client.put_object(Bucket="lake", Key=f"out/{name}", Body=b"1")
         s3_server.requests.clear()
