@@ -2,7 +2,8 @@
 """
 How often something is tried: less while somebody waits.
 
-All examples of a property with ``THOROUGH=1``, as in .ci/nightly; all rounds of kills and races with ``THOROUGH_ROUNDS=1``.
+All examples of a property with ``THOROUGH=1``, as in .ci/nightly; all rounds of kills and races with
+``THOROUGH_ROUNDS=1``.
 """
 
 from __future__ import annotations
