@@ -21,7 +21,7 @@ from airflow_provider_synthflow.storage.open_store import open_store, text_of_pa
 from airflow_provider_synthflow.timestamps import to_milliseconds
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from airflow_provider_synthflow.auditing.lake_audit import AuditOutcome
     from airflow_provider_synthflow.client.client import SynthflowClient
@@ -48,9 +48,9 @@ def run_command(
     """
     with contextlib.redirect_stdout(output):  # for --help
         options = _read_arguments(arguments)
-    logging.getLogger("airflow_provider_synthflow").setLevel(logging.WARNING)
     try:
-        outcome = _audit(options, connect)
+        with _warnings_only():
+            outcome = _audit(options, connect)
     except (SynthflowError, OSError) as error:
         sys.stderr.write(f"{plain(str(error))}\n")
         return FAILED
@@ -63,6 +63,18 @@ def run_command(
         sys.stderr.write(f"{plain(str(outcome.failure))}\n")
         return FAILED
     return FOUND if outcome.named(options.fail_on) else WHOLE
+
+
+@contextlib.contextmanager
+def _warnings_only() -> Iterator[None]:
+    """Keep this package from logging its progress, which the command shows by other means."""
+    log = logging.getLogger("airflow_provider_synthflow")
+    before = log.level
+    log.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        log.setLevel(before)
 
 
 def _audit(

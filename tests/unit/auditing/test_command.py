@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -36,6 +37,14 @@ def test_a_whole_lake_is_status_0_and_a_sentence(lake, capsys):
     assert status == 0
     assert "5 windows of 1 agents with 15 calls" in out
     assert "Whole: nothing was found." in out
+
+
+def test_what_else_runs_in_its_process_logs_as_before(lake, capsys):
+    log = logging.getLogger("airflow_provider_synthflow")
+    before = log.level
+
+    assert [run(capsys, path, "--no-api")[0] for path in (lake, lake / "nothing")] == [0, 2]
+    assert log.level == before
 
 
 def test_a_finding_is_status_1_with_its_cure(lake, capsys):
