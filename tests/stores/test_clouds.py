@@ -23,6 +23,7 @@ import zstandard
 from airflow_provider_synthflow.exceptions import SynthflowConfigError, SynthflowTransientError
 from airflow_provider_synthflow.operators.synthflow import SynthflowListCallsOperator
 from airflow_provider_synthflow.output.publication import Publication
+from airflow_provider_synthflow.storage.base import ABSENT, ChangedMeanwhileError
 from airflow_provider_synthflow.storage.open_store import open_store
 from airflow_provider_synthflow.window import Window
 from tests.stores.emulators import Azure, Google
@@ -117,6 +118,22 @@ def ids_in(name: str, data: bytes) -> list[str]:
     return [json.loads(line)["call_id"] for line in data.splitlines()]
 
 
+def kill_amid_upload(cloud: Emulator, url: str) -> None:
+    """Let a process publish a file of several requests, and kill it when half of that has gone out."""
+    size = LARGE[type(cloud).__name__]
+    command = [sys.executable, "-c", CHILD, url, str(size)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:  # noqa: S603 - our own
+        try:
+            while (line := child.stdout.readline()) != b"ready\n":  # Airflow may have something to say before
+                assert line, "it ended before it began"
+            cloud.relay.after(size // 2, child.kill)
+            child.stdin.write(b"\n")
+            child.stdin.flush()
+            assert child.wait(120) == -signal.SIGKILL
+        finally:
+            child.kill()  # else a child that never comes so far is waited for without an end
+
+
 class TestTheOperator:
     @pytest.mark.parametrize("output_format", ["jsonl", "jsonl.gz", "jsonl.zst", "parquet"])
     def test_brings_each_call_once_and_the_same_bytes_again(self, cloud, url, synthflow, connect, output_format):
@@ -194,16 +211,9 @@ class TestAFileOfSeveralRequests:
 
     def test_shows_nothing_of_itself_when_the_process_is_killed(self, cloud, url):
         publication(url).publish([b"old"], RESULT)
-        size = LARGE[type(cloud).__name__]
-        command = [sys.executable, "-c", CHILD, url, str(size)]
-        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:  # noqa: S603 - our own
-            child.stdout.readline()
-            cloud.relay.after(size // 2, child.kill)
-            child.stdin.write(b"\n")
-            child.stdin.flush()
-            child.wait(60)
 
-        assert child.returncode == -signal.SIGKILL
+        kill_amid_upload(cloud, url)
+
         found = there(cloud, url)
         assert json.loads(found.pop(".claim"))["process"]  # a hidden file, which the next task takes over
         assert found == {"calls.jsonl": b"old\n"}
@@ -214,14 +224,7 @@ class TestAFileOfSeveralRequests:
         assert manifest_is_true(found)
 
     def test_of_a_killed_process_is_no_hindrance_where_no_file_was_there(self, cloud, url):
-        size = LARGE[type(cloud).__name__]
-        command = [sys.executable, "-c", CHILD, url, str(size)]
-        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:  # noqa: S603 - our own
-            child.stdout.readline()
-            cloud.relay.after(size // 2, child.kill)
-            child.stdin.write(b"\n")
-            child.stdin.flush()
-            child.wait(60)
+        kill_amid_upload(cloud, url)
         assert {*there(cloud, url)} == {".claim"}
         assert open_uploads(cloud, url) == [f"{url.removeprefix(cloud.url + '/')}/{PLACE}/calls.jsonl"]
 
@@ -294,6 +297,34 @@ class TestTwoTries:
         assert found["calls.jsonl"] in [b"".join(line + b"\n" for line in records) for records in (small, big)]
         assert manifest_is_true(found)
         assert {*found} == {"calls.jsonl", "_manifest.json"}
+        assert open_uploads(cloud, url) == []
+
+
+class TestAWriteOverAVersion:
+    @pytest.mark.parametrize("size", ["small", "large"])
+    def test_is_refused_where_another_one_is_there(self, cloud, url, size):
+        store = open_store(url, "cloud")
+        ours = b"small" if size == "small" else large(cloud)
+
+        def publish(data: bytes, over: str | None) -> None:
+            with store.stage("x") as staged:
+                staged.write(data)
+                staged.publish("file", over)
+
+        publish(b"first", ABSENT)
+        _, first = store.read_version("x/file")
+        publish(b"second", first)
+
+        for over in (ABSENT, first):
+            with pytest.raises(ChangedMeanwhileError):
+                publish(ours, over)
+        with pytest.raises(ChangedMeanwhileError):
+            store.remove("x/file", first)
+
+        data, second = store.read_version("x/file")
+        assert data == b"second"
+        publish(ours, second)
+        assert store.read("x/file") == ours
         assert open_uploads(cloud, url) == []
 
 
