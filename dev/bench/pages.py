@@ -14,8 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 
 __all__ = ["Pages"]
 
-_PATH = re.compile(r"(?:/wait-(\d+))?/v2/calls")
-_DIGITS = re.compile(r"\d+$")
+_PATH = re.compile(r"(?:/wait-(\d+))?(?:/first-(\d+))?/v2/calls")
 
 
 class Pages:
@@ -52,11 +51,9 @@ class Pages:
         if "model_id" not in query or not 1 <= limit <= 100:
             why = "Limit must be between 1 and 100." if "model_id" in query else "model_id is missing."
             return wait, _refusal(400, why)
-        return wait, self._page(query, limit, offset)
+        return wait, self._page(query, limit, offset, min(int(path[2] or len(self._ages)), len(self._ages)))
 
-    def _page(self, query: dict[str, str], limit: int, offset: int) -> list[bytes | memoryview]:
-        digits = _DIGITS.search(query["model_id"])
-        count = min(int(digits[0]), len(self._ages)) if digits else len(self._ages)
+    def _page(self, query: dict[str, str], limit: int, offset: int, count: int) -> list[bytes | memoryview]:
         first = bisect.bisect_left(self._ages, -int(query["to_date"]), 0, count) if "to_date" in query else 0
         last = bisect.bisect_right(self._ages, -int(query["from_date"]), 0, count) if "from_date" in query else count
         total = max(0, last - first)

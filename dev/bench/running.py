@@ -108,8 +108,9 @@ class Bench:
         """
         out = self.fresh_folder()
         job = {
-            "url": self._server.url(case.wait_ms),
-            "model_id": f"{MODEL_ID}-{case.calls}",
+            "url": self._server.url(case.wait_ms, case.calls),
+            "calls": case.calls,
+            "model_id": MODEL_ID,
             "from_ms": FROM_MS,
             "to_ms": TO_MS,
             "concurrency": self._concurrency,

@@ -6,8 +6,8 @@
  *     server ROWS INDEX        prints "port N"; ends when its standard input ends
  *
  * INDEX holds a pair of 64-bit numbers a row, where it begins in ROWS and its start in milliseconds, newest first, and
- * a last pair whose first number is the size of ROWS plus one. A model_id that ends in digits, such as calls-20000, has
- * that many calls: the newest. A path that begins with /wait-50 is answered 50 milliseconds after the request.
+ * a last pair whose first number is the size of ROWS plus one. A path that begins with /wait-50 is answered 50
+ * milliseconds after the request; where /first-20000 follows, that many calls are there: the newest.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -147,6 +147,9 @@ static void handle(struct connection *c)
         *end = 0;
     if (target && !strncmp(target, "/wait-", 6))
         wait = strtoll(target + 6, &target, 10) * 1000;
+    int64_t count = row_count;
+    if (target && !strncmp(target, "/first-", 7))
+        count = strtoll(target + 7, &target, 10);
     c->writing = 1;
     c->due = wait ? now() + wait : 0;
     waiting += wait != 0;
@@ -167,11 +170,6 @@ static void handle(struct connection *c)
         refuse(c, 400, model ? "Limit must be between 1 and 100." : "model_id is missing.");
         return;
     }
-    size_t length = strcspn(model, "&");
-    const char *digits = model + length;
-    while (digits > model && digits[-1] >= '0' && digits[-1] <= '9')
-        digits--;
-    int64_t count = digits < model + length ? strtoll(digits, NULL, 10) : row_count;
     count = count < row_count ? count : row_count;
     int64_t first = first_row(number(query, "to_date", INT64_MAX), 1, count);
     int64_t last = first_row(number(query, "from_date", INT64_MIN), 0, count);

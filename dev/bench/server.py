@@ -33,13 +33,16 @@ class BenchServer:
         self.port = port
         self.kind = kind
 
-    def url(self, wait_ms: int = 0) -> str:
+    def url(self, wait_ms: int = 0, calls: int | None = None) -> str:
         """
         Return the base URL at which each answer comes so long after its request.
 
         :param wait_ms: milliseconds
+        :param calls: how many calls are there, the newest; default: all
         """
-        return f"http://127.0.0.1:{self.port}{f'/wait-{wait_ms}' if wait_ms else ''}/v2"
+        wait = f"/wait-{wait_ms}" if wait_ms else ""
+        first = "" if calls is None else f"/first-{calls}"
+        return f"http://127.0.0.1:{self.port}{wait}{first}/v2"
 
 
 def pin(core: int | None) -> None:

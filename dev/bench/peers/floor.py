@@ -22,7 +22,7 @@ def offsets(total: int) -> list[int]:
 def read(job: Job) -> dict[str, int]:
     """Read all pages; return how many there were, and of how many bytes."""
     address = urlsplit(job.url)
-    total = int(job.model_id.rpartition("-")[2])
+    total = job.calls
     asks = iter(offsets(total))
     buffer = bytearray(1 << 20)
     view = memoryview(buffer)

@@ -25,6 +25,7 @@ class Job:
     Say what to read.
 
     :param url: the API's base URL
+    :param calls: how many calls are there
     :param model_id: the agent
     :param from_ms: the window's begin
     :param to_ms: the window's end
@@ -34,6 +35,7 @@ class Job:
     """
 
     url: str
+    calls: int
     model_id: str
     from_ms: int
     to_ms: int

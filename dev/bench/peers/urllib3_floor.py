@@ -26,7 +26,7 @@ def read(job: Job) -> dict[str, int]:
         return len(body)
 
     with ThreadPoolExecutor(job.concurrency) as threads:
-        sizes = list(threads.map(page, offsets(int(job.model_id.rpartition("-")[2]))))
+        sizes = list(threads.map(page, offsets(job.calls)))
     return {"pages": len(sizes), "bytes": sum(sizes)}
 
 

@@ -68,10 +68,10 @@ def test_without_a_limit_there_are_twenty(ask):
 
 
 @pytest.mark.parametrize(
-    ("model", "total"), [("bench-100", 100), ("bench-0", 0), ("bench-9999", COUNT), ("bench", COUNT)]
+    ("first", "total"), [("/first-100", 100), ("/wait-1/first-0", 0), ("/first-9999", COUNT), ("", COUNT)]
 )
-def test_a_model_has_as_many_calls_as_its_name_says(ask, rows, model, total):
-    page = read_page(ask(f"/v2/calls?model_id={model}&limit=100&offset=0{PAST}")[1])
+def test_as_many_calls_are_there_as_the_path_says(ask, rows, first, total):
+    page = read_page(ask(f"{first}/v2/calls?model_id=all&limit=100&offset=0{PAST}")[1])
 
     assert page.total == total
     assert [row.call_id for row in page.rows] == [row["call_id"] for row in rows[: min(total, 100)]]
