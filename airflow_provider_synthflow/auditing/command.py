@@ -17,7 +17,7 @@ from airflow_provider_synthflow.auditing.lake_audit import AuditPlan, audit_lake
 from airflow_provider_synthflow.auditing.progress import open_progress
 from airflow_provider_synthflow.auditing.publish import publish_report
 from airflow_provider_synthflow.exceptions import SynthflowConfigError, SynthflowError
-from airflow_provider_synthflow.storage.open_store import open_store, text_of_path
+from airflow_provider_synthflow.storage.open_store import open_store, to_path_text
 from airflow_provider_synthflow.timestamps import to_milliseconds
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def _warnings_only() -> Iterator[None]:
 def _audit(
     options: argparse.Namespace, connect: Callable[[str], contextlib.AbstractContextManager[SynthflowClient]]
 ) -> AuditOutcome:
-    path = text_of_path(options.path, "PATH")
+    path = to_path_text(options.path, "PATH")
     store = open_store(path, options.conn_id, name="PATH")
     own = (("--conn-id", options.conn_id), ("--synthflow-conn-id", options.synthflow_conn_id))
     cures = Cures(
@@ -107,7 +107,7 @@ def _audit(
         progress = stack.enter_context(open_progress(bar=bar))
         outcome = audit_lake(store, plan, cures, progress, client=client)
     if options.report:
-        outcome.report = publish_report(outcome, text_of_path(options.report, "--report"), options.conn_id)
+        outcome.report = publish_report(outcome, to_path_text(options.report, "--report"), options.conn_id)
     return outcome
 
 

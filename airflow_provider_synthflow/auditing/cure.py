@@ -112,8 +112,8 @@ class Cures:
         return " && ".join(self._remove(self.locate(path), directory=directories) for path in paths)
 
     def _remove(self, location: str, *, directory: bool) -> str:
-        at = FileAddress.of(location)
-        if at.scheme == "file":
+        at = FileAddress.parse(location)
+        if at.is_local:
             return join_words(["rm", *(["-r"] if directory else []), "--", at.key])
         if at.scheme in {"s3", "s3a"}:
             url = f"s3://{at.bucket}/{at.key}"
@@ -123,10 +123,8 @@ class Cures:
                 ["gcloud", "storage", "rm", *(["--recursive"] if directory else []), f"gs://{at.bucket}/{at.key}"]
             )
         if at.scheme in {"abfs", "abfss", "az"}:
-            container, _, host = at.bucket.partition("@")
             words = ["az", "storage", "fs", *(["directory", "delete"] if directory else ["file", "delete"]), "--yes"]
-            words += ["--account-name", host.partition(".")[0]] if host else []
-            return join_words([*words, "--file-system", container, "--name" if directory else "--path", at.key])
+            return join_words([*words, "--file-system", at.bucket, "--name" if directory else "--path", at.key])
         return join_words(["python", "-c", _REMOVE, location])
 
     def audit(self, model_id: str, from_ms: int, to_ms: int) -> str:

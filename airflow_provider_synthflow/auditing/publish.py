@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_synthflow.auditing.report.page import write_page
 from airflow_provider_synthflow.exceptions import SynthflowConfigError
-from airflow_provider_synthflow.storage.open_store import is_local, open_store
+from airflow_provider_synthflow.storage.address import FileAddress
+from airflow_provider_synthflow.storage.open_store import open_store
 
 if TYPE_CHECKING:
     from airflow_provider_synthflow.auditing.lake_audit import AuditOutcome
@@ -25,13 +26,14 @@ def publish_report(outcome: AuditOutcome, path: str, conn_id: str | None = None)
     :param conn_id: the Airflow connection of the store; a local disk needs none
     :raises SynthflowConfigError: where it cannot be written
     """
+    is_local = FileAddress.parse(path).is_local
     directory, slash, name = path.rpartition("/")
-    if not slash and is_local(path):
+    if not slash and is_local:
         directory = "."
-    if directory.endswith(":/") or (slash and not directory and not is_local(path)):
+    if directory.endswith(":/") or (slash and not directory and not is_local):
         msg = f"report_path {path} names no file. Write a path below a bucket, such as s3://bucket/audit.html."
         raise SynthflowConfigError(msg)
-    store = open_store(directory or "/", None if is_local(path) else conn_id, name="report_path")
+    store = open_store(directory or "/", None if is_local else conn_id, name="report_path")
     name = name or DEFAULT_NAME
     with store.upload(name) as file:
         for part in write_page(outcome):

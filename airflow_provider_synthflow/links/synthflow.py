@@ -6,6 +6,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_synthflow.storage.address import FileAddress
+
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperator, BaseOperatorLink
 else:
@@ -60,9 +62,7 @@ class SynthflowOutputLink(BaseOperatorLink):
 
 def _find_console(path: Any, operator: Any) -> str:
     """Return the address of a file in its store's console, or nothing where there is none."""
-    from airflow_provider_synthflow.storage.address import FileAddress  # noqa: PLC0415 - only for a link
-
-    console = FileAddress.of(path).console if isinstance(path, str) else ""
+    console = FileAddress.parse(path).console if isinstance(path, str) else ""
     return console if console and not _has_own_endpoint(operator) else ""
 
 
@@ -70,8 +70,8 @@ def _has_own_endpoint(operator: Any) -> bool:
     """Tell whether the store of an operator's output is another one than the cloud whose console has the file."""
     from airflow.providers.common.compat.sdk import BaseHook  # noqa: PLC0415 - only for a link
 
-    within = str(getattr(operator, "output_path", None) or "").partition("://")[2].partition("/")[0].rpartition("@")[0]
-    conn_id = getattr(operator, "output_conn_id", None) or within
+    output_path = str(getattr(operator, "output_path", None) or "")
+    conn_id = getattr(operator, "output_conn_id", None) or FileAddress.parse(output_path).within
     if not conn_id:
         return any(os.environ.get(name) for name in _ENDPOINTS_IN_THE_ENVIRONMENT)
     try:

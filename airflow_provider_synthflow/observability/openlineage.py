@@ -50,7 +50,7 @@ def make_lineage(results: Iterable[Mapping[str, Any]], host: str, *, what: str =
     for result in results:
         if "path" not in result:
             continue
-        namespace, name = FileAddress.of(result["path"]).dataset
+        namespace, name = FileAddress.parse(result["path"]).dataset
         statistics = facet_v2.output_statistics_output_dataset.OutputStatisticsOutputDatasetFacet(
             rowCount=result["count"], size=result["bytes"], fileCount=1 if what == "calls" else result["count"]
         )

@@ -11,7 +11,7 @@ from airflow_provider_synthflow.observability.asset_events import tell_outlets
 from airflow_provider_synthflow.operators.origin import read_origin
 from airflow_provider_synthflow.output.formats import check_format
 from airflow_provider_synthflow.output.snapshot import SnapshotPublication
-from airflow_provider_synthflow.storage.open_store import open_store, text_of_path
+from airflow_provider_synthflow.storage.open_store import open_store, to_path_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -30,7 +30,7 @@ def list_assistants(
     check_format(parameters["output_format"])
     publication = None
     if parameters["output_path"] is not None:
-        store = open_store(text_of_path(parameters["output_path"]), parameters["output_conn_id"])
+        store = open_store(to_path_text(parameters["output_path"]), parameters["output_conn_id"])
         publication = SnapshotPublication(
             store, read_day(context), parameters["output_format"], full=parameters["full"]
         )

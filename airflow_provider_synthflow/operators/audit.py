@@ -162,9 +162,9 @@ class SynthflowAuditOperator(read.CheckedParameters, BaseOperator):
         from airflow_provider_synthflow.auditing.progress import LogProgress  # noqa: PLC0415 - likewise
         from airflow_provider_synthflow.auditing.publish import publish_report  # noqa: PLC0415 - likewise
         from airflow_provider_synthflow.hooks.synthflow import SynthflowHook  # noqa: PLC0415 - likewise
-        from airflow_provider_synthflow.storage.open_store import open_store, text_of_path  # noqa: PLC0415 - likewise
+        from airflow_provider_synthflow.storage.open_store import open_store, to_path_text  # noqa: PLC0415 - likewise
 
-        path, conn_id = text_of_path(values["output_path"]), values["output_conn_id"]
+        path, conn_id = to_path_text(values["output_path"]), values["output_conn_id"]
         store = open_store(path, conn_id)
         options = ("--conn-id", conn_id) if conn_id else ()
         cures = Cures(path, store.location, values["writer_dag_id"], airflow_major(), options)
@@ -177,7 +177,7 @@ class SynthflowAuditOperator(read.CheckedParameters, BaseOperator):
                 outcome = audit_lake(store, plan, cures, progress, client=client)
         self._hook = None
         if values["report_path"] is not None:
-            outcome.report = publish_report(outcome, text_of_path(values["report_path"], "report_path"), conn_id)
+            outcome.report = publish_report(outcome, to_path_text(values["report_path"], "report_path"), conn_id)
         return outcome
 
 

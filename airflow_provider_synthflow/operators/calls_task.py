@@ -29,7 +29,7 @@ from airflow_provider_synthflow.output.draft import TablesSpec
 from airflow_provider_synthflow.output.formats import check_format, check_module
 from airflow_provider_synthflow.output.publication import Publication
 from airflow_provider_synthflow.parameters import FILTERS, warn_of_status
-from airflow_provider_synthflow.storage.open_store import open_store, text_of_path
+from airflow_provider_synthflow.storage.open_store import open_store, to_path_text
 from airflow_provider_synthflow.window.run import windows_of_run
 
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ class CallsTask:
         check_format(asked.output_format)
         if asked.output_path is None:
             return None
-        store = open_store(text_of_path(asked.output_path), asked.output_conn_id)
+        store = open_store(to_path_text(asked.output_path), asked.output_conn_id)
         tables = _make_tables(asked.tables) if asked.tables else None
         query = plan.query.filters() | ({"details": True} if asked.details else {})
         hidden = {name: sorted(getattr(asked, name) or ()) for name in ("drop_fields", "hash_fields")}

@@ -6,7 +6,6 @@ from __future__ import annotations
 import logging
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from airflow.exceptions import AirflowRescheduleException
 from airflow.providers.common.compat.sdk import TaskDeferred
@@ -22,7 +21,8 @@ from airflow_provider_synthflow.parameters import is_nothing
 from airflow_provider_synthflow.recordings.calls import parse_results
 from airflow_provider_synthflow.recordings.job import RecordingsJob
 from airflow_provider_synthflow.recordings.shelf import RecordingShelf
-from airflow_provider_synthflow.storage.open_store import is_local, open_store, text_of_path
+from airflow_provider_synthflow.storage.address import FileAddress
+from airflow_provider_synthflow.storage.open_store import open_store, to_path_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -121,7 +121,7 @@ class RecordingsTask:
 
     def _make_job(self, result: CallsResult) -> RecordingsJob:
         of_calls, asked = result.output_path, self._asked
-        path = of_calls if asked.output_path is None else text_of_path(asked.output_path)
+        path = of_calls if asked.output_path is None else to_path_text(asked.output_path)
         if path is None and result.calls:
             raise SynthflowConfigError(
                 "output_path is missing: calls holds the calls themselves and no file. Say where the recordings go."
@@ -129,12 +129,12 @@ class RecordingsTask:
         together = path is not None and of_calls is not None and _read_place(path) == _read_place(of_calls)
         conn_id = asked.output_conn_id
         calls_conn_id = None
-        if of_calls is not None and not is_local(of_calls):
+        if of_calls is not None and not FileAddress.parse(of_calls).is_local:
             calls_conn_id = self._find_conn_id() or (conn_id if together else None)
         calls_store = None if of_calls is None else open_store(of_calls, calls_conn_id)
         shelf = None
         if path is not None:
-            names_own = "@" in urlsplit(path).netloc
+            names_own = FileAddress.parse(path).within
             own_conn_id = calls_conn_id if conn_id is None and together and not names_own else conn_id
             shelf = RecordingShelf(open_store(path, own_conn_id), result)
         return RecordingsJob(
@@ -157,7 +157,7 @@ class RecordingsTask:
             path = operator.render_template(fields.get("output_path"), self._context)
             conn_id = operator.render_template(fields.get("output_conn_id"), self._context)
             if is_nothing(conn_id):
-                conn_id = "" if is_nothing(path) else urlsplit(text_of_path(path)).netloc.rpartition("@")[0]
+                conn_id = "" if is_nothing(path) else FileAddress.parse(to_path_text(path)).within
             if conn_id:
                 found.add(str(conn_id))
         return found.pop() if len(found) == 1 else None
@@ -165,5 +165,5 @@ class RecordingsTask:
 
 def _read_place(path: str) -> tuple[str, str]:
     """Return the store and the bucket of a path, whatever connection stands in it."""
-    parts = urlsplit(path)
-    return parts.scheme, parts.netloc.rpartition("@")[2]
+    address = FileAddress.parse(path)
+    return address.scheme, address.bucket

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_synthflow.resume.checkpoint import JUDGED_FIELDS, Checkpoint
 from airflow_provider_synthflow.resume.state import digest_of, key_of
-from airflow_provider_synthflow.storage.open_store import is_local, open_store, text_of_path
+from airflow_provider_synthflow.storage.address import FileAddress
+from airflow_provider_synthflow.storage.open_store import open_store, to_path_text
 from airflow_provider_synthflow.timestamps import to_milliseconds
 
 if TYPE_CHECKING:
@@ -92,8 +93,8 @@ def make_checkpoints(
     """
     if resume_path is None:
         return lambda _: None
-    path = text_of_path(resume_path, "resume_path")
-    store = open_store(path, None if is_local(path) else conn_id, name="resume_path")
+    path = to_path_text(resume_path, "resume_path")
+    store = open_store(path, None if FileAddress.parse(path).is_local else conn_id, name="resume_path")
     state: TaskState | None = (context or {}).get("task_state_store")
     hidden = privacy.hides(JUDGED_FIELDS)
     if state is None:

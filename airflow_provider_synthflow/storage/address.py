@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a file's address says: its store, its bucket and its name there."""
+"""What a path or a URL says: its store, its bucket, the name there, and the connection."""
 
 from __future__ import annotations
 
@@ -8,31 +8,23 @@ from urllib.parse import quote
 
 __all__ = ["FileAddress"]
 
-_WITH_CONNECTION = frozenset({"s3", "s3a", "gs", "gcs"})
-"""Where what stands before the bucket is the Airflow connection; on Azure it is the container."""
-
 
 @dataclass(frozen=True)
 class FileAddress:
-    """
-    The address of a file, taken apart.
-
-    :param scheme: the store's scheme, such as ``s3``; ``file`` for a local disk
-    :param bucket: the bucket, or container and account; empty for a local disk
-    :param key: the name in the bucket; for a local disk the absolute path
-    """
+    """The address of a file or a directory, taken apart."""
 
     scheme: str
+    """The store's scheme, such as ``s3``; ``file`` for a local disk."""
     bucket: str
+    """The bucket or container; empty for a local disk."""
     key: str
+    """The name in the bucket, or the path on the local disk."""
+    within: str = ""
+    """What stands before an ``@`` in front of the bucket: an Airflow connection."""
 
     @classmethod
-    def of(cls, path: str) -> FileAddress:
-        """
-        Read an address as a result has it.
-
-        :param path: a plain path, or a URL
-        """
+    def parse(cls, path: str) -> FileAddress:
+        """Read a plain path, or a URL."""
         if "://" not in path:
             return cls("file", "", path)
         # Not urlsplit for what follows: a question mark or a hash sign in a key is part of the key.
@@ -40,9 +32,18 @@ class FileAddress:
         bucket, slash, key = rest.partition("/")
         if scheme == "file":
             return cls("file", "", slash + key)
-        if scheme in _WITH_CONNECTION:
-            bucket = bucket.rpartition("@")[2]
-        return cls(scheme, bucket, key)
+        within, _, bucket = bucket.rpartition("@")
+        return cls(scheme, bucket, key, within)
+
+    @property
+    def is_local(self) -> bool:
+        """Tell whether it is a place on a local disk."""
+        return self.scheme == "file"
+
+    @property
+    def url(self) -> str:
+        """Return the URL in its store, without the connection."""
+        return f"{self.scheme}://{self.bucket}/{self.key}"
 
     @property
     def console(self) -> str:

@@ -49,10 +49,10 @@ class LocalStore:
 
     def __init__(self, output_path: str, *, name: str = "output_path") -> None:
         if output_path.startswith("file:"):
-            self._root = _read_url(output_path)
+            self._root = _read_url(output_path, name)
             self._given = f"file://{self._root}"
         else:
-            self._root = _read_path(output_path)
+            self._root = _read_path(output_path, name)
             self._given = str(self._root)
         self._where = f"{name} {self._given}"
 
@@ -337,25 +337,25 @@ def _hash_file(path: Path, size: int) -> str | None:
     return digest.hexdigest()
 
 
-def _read_url(url: str) -> Path:
+def _read_url(url: str, name: str) -> Path:
     """Return the path that a ``file://`` URL names; as in Airflow's ObjectStoragePath, nothing in it is decoded."""
     rest = url.removeprefix("file:")
     if rest.startswith("//"):
         host, slash, path = rest[2:].partition("/")
         rest = slash + path if host in {"", "localhost"} else ""
     if not rest.startswith("/") or "\0" in rest:
-        msg = "output_path names no local file: write file:///directory, with three slashes."
+        msg = f"{name} names no local file: write file:///directory, with three slashes."
         raise SynthflowConfigError(msg)
     return Path(rest)
 
 
-def _read_path(text: str) -> Path:
+def _read_path(text: str, name: str) -> Path:
     try:
         path = Path(text).expanduser().absolute()
     except RuntimeError:  # a tilde with a name that is no user's
         path = None
     if path is None or "\0" in text:
-        msg = "output_path names no directory. Name one that every worker can write, or an object store."
+        msg = f"{name} names no directory. Name one that every worker can write, or an object store."
         raise SynthflowConfigError(msg)
     return path
 

@@ -6,15 +6,15 @@ from __future__ import annotations
 import os
 import re
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from airflow_provider_synthflow.exceptions import SynthflowConfigError
+from airflow_provider_synthflow.storage.address import FileAddress
 from airflow_provider_synthflow.storage.local import LocalStore
 
 if TYPE_CHECKING:
     from airflow_provider_synthflow.storage.base import Store
 
-__all__ = ["is_local", "open_store", "text_of_path"]
+__all__ = ["open_store", "to_path_text"]
 
 _EXTRAS = {
     **dict.fromkeys(("s3", "s3a", "s3n"), "s3"),
@@ -26,7 +26,7 @@ _EXTRAS = {
 _SCHEME = re.compile(r"(?!file:)[A-Za-z][A-Za-z0-9+.-]+:/")
 
 
-def text_of_path(path: Any, name: str = "output_path") -> str:
+def to_path_text(path: Any, name: str = "output_path") -> str:
     """
     Return a path as text; an ObjectStoragePath with its connection in it.
 
@@ -41,23 +41,13 @@ def text_of_path(path: Any, name: str = "output_path") -> str:
     else:
         msg = f"{name} must be a path or a URL, as text."
         raise SynthflowConfigError(msg)
-    if is_local(text) and _SCHEME.match(text):
+    if FileAddress.parse(text).is_local and _SCHEME.match(text):
         msg = (
             f"{name} {text} is neither a URL nor a path on this disk: a URL has two slashes and a bucket behind them. "
             "Give it as text, since a pathlib.Path leaves one slash."
         )
         raise SynthflowConfigError(msg)
     return text
-
-
-def is_local(path: str) -> bool:
-    """
-    Tell whether a path names a place on a local disk.
-
-    :param path: a path or a URL
-    """
-    scheme, _, rest = path.partition("://")
-    return not rest or scheme == "file"
 
 
 def open_store(output_path: str, output_conn_id: str | None = None, *, name: str = "output_path") -> Store:
@@ -71,34 +61,36 @@ def open_store(output_path: str, output_conn_id: str | None = None, *, name: str
     :param name: what the parameter is called that holds the path, for the errors
     :raises SynthflowConfigError: for a store or a connection that is not known
     """
-    if is_local(output_path):
+    address = FileAddress.parse(output_path)
+    if address.is_local:
         if output_conn_id:
             msg = f"output_conn_id is set, but {name} is on a local disk, which needs none. Remove one of the two."
             raise SynthflowConfigError(msg)
-        return LocalStore(output_path)
+        return LocalStore(output_path, name=name)
     from airflow_provider_synthflow.storage.object_store import ObjectStore  # noqa: PLC0415 - only where it is one
 
-    conn_id, url = _split(output_path, output_conn_id, name)
+    conn_id = _find_connection(address, output_conn_id, name)
     if conn_id:
-        _check_connection(conn_id, url, name)
-    fs, root = _attach(url, conn_id, name)
-    return ObjectStore(fs, root, url)
+        _check_connection(conn_id, address.url, name)
+    fs, root = _attach(address, conn_id, name)
+    return ObjectStore(fs, root, address.url, name=name)
 
 
-def _split(output_path: str, output_conn_id: str | None, name: str) -> tuple[str | None, str]:
-    """Return the connection, wherever it stands, and the URL without it."""
-    parts = urlsplit(output_path)
-    within, _, host = parts.netloc.rpartition("@")
+def _find_connection(address: FileAddress, output_conn_id: str | None, name: str) -> str | None:
+    """Return the connection, wherever it stands."""
+    within = address.within
     if ":" in within:
-        msg = f"{name} holds credentials. Keep them in an Airflow connection, and name that: {parts.scheme}://conn_id@…"
+        msg = (
+            f"{name} holds credentials. Keep them in an Airflow connection, and name that: {address.scheme}://conn_id@…"
+        )
         raise SynthflowConfigError(msg)
     if within and output_conn_id and within != output_conn_id:
         msg = f"{name} names the connection '{within}' and output_conn_id '{output_conn_id}'. Remove one of the two."
         raise SynthflowConfigError(msg)
-    if not host:
-        msg = f"{name} {output_path} names no bucket. Write {parts.scheme}://bucket/directory."
+    if not address.bucket:
+        msg = f"{name} {address.url} names no bucket. Write {address.scheme}://bucket/directory."
         raise SynthflowConfigError(msg)
-    return within or output_conn_id, parts._replace(netloc=host).geturl()
+    return within or output_conn_id
 
 
 def _check_connection(conn_id: str, url: str, name: str) -> None:
@@ -115,11 +107,11 @@ def _check_connection(conn_id: str, url: str, name: str) -> None:
         raise SynthflowConfigError(msg) from None
 
 
-def _attach(url: str, conn_id: str | None, name: str) -> tuple[Any, str]:
+def _attach(address: FileAddress, conn_id: str | None, name: str) -> tuple[Any, str]:
     """Return the file system that Airflow makes for a URL, and the URL's path in its own way."""
     from airflow.providers.common.compat.sdk import ObjectStoragePath  # noqa: PLC0415 - only on a worker
 
-    scheme = url.partition("://")[0]
+    scheme, url = address.scheme, address.url
     extra = _EXTRAS.get(scheme)
     cure = (
         f"pip install 'airflow-provider-synthflow[{extra}]'"

@@ -325,6 +325,13 @@ class TestWrongSettings:
             publication("s3://lake@lake/out", "other")
 
     @pytest.mark.usefixtures("s3")
+    def test_name_the_parameter_that_holds_the_path(self):
+        store = open_store("s3://no-such-bucket/pages", "lake", name="resume_path")
+
+        with pytest.raises(SynthflowConfigError, match="of resume_path s3://no-such-bucket/pages is not there"):
+            store.put_private("pages/1", b"x")
+
+    @pytest.mark.usefixtures("s3")
     def test_of_the_bucket_are_told(self):
         with pytest.raises(SynthflowConfigError, match="bucket or container of output_path s3://other/out is not"):
             publication("s3://other/out").check()

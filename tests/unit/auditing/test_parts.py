@@ -123,10 +123,7 @@ class TestCures:
             ("/lake/a b", "rm -r -- '/lake/a b'"),
             ("s3://lake/a", "aws s3 rm --recursive s3://lake/a/"),
             ("gs://lake/a", "gcloud storage rm --recursive gs://lake/a"),
-            (
-                "abfss://lake@acme.dfs.core.windows.net/a",
-                "az storage fs directory delete --yes --account-name acme --file-system lake --name a",
-            ),
+            ("abfss://lake/a", "az storage fs directory delete --yes --file-system lake --name a"),
         ],
     )
     def test_remove_a_directory_by_the_store_s_own_command(self, location, command):

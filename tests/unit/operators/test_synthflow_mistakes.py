@@ -18,7 +18,7 @@ from airflow_provider_synthflow.exceptions import (
     SynthflowWindowError,
 )
 from airflow_provider_synthflow.operators.synthflow import SynthflowListCallsOperator
-from airflow_provider_synthflow.storage.open_store import open_store, text_of_path
+from airflow_provider_synthflow.storage.open_store import open_store, to_path_text
 from tests.unit.making import AGENT, FROM, TO, make_call, read_file
 
 LISTS = {"ids": [AGENT, "agent-2"], "hide": ["transcript", "phone_number_to"], "statuses": ["completed"], "none": None}
@@ -110,7 +110,7 @@ class TestPaths:
         assert one.execute({})["path"].startswith(f"{tmp_path}/new/model_id=")
 
     def test_lose_the_blanks_around_them(self):
-        assert text_of_path(" s3://bucket/calls\n") == "s3://bucket/calls"
+        assert to_path_text(" s3://bucket/calls\n") == "s3://bucket/calls"
 
     def test_with_credentials_are_refused_without_repeating_them(self):
         with pytest.raises(SynthflowConfigError, match="holds credentials") as caught:

@@ -22,14 +22,14 @@ KEY = "calls/model_id=a%2Fb/from_date=20240301T000000Z/calls.jsonl"
         (f"gs://lake/{KEY}", ("gs", "lake", KEY), ("gs://lake", KEY)),
         (f"gcs://lake/{KEY}", ("gcs", "lake", KEY), ("gs://lake", KEY)),
         (
-            f"abfss://lake@account.dfs.core.windows.net/{KEY}",
-            ("abfss", "lake@account.dfs.core.windows.net", KEY),
-            ("abfss://lake@account.dfs.core.windows.net", KEY),
+            f"abfss://azure_default@lake/{KEY}",
+            ("abfss", "lake", KEY),
+            ("abfss://lake", KEY),
         ),
     ],
 )
 def test_an_address_is_taken_apart_and_named(path, address, dataset):
-    found = FileAddress.of(path)
+    found = FileAddress.parse(path)
 
     assert (found.scheme, found.bucket, found.key) == address
     assert found.dataset == dataset
@@ -41,9 +41,9 @@ def test_an_address_is_taken_apart_and_named(path, address, dataset):
         ("s3://lake/a b/x=1%2F2", "https://s3.console.aws.amazon.com/s3/object/lake?prefix=a%20b%2Fx%3D1%252F2"),
         ("gs://lake/a b/x=1", "https://console.cloud.google.com/storage/browser/_details/lake/a%20b/x%3D1"),
         ("/lake/calls.jsonl", ""),
-        ("abfss://lake@account.dfs.core.windows.net/calls.jsonl", ""),
+        ("abfss://lake/calls.jsonl", ""),
         ("memory://lake/calls.jsonl", ""),
     ],
 )
 def test_only_stores_with_a_console_have_an_address_there(path, console):
-    assert FileAddress.of(path).console == console
+    assert FileAddress.parse(path).console == console

@@ -89,6 +89,17 @@ class TestPaths:
         with pytest.raises(SynthflowConfigError, match=text):
             open_store(path)
 
+    @pytest.mark.parametrize("path", ["file:out", "a\0b", "s3:///out", "ftp://host/out"])
+    def test_are_named_as_the_parameter_is_that_holds_them(self, path):
+        with pytest.raises(SynthflowConfigError, match=r"^resume_path"):
+            open_store(path, name="resume_path")
+
+    def test_are_named_so_by_what_is_done_with_them_later(self, tmp_path):
+        (tmp_path / "file").write_bytes(b"no directory")
+
+        with pytest.raises(SynthflowConfigError, match=r"^resume_path .*/file cannot be written"):
+            publish(open_store(str(tmp_path / "file"), name="resume_path"), b"x")
+
     def test_need_no_connection(self, tmp_path):
         with pytest.raises(SynthflowConfigError, match="Remove one"):
             open_store(str(tmp_path), "aws_default")
