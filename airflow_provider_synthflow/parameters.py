@@ -18,11 +18,8 @@ from airflow_provider_synthflow.timestamps import to_milliseconds
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from airflow_provider_synthflow.client.query import CallsQuery
-    from airflow_provider_synthflow.timestamps import InstantLike
 
 __all__ = [
-    "DOCUMENTED_STATUSES",
     "FILTERS",
     "OUTPUT_FORMATS",
     "TABLES",
@@ -40,14 +37,12 @@ __all__ = [
     "read_parameter",
     "read_path",
     "read_phone_number",
-    "read_query",
     "read_seconds",
     "read_tables",
     "read_text",
     "read_time",
     "read_whole",
     "to_renderable",
-    "warn_of_status",
 ]
 
 log = logging.getLogger(__name__)
@@ -57,27 +52,6 @@ Reader: TypeAlias = "Callable[[Any, str], Any]"
 
 OUTPUT_FORMATS = ("jsonl", "jsonl.gz", "jsonl.zst", "parquet")
 TABLES = ("turns", "actions", "variables", "judgements")
-
-DOCUMENTED_STATUSES = (
-    "pending",
-    "ringing",
-    "in-progress",
-    "completed",
-    "no-answer",
-    "busy",
-    "failed",
-    "canceled",
-    "user-canceled",
-    "hangup_on_voicemail",
-    "left_voicemail",
-    "spam",
-    "paused",
-    "registered",
-    "checking",
-    "queue",
-    "initiated",
-)
-"""What Synthflow's documentation knows as ``call_status``; others may come."""
 
 _TEMPLATE = r"(?s)\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}"  # compiled where it is used
 _FIXED = (type(None), bool, int, float, dt.date, dt.timedelta)
@@ -257,40 +231,6 @@ FILTERS: dict[str, Reader] = {
     "lead_phone_number": read_phone_number,
 }
 """The API's filters: they alone may be empty, which is none."""
-
-
-def read_query(
-    model_id: Any,
-    *,
-    from_date: InstantLike | None = None,
-    to_date: InstantLike | None = None,
-    **filters: Any,
-) -> CallsQuery:
-    """
-    Read a query as users write it; an empty filter counts as None.
-
-    :raises ValueError: for a naive time, a missing agent, or a filter of the wrong type
-    """
-    from airflow_provider_synthflow.client.query import CallsQuery  # noqa: PLC0415 - a DAG file asks for nothing
-
-    return CallsQuery(
-        model_id=read_agent(model_id),
-        from_ms=None if from_date is None else read_time(from_date, "from_date"),
-        to_ms=None if to_date is None else read_time(to_date, "to_date"),
-        **{name: None if is_nothing(value) else FILTERS[name](value, name) for name, value in filters.items()},
-    )
-
-
-def warn_of_status(query: CallsQuery) -> None:
-    """Warn of a status to filter by that is not documented: misspelt, it finds nothing."""
-    status = query.call_status
-    if status is not None and status.lower() not in DOCUMENTED_STATUSES:
-        log.warning(
-            "call_status '%s' (agent %s) is not among the statuses that Synthflow documents: %s.",
-            status,
-            query.model_id,
-            ", ".join(DOCUMENTED_STATUSES),
-        )
 
 
 def read_parameter(read: Reader, value: Any, name: str) -> Any:

@@ -25,8 +25,8 @@ from airflow_provider_synthflow.client.settings import Settings
 from airflow_provider_synthflow.extraction.plan import WindowPlan
 from airflow_provider_synthflow.extraction.privacy import Privacy
 from airflow_provider_synthflow.extraction.window_job import WindowJob
+from airflow_provider_synthflow.hooks.query import read_query
 from airflow_provider_synthflow.output.publication import Publication
-from airflow_provider_synthflow.parameters import read_query
 from airflow_provider_synthflow.resume import checkpoint as resuming
 from airflow_provider_synthflow.resume.checkpoint import Checkpoint
 from airflow_provider_synthflow.resume.state import digest_of, key_of

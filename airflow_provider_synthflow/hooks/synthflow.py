@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import IO, TYPE_CHECKING, Any
 
-from airflow_provider_synthflow.exceptions import SynthflowError, SynthflowProtocolError
+from airflow_provider_synthflow.exceptions import SynthflowError
 from airflow_provider_synthflow.hooks import connection_form
 
 if TYPE_CHECKING:
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from airflow_provider_synthflow.client.client import SynthflowClient
-    from airflow_provider_synthflow.client.query import CallsQuery
-    from airflow_provider_synthflow.client.response import CallsPage, Page
+    from airflow_provider_synthflow.client.response import CallsPage
     from airflow_provider_synthflow.client.settings import Settings
     from airflow_provider_synthflow.extraction.collect import WindowCalls
+    from airflow_provider_synthflow.hooks.session import HookSession
     from airflow_provider_synthflow.timestamps import InstantLike
     from airflow_provider_synthflow.window.window import Window
 else:
@@ -52,8 +52,7 @@ class SynthflowHook(BaseHook):
     def __init__(self, synthflow_conn_id: str = default_conn_name) -> None:
         super().__init__()
         self.synthflow_conn_id = synthflow_conn_id
-        self._settings: Settings | None = None
-        self._client: SynthflowClient | None = None
+        self._opened: HookSession | None = None
 
     def __enter__(self) -> Self:
         """Return the hook itself."""
@@ -71,9 +70,7 @@ class SynthflowHook(BaseHook):
     @classmethod
     def get_connection_form_widgets(cls) -> dict[str, Any]:
         """Return the connection's own fields as wtforms fields, for versions that read no declaration of them."""
-        from airflow_provider_synthflow.hooks.connection_form import form_widgets  # noqa: PLC0415 - only with a form
-
-        return form_widgets()
+        return connection_form.form_widgets()
 
     @property
     def settings(self) -> Settings:
@@ -82,26 +79,12 @@ class SynthflowHook(BaseHook):
 
         :raises SynthflowConfigError: where there is no such connection, or it is not usable
         """
-        if self._settings is None:
-            from airflow_provider_synthflow.hooks.connection import read_connection  # noqa: PLC0415 - with a connection
-
-            self._settings = read_connection(self.synthflow_conn_id)
-            if self._settings.is_global:
-                self.log.warning(
-                    "Connection '%s' asks Synthflow's region Global, which is retired by the end of 2026: workspaces "
-                    "move to US or EU. Once yours has moved, set the connection's region; its Test button says which.",
-                    self.synthflow_conn_id,
-                )
-        return self._settings
+        return self._session.settings
 
     @property
     def client(self) -> SynthflowClient:
         """Return what sends the requests, the same until the hook is closed."""
-        if self._client is None:
-            from airflow_provider_synthflow.client.client import SynthflowClient  # noqa: PLC0415 - loads requests
-
-            self._client = SynthflowClient(self.settings)
-        return self._client
+        return self._session.client
 
     def get_conn(self) -> requests.Session:
         """
@@ -113,9 +96,8 @@ class SynthflowHook(BaseHook):
 
     def close(self) -> None:
         """Close all sessions; the next request opens new ones."""
-        if self._client is not None:
-            self._client.close()
-            self._client = None
+        if self._opened is not None:
+            self._opened.close()
 
     def test_connection(self) -> tuple[bool, str]:
         """
@@ -123,10 +105,8 @@ class SynthflowHook(BaseHook):
 
         :return: whether it went well, and a sentence without any secret
         """
-        from airflow_provider_synthflow.client.connection_check import check_connection  # noqa: PLC0415 - loads requests
-
         try:
-            return check_connection(self.settings)
+            return self._session.check()
         except SynthflowError as error:
             return False, str(error)
 
@@ -165,7 +145,7 @@ class SynthflowHook(BaseHook):
         :raises ValueError: for a naive time, or a filter, a limit, an offset or a choice that is none
         :raises SynthflowError: typed, see :mod:`airflow_provider_synthflow.exceptions`
         """
-        query = _query(
+        return self._session.list_calls(
             model_id,
             from_date=from_date,
             to_date=to_date,
@@ -173,16 +153,11 @@ class SynthflowHook(BaseHook):
             duration_min=duration_min,
             duration_max=duration_max,
             lead_phone_number=lead_phone_number,
+            limit=limit,
+            offset=offset,
+            concurrency=concurrency,
+            on_mismatch=on_mismatch,
         )
-        for name, value, least in (("limit", limit, 1), ("offset", offset, 0), ("concurrency", concurrency, 1)):
-            if not isinstance(value, int) or isinstance(value, bool) or value < least:
-                msg = f"{name} must be a whole number from {least}."
-                raise ValueError(msg)
-        if on_mismatch not in {"fail", "include"}:
-            msg = "on_mismatch must be fail or include."
-            raise ValueError(msg)
-        included = on_mismatch == "include"
-        return self._all_calls(query, limit=limit, offset=offset, concurrency=concurrency, include_mismatched=included)
 
     def list_calls_page(
         self,
@@ -212,9 +187,7 @@ class SynthflowHook(BaseHook):
         :raises ValueError: for a naive time or a filter of the wrong type
         :raises SynthflowError: typed, see :mod:`airflow_provider_synthflow.exceptions`
         """
-        from airflow_provider_synthflow.client.response import CallsPage  # noqa: PLC0415 - only with a request
-
-        query = _query(
+        return self._session.list_page(
             model_id,
             from_date=from_date,
             to_date=to_date,
@@ -222,13 +195,8 @@ class SynthflowHook(BaseHook):
             duration_min=duration_min,
             duration_max=duration_max,
             lead_phone_number=lead_phone_number,
-        )
-        page: Page = self.client.page(query, limit, offset)
-        return CallsPage(
-            calls=[row.record() for row in page.rows],
-            total_records=page.total,
-            limit=page.limit,
-            offset=page.offset,
+            limit=limit,
+            offset=offset,
         )
 
     def list_calls_window(
@@ -272,19 +240,16 @@ class SynthflowHook(BaseHook):
         :raises SynthflowProtocolError: where the API ignores the window, or a final call has no start
         :raises SynthflowError: typed, see :mod:`airflow_provider_synthflow.exceptions`
         """
-        from airflow_provider_synthflow.extraction.collect import collect_window  # noqa: PLC0415 - only with a request
-
-        query = _query(
+        filters = {
+            "call_status": call_status,
+            "duration_min": duration_min,
+            "duration_max": duration_max,
+            "lead_phone_number": lead_phone_number,
+        }
+        return self._session.list_window(
             model_id,
-            call_status=call_status,
-            duration_min=duration_min,
-            duration_max=duration_max,
-            lead_phone_number=lead_phone_number,
-        )
-        return collect_window(
-            self.client,
-            query,
             window,
+            filters=filters,
             settle=settle,
             on_unplaced=on_unplaced,
             on_mismatch=on_mismatch,
@@ -316,7 +281,7 @@ class SynthflowHook(BaseHook):
         :raises ValueError: for a naive time or a filter of the wrong type
         :raises SynthflowError: typed, see :mod:`airflow_provider_synthflow.exceptions`
         """
-        query = _query(
+        return self._session.count_calls(
             model_id,
             from_date=from_date,
             to_date=to_date,
@@ -325,8 +290,6 @@ class SynthflowHook(BaseHook):
             duration_max=duration_max,
             lead_phone_number=lead_phone_number,
         )
-        total = self.client.page(query, 1, 0).total
-        return sum(1 for _ in self._all_calls(query, limit=100)) if total is None else total
 
     def get_call(self, call_id: str) -> dict[str, Any]:
         """
@@ -336,13 +299,7 @@ class SynthflowHook(BaseHook):
         :raises SynthflowRequestError: where there is no such call (404)
         :raises SynthflowError: typed, see :mod:`airflow_provider_synthflow.exceptions`
         """
-        from airflow_provider_synthflow.client.transport import call_path  # noqa: PLC0415 - only with a request
-
-        calls, _ = self.client.elements(call_path(call_id), "calls", {})
-        if len(calls) != 1:
-            msg = f"The API answered with {len(calls)} calls where one was asked for."
-            raise SynthflowProtocolError(msg, call_ids=[call_id])
-        return calls[0]
+        return self._session.get_call(call_id)
 
     def list_assistants(self) -> Iterator[dict[str, Any]]:
         """
@@ -350,9 +307,7 @@ class SynthflowHook(BaseHook):
 
         :raises SynthflowError: typed, see :mod:`airflow_provider_synthflow.exceptions`
         """
-        from airflow_provider_synthflow.pagination.assistants import read_assistants  # noqa: PLC0415 - only with a request
-
-        yield from read_assistants(self.client)
+        yield from self._session.list_assistants()
 
     def get_recording_url(self, call_id: str) -> str:
         """
@@ -362,9 +317,7 @@ class SynthflowHook(BaseHook):
         :raises SynthflowRequestError: where there is no such recording (404)
         :raises SynthflowError: typed, see :mod:`airflow_provider_synthflow.exceptions`
         """
-        from airflow_provider_synthflow.client.transport import call_path  # noqa: PLC0415 - only with a request
-
-        return self.client.redirect(call_path(call_id, "/recording"))
+        return self._session.get_recording_url(call_id)
 
     def download_recording(self, call_id: str, file: IO[bytes] | str | os.PathLike[str]) -> dict[str, Any]:
         """
@@ -377,18 +330,13 @@ class SynthflowHook(BaseHook):
         :raises SynthflowTransientError: where no whole recording came, after all tries
         :raises SynthflowError: typed, see :mod:`airflow_provider_synthflow.exceptions`
         """
-        from airflow_provider_synthflow.client.recording_file import download_to_file  # noqa: PLC0415 - with a request
+        return self._session.download_recording(call_id, file)
 
-        return download_to_file(self.client, call_id, file)
+    @property
+    def _session(self) -> HookSession:
+        """Return what does the work, once the connection is needed."""
+        if self._opened is None:
+            from airflow_provider_synthflow.hooks.session import HookSession  # noqa: PLC0415 - loads the client
 
-    def _all_calls(self, query: CallsQuery, **options: Any) -> Iterator[dict[str, Any]]:
-        from airflow_provider_synthflow.pagination.fetch import read_rows  # noqa: PLC0415 - only with a request
-
-        for row in read_rows(self.client, query, **options):
-            yield row.record()
-
-
-def _query(model_id: str, **filters: Any) -> CallsQuery:
-    from airflow_provider_synthflow.parameters import read_query  # noqa: PLC0415 - only with a request
-
-    return read_query(model_id, **filters)
+            self._opened = HookSession(self.synthflow_conn_id)
+        return self._opened

@@ -18,6 +18,7 @@ from airflow_provider_synthflow.extraction.plan import WindowPlan
 from airflow_provider_synthflow.extraction.privacy import Privacy
 from airflow_provider_synthflow.extraction.result import size_of
 from airflow_provider_synthflow.extraction.window_job import WindowJob
+from airflow_provider_synthflow.hooks.query import warn_of_status
 from airflow_provider_synthflow.hooks.synthflow import SynthflowHook
 from airflow_provider_synthflow.observability.asset_events import tell_outlets
 from airflow_provider_synthflow.observability.metrics import Failures, emit
@@ -28,7 +29,7 @@ from airflow_provider_synthflow.operators.waiting import now_ms
 from airflow_provider_synthflow.output.draft import TablesSpec
 from airflow_provider_synthflow.output.formats import check_format, check_module
 from airflow_provider_synthflow.output.publication import Publication
-from airflow_provider_synthflow.parameters import FILTERS, warn_of_status
+from airflow_provider_synthflow.parameters import FILTERS
 from airflow_provider_synthflow.storage.open_store import open_store, to_path_text
 from airflow_provider_synthflow.window.run import windows_of_run
 

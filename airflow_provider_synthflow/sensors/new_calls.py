@@ -13,7 +13,8 @@ from airflow_provider_synthflow.client.client import SynthflowClient
 from airflow_provider_synthflow.client.query import CallsQuery
 from airflow_provider_synthflow.exceptions import SynthflowWindowError
 from airflow_provider_synthflow.hooks.connection import read_connection
-from airflow_provider_synthflow.parameters import FILTERS, warn_of_status
+from airflow_provider_synthflow.hooks.query import warn_of_status
+from airflow_provider_synthflow.parameters import FILTERS
 from airflow_provider_synthflow.polling.poll import Poll, poll
 from airflow_provider_synthflow.timestamps import format_instant, to_milliseconds
 from airflow_provider_synthflow.triggers.synthflow import SynthflowNewCallsTrigger

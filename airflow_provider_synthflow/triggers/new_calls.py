@@ -14,14 +14,13 @@ from weakref import WeakKeyDictionary
 from airflow_provider_synthflow.client.async_client import AsyncSynthflowClient
 from airflow_provider_synthflow.exceptions import SynthflowConfigError, SynthflowError, SynthflowTransientError
 from airflow_provider_synthflow.hooks.connection import aread_connection
+from airflow_provider_synthflow.hooks.query import read_query, warn_of_status
 from airflow_provider_synthflow.parameters import (
     FILTERS,
     read_duration,
     read_parameter,
-    read_query,
     read_time,
     read_whole,
-    warn_of_status,
 )
 from airflow_provider_synthflow.polling.backoff import PollSchedule
 from airflow_provider_synthflow.polling.poll import Poll, wait_for_calls

@@ -19,7 +19,7 @@ from airflow_provider_synthflow.client.settings import Settings
 from airflow_provider_synthflow.client.transport import call_path
 from airflow_provider_synthflow.exceptions import SynthflowConfigError, SynthflowError
 from airflow_provider_synthflow.extraction.privacy import Privacy
-from airflow_provider_synthflow.parameters import read_query
+from airflow_provider_synthflow.hooks.query import read_query
 from tests.synthflow_server import Answer, SynthflowApi, serve
 from tests.unit.client.making import make_client, make_settings
 

@@ -11,9 +11,9 @@ from airflow_provider_synthflow.client.client import SynthflowClient
 from airflow_provider_synthflow.client.settings import Settings
 from airflow_provider_synthflow.extraction.plan import WindowPlan
 from airflow_provider_synthflow.extraction.window_job import WindowJob
+from airflow_provider_synthflow.hooks.query import read_query
 from airflow_provider_synthflow.output.formats import FORMATS
 from airflow_provider_synthflow.output.publication import Publication
-from airflow_provider_synthflow.parameters import read_query
 from airflow_provider_synthflow.storage.open_store import open_store
 from airflow_provider_synthflow.window import Window
 

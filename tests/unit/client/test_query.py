@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 from airflow_provider_synthflow.client.query import CallsQuery
-from airflow_provider_synthflow.parameters import read_query
+from airflow_provider_synthflow.hooks.query import read_query
 
 T = 1_795_392_000_000  # 2026-11-23T00:00:00Z
 ALL = {"call_status": "completed", "duration_min": 5, "duration_max": 60, "lead_phone_number": "+15550100001"}

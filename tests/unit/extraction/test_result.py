@@ -13,7 +13,7 @@ from airflow_provider_synthflow.exceptions import SynthflowConfigError
 from airflow_provider_synthflow.extraction.extract import Extraction
 from airflow_provider_synthflow.extraction.plan import WindowPlan
 from airflow_provider_synthflow.extraction.result import result_of, with_calls
-from airflow_provider_synthflow.parameters import read_query
+from airflow_provider_synthflow.hooks.query import read_query
 from airflow_provider_synthflow.window import Window
 from tests.unit.making import AGENT, FROM, FROM_MS, TO, TO_MS
 

@@ -30,7 +30,7 @@ from airflow_provider_synthflow.exceptions import (
     SynthflowTransientError,
     SynthflowWindowError,
 )
-from airflow_provider_synthflow.hooks import connection as module
+from airflow_provider_synthflow.hooks import connection, session
 from airflow_provider_synthflow.hooks.synthflow import SynthflowHook
 from airflow_provider_synthflow.window import Window
 from tests.synthflow_server import TEST_KEY, Behaviour, Fault, audio, serve_recordings
@@ -475,7 +475,7 @@ class TestConnection:
     def test_is_read_once_and_only_when_it_is_needed(self, connect, mocker):
         hook = SynthflowHook()
         connect("127.0.0.1")
-        spy = mocker.spy(module, "read_connection")
+        spy = mocker.spy(session, "read_connection")
 
         assert spy.call_count == 0
         assert hook.settings is hook.settings
@@ -530,7 +530,7 @@ class TestTestConnection:
 class TestMasking:
     def test_covers_the_key_and_the_hash_key(self, connect, monkeypatch):
         masked = []
-        monkeypatch.setattr(module, "mask_secret", masked.append)
+        monkeypatch.setattr(connection, "mask_secret", masked.append)
         connect("127.0.0.1", password=" key-0123456789 ", extra={"hash_key": "pepper-0123"})
 
         _ = SynthflowHook().settings

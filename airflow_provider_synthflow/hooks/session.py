@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a hook does once it asks the API: loaded with the first request, as DAG files ask for nothing."""
+
+from __future__ import annotations
+
+import logging
+from typing import IO, TYPE_CHECKING, Any
+
+from airflow_provider_synthflow.client.client import SynthflowClient
+from airflow_provider_synthflow.client.connection_check import check_connection
+from airflow_provider_synthflow.client.recording_file import download_to_file
+from airflow_provider_synthflow.client.response import CallsPage
+from airflow_provider_synthflow.client.transport import call_path
+from airflow_provider_synthflow.exceptions import SynthflowProtocolError
+from airflow_provider_synthflow.extraction.collect import WindowCalls, collect_window
+from airflow_provider_synthflow.hooks.connection import read_connection
+from airflow_provider_synthflow.hooks.query import read_query
+from airflow_provider_synthflow.pagination.assistants import read_assistants
+from airflow_provider_synthflow.pagination.fetch import read_rows
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterator
+
+    from airflow_provider_synthflow.client.settings import Settings
+
+__all__ = ["HookSession"]
+
+log = logging.getLogger(__name__)
+
+_CHOICES = {"fail", "include"}
+
+
+class HookSession:
+    """
+    A connection that was read, and what is asked through it.
+
+    :raises SynthflowConfigError: where there is no such connection, or it is not usable
+    """
+
+    def __init__(self, conn_id: str) -> None:
+        self.settings: Settings = read_connection(conn_id)
+        self._client: SynthflowClient | None = None
+        if self.settings.is_global:
+            log.warning(
+                "Connection '%s' asks Synthflow's region Global, which is retired by the end of 2026: workspaces "
+                "move to US or EU. Once yours has moved, set the connection's region; its Test button says which.",
+                conn_id,
+            )
+
+    @property
+    def client(self) -> SynthflowClient:
+        """Return what sends the requests, the same until it is closed."""
+        if self._client is None:
+            self._client = SynthflowClient(self.settings)
+        return self._client
+
+    def close(self) -> None:
+        """Close all connections; the next request opens new ones."""
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+
+    def check(self) -> tuple[bool, str]:
+        """Make a real request that costs nothing, and say what is wrong."""
+        return check_connection(self.settings)
+
+    def list_calls(
+        self, model_id: str, *, limit: int, offset: int, concurrency: int, on_mismatch: str, **query: Any
+    ) -> Iterator[dict[str, Any]]:
+        """Return an iterator of all calls that match; what is wrong with the parameters is told at once."""
+        asked = read_query(model_id, **query)
+        for name, value, least in (("limit", limit, 1), ("offset", offset, 0), ("concurrency", concurrency, 1)):
+            if not isinstance(value, int) or isinstance(value, bool) or value < least:
+                msg = f"{name} must be a whole number from {least}."
+                raise ValueError(msg)
+        if on_mismatch not in _CHOICES:
+            msg = "on_mismatch must be fail or include."
+            raise ValueError(msg)
+        rows = read_rows(
+            self.client,
+            asked,
+            limit=limit,
+            offset=offset,
+            concurrency=concurrency,
+            include_mismatched=on_mismatch == "include",
+        )
+        return (row.record() for row in rows)
+
+    def list_page(self, model_id: str, *, limit: int, offset: int, **query: Any) -> CallsPage:
+        """Return one page of calls."""
+        page = self.client.page(read_query(model_id, **query), limit, offset)
+        return CallsPage(
+            calls=[row.record() for row in page.rows],
+            total_records=page.total,
+            limit=page.limit,
+            offset=page.offset,
+        )
+
+    def count_calls(self, model_id: str, **query: Any) -> int:
+        """Return how many calls match: as declared, else as counted."""
+        asked = read_query(model_id, **query)
+        total = self.client.page(asked, 1, 0).total
+        return sum(1 for _ in read_rows(self.client, asked, limit=100)) if total is None else total
+
+    def list_window(self, model_id: str, window: Any, *, filters: dict[str, Any], **options: Any) -> WindowCalls:
+        """Return the calls of a window, each exactly once, verified."""
+        return collect_window(self.client, read_query(model_id, **filters), window, **options)
+
+    def get_call(self, call_id: str) -> dict[str, Any]:
+        """Return one call."""
+        calls, _ = self.client.elements(call_path(call_id), "calls", {})
+        if len(calls) != 1:
+            msg = self.settings.told(f"The API answered with {len(calls)} calls where one was asked for.")
+            raise SynthflowProtocolError(msg, call_ids=[call_id])
+        return calls[0]
+
+    def list_assistants(self) -> list[dict[str, Any]]:
+        """Return the workspace's agents."""
+        return read_assistants(self.client)
+
+    def get_recording_url(self, call_id: str) -> str:
+        """Return the signed address of a call's recording."""
+        return self.client.redirect(call_path(call_id, "/recording"))
+
+    def download_recording(self, call_id: str, file: IO[bytes] | str | os.PathLike[str]) -> dict[str, Any]:
+        """Download a call's recording to a file."""
+        return download_to_file(self.client, call_id, file)
