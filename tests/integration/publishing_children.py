@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Fork processes that publish one window again and again, to a local disk and to S3, until they are killed.
+Fork processes that publish one window again and again, to a directory or to the S3 at a URL, until they are killed.
 
 All imports are done before, so that a process is there in a moment. Each line of the input, a number, starts one that
 counts its turns from there; its id is printed once it has published. A second line waits until it is dead.
@@ -11,6 +11,10 @@ from __future__ import annotations
 import itertools
 import os
 import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from airflow_provider_synthflow.storage.base import Store
 
 sys.modules["airflow"] = None  # type: ignore[assignment]  # the core needs none, and starts at once without it
 
@@ -32,17 +36,22 @@ def records_of(turn: int) -> list[bytes]:
     return [b'{"call_id":"%d","turn":%d,"pad":"%s"}' % (n, turn, b"x" * 200) for n in range(50 + turn * 137 % 400)]
 
 
-def publish_for_ever(folder: str, url: str, turn: int) -> None:
-    """Publish to both places in turn."""
+def make_store(where: str) -> tuple[Store, str]:
+    """Open a store, and name the format that is written there."""
+    if "://" not in where:
+        return LocalStore(where), "jsonl.gz"
     s3._PART = PART
-    fs = s3fs.S3FileSystem(
-        key="AKIATESTKEY", secret="test-secret-0123456789", endpoint_url=url, client_kwargs={"region_name": "us-east-1"}
-    )
-    stores = [(LocalStore(folder), "jsonl.gz"), (ObjectStore(fs, "lake/out", "s3://lake/out"), "jsonl")]
+    region = {"region_name": "us-east-1"}
+    fs = s3fs.S3FileSystem(key="AKIATESTKEY", secret="test-secret-0123456789", endpoint_url=where, client_kwargs=region)
+    return ObjectStore(fs, "lake/out", "s3://lake/out"), "jsonl"
+
+
+def publish_for_ever(where: str, turn: int) -> None:
+    """Publish one turn after another."""
+    store, format_name = make_store(where)
     for number in itertools.count(turn):
-        for store, format_name in stores:
-            one = Publication(store, "agent-1", WINDOW, format_name, {})
-            one.publish(records_of(number), {"model_id": "agent-1", "query": {}, "turn": number})
+        one = Publication(store, "agent-1", WINDOW, format_name, {})
+        one.publish(records_of(number), {"model_id": "agent-1", "query": {}, "turn": number})
         if number == turn:
             print(os.getpid(), flush=True)
 
@@ -54,7 +63,7 @@ def main() -> None:
     for line in sys.stdin:
         child = os.fork()
         if not child:
-            publish_for_ever(sys.argv[1], sys.argv[2], int(line))
+            publish_for_ever(sys.argv[1], int(line))
         sys.stdin.readline()
         os.waitpid(child, 0)
         print("dead", flush=True)

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typing_extensions import Self
 
 from airflow_provider_synthflow.exceptions import SynthflowTransientError
 from airflow_provider_synthflow.output import file_publication as publishing
@@ -103,43 +104,88 @@ def publish(store: Any, format_name: str, turn: int) -> dict[str, Any]:
     return one.publish(records_of(turn), {"model_id": AGENT, "query": {}, "turn": turn})
 
 
-def test_kills_at_any_moment_leave_whole_files_true_manifests_and_nothing_to_pay_for(tmp_path, s3, monkeypatch):
-    rng = random.Random(11)  # noqa: S311 - moments, no secrets
-    local, remote = Place(tmp_path), Place(tmp_path, s3)
-    s3.fault = lambda request: time.sleep(0.01) if "partNumber" in request.url else None
-    unfinished = lacking = 0
-    command = [sys.executable, "-m", "tests.integration.publishing_children", str(tmp_path), s3.url]
-    with subprocess.Popen(  # noqa: S603 - our own program
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT
-    ) as children:
-        assert children.stdout.readline() == "ready\n"
-        for number in range(KILLS):
-            print(number * TURNS, file=children.stdin, flush=True)
-            child = int(children.stdout.readline())
-            time.sleep(rng.uniform(0, 0.12))
+class Children:
+    """Processes that publish one window again and again, each until it is killed."""
+
+    def __init__(self, where: str) -> None:
+        command = [sys.executable, "-m", "tests.integration.publishing_children", where]
+        self._program = subprocess.Popen(  # noqa: S603 - our own program
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT
+        )
+
+    def __enter__(self) -> Self:
+        assert self._program.stdout.readline() == "ready\n"
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._program.communicate(timeout=60)
+
+    def start(self, turn: int) -> int:
+        """Start one, and return its process once it has published."""
+        print(turn, file=self._program.stdin, flush=True)
+        return int(self._program.stdout.readline())
+
+    def wait_for_end(self) -> None:
+        print(file=self._program.stdin, flush=True)
+        assert self._program.stdout.readline() == "dead\n"
+
+
+def kill_at_request(child: int, s3: Any, number: int) -> None:
+    """Kill a process when it makes its nth request from now on, which is served all the same, or is not."""
+    seen: list[str] = []
+    met = threading.Event()
+
+    def fault(request):
+        seen.append(request.method)
+        if len(seen) == number:
             os.kill(child, signal.SIGKILL)
-            print(file=children.stdin, flush=True)
-            assert children.stdout.readline() == "dead\n"
+            met.set()
+
+    s3.fault = fault
+    assert met.wait(60)
+    s3.fault = None
+
+
+def test_kills_at_any_moment_on_a_disk_leave_true_manifests_and_the_next_run_no_copy(tmp_path):
+    rng = random.Random(11)  # noqa: S311 - moments, no secrets
+    place, store = Place(tmp_path), LocalStore(str(tmp_path))
+    lacking = 0
+    with Children(str(tmp_path)) as children:
+        for number in range(KILLS):
+            child = children.start(number * TURNS)
+            time.sleep(rng.uniform(0, 0.05))
+            os.kill(child, signal.SIGKILL)
+            children.wait_for_end()
+            lacking += place.check("calls.jsonl.gz") is None
+
+            publish(store, "jsonl.gz", number)
+
+            assert place.check("calls.jsonl.gz")["turn"] == number
+            assert place.names() == {"calls.jsonl.gz", "_manifest.json"}
+    assert lacking > 0  # some came between the file and its manifest
+
+
+def test_kills_at_any_request_to_s3_leave_true_manifests_and_the_next_run_nothing_to_pay_for(tmp_path, s3):
+    rng = random.Random(11)  # noqa: S311 - moments, no secrets
+    place, store = Place(tmp_path, s3), open_store("s3://lake/out", "lake")
+    lacking = unfinished = 0
+    with Children(s3.url) as children:
+        for number in range(KILLS):
+            child = children.start(number * TURNS)
+            kill_at_request(child, s3, rng.randint(1, 25))
+            children.wait_for_end()
             s3.settle()
-
-            told = [local.check("calls.jsonl.gz"), remote.check("calls.jsonl")]
-            assert {name for name in remote.names() if name.startswith(".")} <= {".claim"}
-            lacking += told.count(None)
+            lacking += place.check("calls.jsonl") is None
             unfinished += bool(s3.uploads())
-        children.stdin.close()
+            assert {name for name in place.names() if name.startswith(".")} <= {".claim"}
 
-    # The moments were well spread: some came between the file and its manifest, and some within an upload.
-    assert lacking > 0
-    assert unfinished > 0
-    for store, place, name in (
-        (LocalStore(str(tmp_path)), local, "calls.jsonl.gz"),
-        (open_store("s3://lake/out", "lake"), remote, "calls.jsonl"),
-    ):
-        publish(store, name.removeprefix("calls."), 3)
-        assert unpacked(name, place.read(name)) == b"".join(record + b"\n" for record in records_of(3))
-        assert place.check(name)["turn"] == 3
-        assert place.names() == {name, "_manifest.json"}
-    assert s3.uploads() == []
+            publish(store, "jsonl", number)
+
+            assert place.check("calls.jsonl")["turn"] == number
+            assert place.names() == {"calls.jsonl", "_manifest.json"}
+            assert s3.uploads() == []
+    assert lacking > 0  # some came between the file and its manifest
+    assert unfinished > 0  # and some within an upload
 
 
 @pytest.mark.parametrize("where", ["local", "s3"])
