@@ -17,13 +17,23 @@ class Agreement:
 
     def __init__(self) -> None:
         self.found: bytes | None = None  # tells what the round before brought, where two must agree
-        self.drops_repeats = (
-            False  # pages are taken without the rows that come twice, and may begin before their offset
-        )
+        self.drops_repeats = False  # pages are taken without the rows that come twice on them
+        self.shift = 0  # how many rows before its offset a page begins
+
+    @property
+    def expects_repeats(self) -> bool:
+        """Tell whether rows that come twice are reckoned with."""
+        return self.drops_repeats or self.shift > 0
+
+    def is_doubled(self, readings: PageReadings) -> bool:
+        """Tell whether rows that come twice are taken for rows."""
+        return readings.has_repeats and not self.drops_repeats
 
     def adds_up(self, verdict: Verdict, readings: PageReadings) -> bool:
         """Tell whether as many calls came as were declared, or, where some come twice, as many rows."""
-        if readings.has_repeats and not self.drops_repeats:
+        if verdict.exceeded or not verdict.steady:
+            return False
+        if self.is_doubled(readings):
             return verdict.seamless and (verdict.counted or verdict.filled)
         return verdict.counted
 
@@ -31,7 +41,7 @@ class Agreement:
         """Tell whether what adds up is all, by itself or since the round before brought the same."""
         # A page of one row has no seam, unless it is the only one.
         seamless = verdict.seamless and (overlap > 0 or len(readings) <= 1)
-        repeats = readings.has_repeats or verdict.shifted > 0
+        repeats = readings.has_repeats or self.shift > 0
         if seamless and declared and not repeats:
             return True
         found = readings.set_digest() if verdict.counted else readings.row_digest()
@@ -39,18 +49,11 @@ class Agreement:
         # Rows that come twice may leave one different row a page: nothing to share, but to be counted each round.
         return found == before and (seamless or not repeats or (verdict.seamless and verdict.counted and not overlap))
 
-    def changes(
-        self, verdict: Verdict, readings: PageReadings, total: int | None, overlap: int, *, doubles: bool
-    ) -> bool:
-        """Take rows that come twice in the other way from now on, where that may help; tell whether it may."""
-        if self.drops_repeats:
-            self.drops_repeats = False
+    def changes(self, *, doubles: bool, early: bool) -> bool:
+        """Take rows that come twice in another way from now on, where that may help; tell whether it may."""
+        if self.expects_repeats:
+            self.drops_repeats, self.shift = False, 0
             return True
-        if total is not None and verdict.steady:
-            self.drops_repeats = doubles or self._begins_before(readings, total, overlap)
-        return self.drops_repeats
-
-    def _begins_before(self, readings: PageReadings, total: int, overlap: int) -> bool:
-        """Tell whether every page but the first begins with rows of the page before, and all then add up."""
-        verdict = readings.verify(total, overlap, shifts=True)
-        return verdict.seamless and verdict.counted and verdict.shifted == len(readings) - 1 > 0
+        self.shift = int(early)
+        self.drops_repeats = doubles and not early
+        return self.expects_repeats

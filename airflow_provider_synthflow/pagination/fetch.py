@@ -68,7 +68,7 @@ def _one_by_one(walk: Walk, fetch: Callable[[int, int], Page], sleep: Callable[[
                 walk.refuse(ask, error)
             else:
                 if walk.receive(ask, page):
-                    yield page.at(ask.offset)
+                    yield replace(page, offset=ask.start)
         if walk.walks != walks:
             walks = walk.walks
             sleep(walk.pause)
@@ -104,7 +104,7 @@ def _side_by_side(
                 if walk.receive(ask, page):
                     in_flight = {each.serial for each in pending.values()}
                     stale = sending_order.find_stale(page, ask.serial, in_flight)
-                    usable = replace(page, offset=ask.offset, stale=frozenset(stale))
+                    usable = replace(page, offset=ask.start, stale=frozenset(stale))
             sending_order.land(ask.serial)
             if walk.walks != walks:
                 walks = walk.walks

@@ -13,20 +13,27 @@ class PageAsk:
     """
     A page to ask for.
 
-    :param offset: the index of the first row
+    :param start: the index of the first row
     :param limit: how many rows
     :param serial: the number of the request within the walk, in the order of sending
     :param stop: up to which index rows are missing that no other page is asked for; None: to the end
     :param behind: whether it is to show that nothing follows the rows that are there
     :param closing: whether it is to show that nothing lies behind the declared total
+    :param shift: how many rows before its offset a page begins
     """
 
-    offset: int
+    start: int
     limit: int
     serial: int
     stop: int | None = None
     behind: bool = False
     closing: bool = False
+    shift: int = 0
+
+    @property
+    def offset(self) -> int:
+        """Return the offset that is sent."""
+        return self.start + (self.shift if self.start else 0)
 
 
 @dataclass(frozen=True)

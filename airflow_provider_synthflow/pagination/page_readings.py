@@ -29,6 +29,7 @@ class PageReadings:
         self._offset = offset
         self._pages: list[PageIds] = []
         self._forgotten: list[bytes] = []  # the ids, packed, of readings that were given up
+        self._blamed: int | None = None  # how many pages the present repair reads again; None: this is no repair
         self._twins: dict[int, PageIds] = {}  # by the hash of its set of ids
 
     def __len__(self) -> int:
@@ -50,9 +51,21 @@ class PageReadings:
         return max(self._pages, key=lambda page: page.end, default=None)
 
     @property
-    def last_id(self) -> str:
-        """Return the id of the last row."""
-        return self._pages[-1].ids[-1]
+    def longest(self) -> int:
+        """Return how many rows came with a page at the most, those that were left out included."""
+        return max((page.count + page.dropped for page in self._pages), default=0)
+
+    def tail(self, count: int) -> list[str]:
+        """Return the ids of the last rows, at most as many as a page has."""
+        furthest = self.furthest
+        return [] if furthest is None or not count else list(furthest.ids[-count:])
+
+    def is_early(self, start: int, ids: Sequence[str]) -> bool:
+        """Tell whether a page begins with the row before the one that it was asked for from, on the first page."""
+        row = start - self._offset - 1
+        if not ids or not self._pages or not 0 <= row < self._pages[0].count:
+            return False
+        return self._pages[0].ids[row] == ids[0]
 
     @property
     def has_repeats(self) -> bool:
@@ -93,6 +106,21 @@ class PageReadings:
             self._twins.pop(hash(frozenset(page.ids)), None)
             self._forgotten.append(page.packed)
 
+    def give_up(self, bad: frozenset[int] | None, troubled: int) -> None:
+        """
+        Give up some pages before a further round.
+
+        :param bad: the serials of those to blame; None: all are
+        :param troubled: how many pages did not come
+        """
+        forget = [page for page in self._pages if bad is None or page.serial in bad]
+        blamed = len(forget) + troubled
+        # All anew after a repair that did not help, where too little would stay, and where no total is declared.
+        helps = self._blamed is None or blamed < self._blamed
+        repairs = bad is not None and helps and len(forget) * 2 <= len(self._pages)
+        self._blamed = blamed if repairs else None
+        self.forget(forget if repairs else self._pages)
+
     def forget_all(self) -> None:
         """Give up all pages, and what a page can be expected to hold."""
         self.forget(self._pages)
@@ -107,9 +135,9 @@ class PageReadings:
             lacking.difference_update(page.ids)
         return bool(lacking)
 
-    def verify(self, total: int | None, overlap: int, *, shifts: bool = False) -> Verdict:
+    def verify(self, total: int | None, overlap: int) -> Verdict:
         """Judge the pages together."""
-        return verify_pages(self._pages, offset=self._offset, total=total, overlap=overlap, shifts=shifts)
+        return verify_pages(self._pages, offset=self._offset, total=total, overlap=overlap)
 
     def ids(self) -> frozenset[str]:
         """Return all ids, which take some memory."""

@@ -16,6 +16,8 @@ from airflow_provider_synthflow.pagination.proof import PageDefect
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from airflow_provider_synthflow.pagination.proof import Verdict
+
 __all__ = ["PageTroubles", "refused_twice"]
 
 _SAME_TROUBLE = 3
@@ -28,6 +30,7 @@ class PageTroubles:
     def __init__(self) -> None:
         self.asked_again: set[int] = set()  # the offsets of pages that could not be used at first
         self.horizon: int | None = None  # from here on nothing came in this round, though it was declared
+        self.far: tuple[int, SynthflowRequestError] | None = None  # a page that was refused twice
         self.has_doubles = False  # rows come twice on a page, time after time
         self._doubled_id = ""
         self._defects: dict[int, PageDefect] = {}
@@ -70,7 +73,21 @@ class PageTroubles:
         self.horizon = None
         self.asked_again.clear()
 
-    def check_lasting(self) -> None:
+    def check(self, verdict: Verdict, total: int | None, walks: int, max_walks: int, *, distrusted: bool) -> None:
+        """Raise where no further round can help."""
+        self._check_lasting()
+        if self.far is not None and (total is None or walks >= max_walks):
+            raise refused_twice(*self.far)
+        if walks >= max_walks:
+            raise self._incomplete(verdict.distinct, total, walks, distrusted=distrusted)
+
+    def check_far(self, total: int | None) -> None:
+        """Raise where the page that was refused twice is still due, by what is declared now."""
+        far, self.far = self.far, None
+        if far is not None and (total is None or far[0] < total):
+            raise refused_twice(*far)
+
+    def _check_lasting(self) -> None:
         """Raise where the same page was wrong in the same way in several rounds on end."""
         before, self._times = self._times, {}
         for key in self._defects.items():
@@ -82,7 +99,9 @@ class PageTroubles:
                 )
                 raise SynthflowProtocolError(msg)
 
-    def incomplete(self, received: int, total: int | None, walks: int, *, distrusted: bool) -> SynthflowIncompleteError:
+    def _incomplete(
+        self, received: int, total: int | None, walks: int, *, distrusted: bool
+    ) -> SynthflowIncompleteError:
         """Make the error of a list that no walk proved complete."""
         declared = "no total was declared" if total is None else f"{total} were declared"
         if distrusted:

@@ -10,9 +10,9 @@ overtake each other. On top of that, the number of different ids must equal the 
 same on all pages.
 
 Some lists send rows twice. Where the repeats count as rows (a join), the pages are slices of a longer list: its seams
-hold, and its rows with their repeats are as many as declared. Where they do not, a page is taken without them, and
-begins where its first row lies on the page before it: then the different ids are as many as declared. Either is
-believed only where two walks agree.
+hold, and its rows with their repeats are as many as declared. Where they do not, a page is taken without them. Either
+is believed only where two walks agree. Where each page begins with the last row of the page before, pages are asked
+for by the offset behind their first row: all else is as ever.
 """
 
 from __future__ import annotations
@@ -113,8 +113,8 @@ class Verdict:
     :param seamless: whether each page continues the one before it
     :param counted: whether the number of different ids equals the declared total, or else the rows read
     :param filled: whether the rows, with those that come twice, are as many as declared
+    :param exceeded: whether a page reaches beyond the declared total
     :param bad: the serials of the readings to read again
-    :param shifted: how many pages begin before where they were asked for
     """
 
     distinct: int
@@ -122,48 +122,41 @@ class Verdict:
     seamless: bool
     counted: bool
     filled: bool
+    exceeded: bool
     bad: frozenset[int]
-    shifted: int
 
 
-def verify_pages(
-    readings: Sequence[PageIds], *, offset: int, total: int | None, overlap: int, shifts: bool = False
-) -> Verdict:
+def verify_pages(readings: Sequence[PageIds], *, offset: int, total: int | None, overlap: int) -> Verdict:
     """
     Judge the readings of one walk, given in the order of their starts.
 
     Without a declared total as many different ids as rows are expected, since a row that is missed in an unstable
-    order is made up for by one that comes twice. With ``shifts`` a page may begin before where it was asked for.
+    order is made up for by one that comes twice.
     """
-    end = max((reading.end for reading in readings), default=offset) if total is None else total
     stale = {reading.serial for reading in readings if reading.total is not None and reading.total != total}
     torn: set[int] = set()
-    seamless, shifted = True, 0
-    reach, reach_start = None, offset
+    seamless = True
+    reach: PageIds | None = None  # the page that reaches the furthest
     for reading in readings:
-        start = reading.start
         if reach is not None:
-            ids, before = reading.ids, reach.ids
-            if shifts and ids and ids[0] in before:
-                start = min(start, reach_start + before.index(ids[0]))
-                shifted += start < reading.start
-            shared = min(reach_start + reach.count, start + reading.count) - start
+            shared = min(reach.end, reading.end) - reading.start
             if shared < overlap:
                 seamless = False  # a page between the two is missing; neither is to blame
-            elif ids[:shared] != before[start - reach_start :][:shared]:
+            elif reading.ids[:shared] != reach.ids[reading.start - reach.start :][:shared]:
                 seamless = False
                 torn |= {reach.serial, reading.serial}
-        if reach is None or start + reading.count > reach_start + reach.count:
-            reach, reach_start = reading, start
+        if reach is None or reading.end > reach.end:
+            reach = reading
     distinct = distinct_count([reading.packed for reading in readings], sum(reading.count for reading in readings))
+    end = offset if reach is None else reach.end
     return Verdict(
         distinct=distinct,
         steady=not stale,
         seamless=seamless,
-        counted=distinct == max(0, end - offset),
-        filled=reach is not None and reach_start + reach.count == total,
+        counted=distinct == max(0, (end if total is None else total) - offset),
+        filled=end == total,
+        exceeded=total is not None and (end > max(total, offset) or distinct > max(0, total - offset)),
         bad=frozenset(stale | torn),
-        shifted=shifted,
     )
 
 

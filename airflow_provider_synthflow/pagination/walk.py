@@ -15,6 +15,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from airflow_provider_synthflow.pagination.agreement import Agreement
+from airflow_provider_synthflow.pagination.look_behind import Behind, LookBehind
 from airflow_provider_synthflow.pagination.page_ranges import PageAsk, PageLayout, RowRange
 from airflow_provider_synthflow.pagination.page_readings import PageReadings
 from airflow_provider_synthflow.pagination.page_troubles import PageTroubles, refused_twice
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_synthflow.client.response import Page
     from airflow_provider_synthflow.exceptions import SynthflowRequestError
+    from airflow_provider_synthflow.pagination.proof import Verdict
     from airflow_provider_synthflow.pagination.recalled_pages import RecalledPages
 
 __all__ = ["Walk"]
@@ -62,15 +64,13 @@ class Walk:
         self._known: set[str] = set()  # the ids of this round, where no total is declared
         self._flying: set[int] = set()
         self._to_read: deque[RowRange] = deque([RowRange(offset)])
-        self._closing: PageAsk | None = None  # what is to look behind the total, as soon as nothing is in flight
-        self._looked_behind = False
+        self._behind = LookBehind()
         self._asked = 0
         self._aborted = False
         self._distrusted = False  # the declared total is not the number of rows
-        self._longer: set[int] = set()  # the offsets of pages with one row more than the limit
-        self._blamed: int | None = None  # how many pages the present repair reads again; None: this is no repair
+        self._least = 0  # so many there are, since more lie behind the total
+        self._is_early = False  # a page begins with the row before the one that it was asked for from
         self._trouble = PageTroubles()
-        self._far: tuple[int, SynthflowRequestError] | None = None  # a page that was refused twice
         self._exceeded = False  # an earlier round brought more rows than were declared
         self._agreement = Agreement()
 
@@ -115,29 +115,28 @@ class Walk:
 
         Which of the two, the first page tells when it is asked for again.
         """
-        if ask.offset == self._offset:
+        if ask.start == self._offset and not ask.closing:
             raise error
         self._trouble.mend(ask.offset)
         if ask.closing:
             self._refuse_closing(ask, error)
         else:
-            is_due = ask.offset < self.total if self.total is not None else not self._ends_at(ask)
+            is_due = ask.start < self.total if self.total is not None else not self._ends_at(ask)
             if is_due and ask.offset in self._trouble.asked_again:
-                self._far = ask.offset, error
+                self._trouble.far = ask.offset, error
                 self._aborted = True
             self._take_nothing(ask, self.total, PageDefect.REFUSED)
         self._land(ask)
 
     def _refuse_closing(self, ask: PageAsk, error: SynthflowRequestError) -> None:
         """Look again with the last row in front: that one is there, and behind it rows may be hidden by the refusal."""
-        if self.total is None or ask.offset < self.total:
+        if self.total is None or ask.offset < self.total or self._behind.looks > 1:
             raise refused_twice(ask.offset, error)
-        self._closing = PageAsk(self.total - 1, self._limit, self._serial, behind=True, closing=True)
+        self._look_behind(is_refused=True)
 
     def _land(self, ask: PageAsk) -> None:
         self._flying.remove(ask.serial)
-        idle = not self._flying and self._closing is None and self._next_part(look=True) is None
-        if idle and not self._look_behind():
+        if not self._flying and self._behind.ask is None and self._next_part(look=True) is None:
             self._end_round()
 
     # what to ask
@@ -156,16 +155,17 @@ class Walk:
         return min((end for end in (self.total, self._trouble.horizon) if end is not None), default=None)
 
     def _next_ask(self) -> PageAsk | None:
-        if self._closing is not None:
-            closing, self._closing = self._closing, None
-            return closing
+        if self._behind.ask is not None:
+            return self._behind.take_ask()
         part = self._next_part()
         if part is None:
             return None
         layout = PageLayout(self._offset, self._page_size, self._overlap, self._end)
         page, rest = layout.last(part) if self.tail_first else layout.first(part)
         self._to_read.extendleft(rest)
-        return PageAsk(page.reach, self._limit, self._serial, page.stop, behind=page.behind)
+        return PageAsk(
+            page.reach, self._limit, self._serial, page.stop, behind=page.behind, shift=self._agreement.shift
+        )
 
     def _next_part(self, *, look: bool = False) -> RowRange | None:
         """Take the next part of the list to read, or only look whether there is one."""
@@ -179,16 +179,18 @@ class Walk:
             self._to_read.popleft()
         return None
 
-    def _look_behind(self) -> bool:
-        """Have one more page asked for where the declared total may be none, or repeats displace others."""
-        unsure = self._aborted or self._trouble or self._longer or self._looked_behind
-        doubles = self._readings.has_repeats and not self._agreement.drops_repeats
-        if unsure or not (doubles or self._readings.may_go_on(self.total, self._limit, self._told_limit)):
-            return False
-        self._looked_behind = True
-        start = max(0, (self.total or 0) - doubles)  # the last row is another one where the first had its place
-        self._closing = PageAsk(start, self._limit, self._serial, behind=True, closing=True)
-        return True
+    @property
+    def _is_full(self) -> bool:
+        """Tell whether rows may lie behind the total that all pages declare: the last of them is full."""
+        return self._readings.may_go_on(self.total, self._limit, self._told_limit)
+
+    def _look_behind(self, *, is_refused: bool = False) -> None:
+        """Have one more page asked for."""
+        shift, total = self._agreement.shift, self.total or 0
+        # The last row is another one where the first had its place.
+        before = int(shift or self._agreement.is_doubled(self._readings))
+        start = self._behind.begin(total, self._readings, before=before, is_refused=is_refused)
+        self._behind.ask = PageAsk(start, self._limit, self._serial, behind=True, closing=True, shift=shift)
 
     @property
     def _budget(self) -> int:
@@ -202,8 +204,10 @@ class Walk:
     def _take(self, ask: PageAsk, page: Page) -> bool:
         ids: Sequence[str] = [row.call_id for row in page.rows]
         total = None if self._distrusted else page.total
-        if ask.closing and self._closes(ask, total, ids):
+        different = tuple(dict.fromkeys(ids)) if self._agreement.drops_repeats else ids
+        if ask.closing and self._closes(ask, total, different):
             return False
+        self._is_early = self._is_early or self._readings.is_early(ask.start, ids)
         defect = find_defect(ask, page, ids)
         if defect is PageDefect.TWICE:
             self._trouble.see_doubles(ask.offset, ids)
@@ -216,17 +220,15 @@ class Walk:
             return used
         if total is not None and self._from_the_end is not None:
             self.tail_first, self._from_the_end = self._from_the_end(page), None
-        different = tuple(dict.fromkeys(ids)) if self._agreement.drops_repeats else ids
-        return self._keep(ask, PageIds(ask.offset, ask.serial, different, total, len(ids) - len(different)))
+        return self._keep(ask, PageIds(ask.start, ask.serial, different, total, len(ids) - len(different)))
 
     def _is_tolerable(self, ask: PageAsk, defect: PageDefect, ids: Sequence[str], total: int | None) -> bool:
         """Tell whether a page may be so: the list sends rows twice, or its last page again behind its end."""
         if total is None:
             is_end = defect is PageDefect.OTHER_OFFSET and ask.behind and self._known.issuperset(ids)
             return is_end and ask.offset in self._trouble.asked_again  # an accident does not come again
-        if defect is PageDefect.ONE_MORE and self._agreement.drops_repeats and ask.offset > self._offset:
-            self._longer.add(ask.offset)  # the last row of the page before may stand in front, beyond the limit
-            return True
+        if defect is PageDefect.ONE_MORE and ask.offset > 0:
+            return ask.shift > 0  # the last row of the page before stands in front, beyond the limit
         return defect is PageDefect.TWICE and self._trouble.has_doubles
 
     def _hear(self, ask: PageAsk, limit: int | None, total: int | None) -> None:
@@ -234,9 +236,7 @@ class Walk:
         self._told_limit = min(self._told_limit, limit or self._told_limit)
         if total is not None and ask.serial > self._total_serial:
             self.total, self._total_serial = total, ask.serial
-        far, self._far = self._far, None
-        if far is not None and (total is None or far[0] < total):
-            raise refused_twice(*far)
+        self._trouble.check_far(total)
 
     def _take_declared(self, ask: PageAsk, ids: Sequence[str], total: int) -> bool | None:
         """Take in a page of no use though a total is declared; None where it is of use."""
@@ -244,25 +244,25 @@ class Walk:
             return self._distrust()
         if not ids:
             return self._take_nothing(ask, total, PageDefect.EMPTY)
-        if ask.offset >= total and ask.offset > 0:
+        if ask.start >= total and ask.start > 0:
             return False  # past the end, whatever the server shows there
-        if ask.offset > self._offset and len(ids) <= self._overlap and ask.offset + len(ids) < total:
+        if ask.start > self._offset and len(ids) <= self._overlap and ask.start + len(ids) < total:
             return self._take_nothing(ask, total, PageDefect.NO_PROGRESS)
         return None
 
     def _closes(self, ask: PageAsk, total: int | None, ids: Sequence[str]) -> bool:
-        """Tell whether what came behind the total is no ordinary page, and judge it."""
-        is_new = self._readings.lacks_any(ids)  # some servers show the last page again behind the end
-        before = self.total or 0
-        if is_new and total is not None and total > before:
-            return False  # the list has grown meanwhile
-        if is_new and total == before and ask.offset < before and self._readings.has_repeats:
-            self._trouble.set(ask.offset, PageDefect.TWICE)  # repeats take the place of rows: they are no rows
-        elif is_new or (total is not None and total == len(ids) < before):
-            self._distrust()
-        else:
+        """Tell whether what came from behind the total is no ordinary page, and act on it."""
+        found = self._behind.judge(ask, ids, total, total=self.total or 0, readings=self._readings)
+        if found is Behind.NOTHING:
             self._hear(ask, None, total)
-        return True
+        elif found is Behind.UNSURE:
+            self._look_behind()
+        elif found is Behind.MORE:
+            self._distrust()
+        elif found in {Behind.DISPLACED, Behind.EARLY}:
+            self._trouble.set(ask.offset, PageDefect.TWICE)  # repeats take the place of rows: they are no rows
+            self._is_early = found is Behind.EARLY
+        return found is not Behind.GROWN
 
     def _distrust(self) -> bool:
         """Read the list as one without a total from the next round on."""
@@ -303,30 +303,30 @@ class Walk:
             return None
         if ask.behind:
             return True  # some servers show the last page again behind the end
-        if len(ids) == 1 and self._readings.last_id == ids[0] and (self._overlap or len(self._known) == 1):
-            self._to_read = deque([RowRange(ask.offset + 1, behind=True)])  # the seam alone: look behind it
+        if len(ids) == 1 and self._readings.tail(1) == list(ids) and (self._overlap or len(self._known) == 1):
+            self._to_read = deque([RowRange(ask.start + 1, behind=True)])  # the seam alone: look behind it
             return True
         return self._reject(ask, PageDefect.NO_PROGRESS)
 
     def _ends_at(self, ask: PageAsk) -> bool:
         """Tell whether the list may end at a page, where nobody says how long it is."""
-        return self.total is None and (ask.behind or not self._overlap or ask.offset == self._offset)
+        return self.total is None and (ask.behind or not self._overlap or ask.start == self._offset)
 
     def _take_nothing(self, ask: PageAsk, total: int | None, defect: PageDefect) -> bool:
         """Take in that a page brings nothing: the end, unless something should be there."""
         if total is None and self._ends_at(ask):
             if not ask.behind:
-                self._to_read = deque([RowRange(ask.offset, behind=True)])
+                self._to_read = deque([RowRange(ask.start, behind=True)])
             return False
         # The declared total says that there is more, or a page does not even begin with the row that was there before.
-        return (total is None or ask.offset < total) and self._reject(ask, defect)
+        return (total is None or ask.start < total) and self._reject(ask, defect)
 
     def _reject(self, ask: PageAsk, defect: PageDefect) -> bool:
         """Ask for a page that cannot be used once more, since most such are accidents; then this round has failed."""
         self.tail_first = False  # what can be read is read from where the list begins
         if not self._trouble.add(ask.offset, defect) and not ask.closing:
-            begins = ask.behind or ask.offset == self._offset
-            self._to_read.appendleft(RowRange(ask.offset + (0 if begins else self._overlap), ask.stop, ask.behind))
+            begins = ask.behind or ask.start == self._offset
+            self._to_read.appendleft(RowRange(ask.start + (0 if begins else self._overlap), ask.stop, ask.behind))
         elif self.total is None:
             self._aborted = True  # without a total, nothing says how far it would be sensible to go on
         return False
@@ -335,65 +335,65 @@ class Walk:
 
     def _end_round(self) -> None:
         """End a round: done, or another one, or an error."""
-        readings, agreement = self._readings, self._agreement
-        verdict = readings.verify(self.total, self._overlap, shifts=agreement.drops_repeats)
-        bad = frozenset(reading.serial for reading in readings)
+        readings, agreement, total = self._readings, self._agreement, self.total
+        verdict = readings.verify(total, self._overlap)
+        bad = None
         self._limit = self._full_limit
-        if len(self._longer) > verdict.shifted:
-            self._trouble.set(min(self._longer), PageDefect.ONE_MORE)
-        is_exceeded = self.total is not None and verdict.distinct > max(0, self.total - self._offset)
-        if is_exceeded and verdict.steady:
-            # More than was declared, behind full pages or twice on end: a list that changes seldom looks so.
-            self._distrusted = self._distrusted or self._looked_behind or self._exceeded
-            self._exceeded = True
-        if self._distrusted and self.total is not None:
-            self.total = agreement.found = None
-        elif verdict.steady and not self._trouble and agreement.adds_up(verdict, readings):
-            if agreement.is_proven(verdict, readings, declared=self.total is not None, overlap=self._overlap):
-                self.done = True
-                self.repeated = readings.repeated() + verdict.shifted
+        if self._distrusted and total is not None:
+            pass
+        elif not self._trouble and verdict.distinct >= self._least and agreement.adds_up(verdict, readings):
+            is_due = self._is_full or agreement.shift > 0 or agreement.is_doubled(readings)
+            if total is not None and is_due and not self._behind.looks:
+                self._look_behind()
                 return
-            if not verdict.counted:
-                # Cut in another way, a list that has rows twice is the same; pages that lose rows are not.
-                self._limit = max(2, readings.most_rows // 2 + 1)
+            if self._prove(verdict):
+                return
         else:
-            agreement.found = None
-            doubles = not self._longer and (self._trouble.has_doubles or self._trouble.has(PageDefect.ONE_MORE))
-            changes = agreement.changes(verdict, readings, self.total, self._overlap, doubles=doubles)
-            if not changes and (verdict.bad or self._trouble):
-                bad = verdict.bad
-        self._trouble.check_lasting()
-        is_last = self.walks >= self._max_walks
-        if self._far is not None and (self.total is None or is_last):
-            raise refused_twice(*self._far)
-        if is_last:
-            raise self._trouble.incomplete(verdict.distinct, self.total, self.walks, distrusted=self._distrusted)
+            bad = self._find_bad(verdict)
+        if self._distrusted and total is not None:
+            self._agreement = Agreement()
+            self.total, self._least = None, max(0, total - self._offset)
+        self._trouble.check(verdict, self.total, self.walks, self._max_walks, distrusted=self._distrusted)
         self._begin_round(bad)
 
-    def _begin_round(self, bad: frozenset[int]) -> None:
+    def _prove(self, verdict: Verdict) -> bool:
+        """Be done where what adds up is all."""
+        readings, agreement = self._readings, self._agreement
+        if agreement.is_proven(verdict, readings, declared=self.total is not None, overlap=self._overlap):
+            self.done = True
+            self.repeated = readings.repeated() + (len(readings) - 1 if agreement.shift else 0)
+        elif not verdict.counted:
+            # Cut in another way, a list that has rows twice is the same; pages that lose rows are not.
+            self._limit = max(2, readings.most_rows // 2 + 1)
+        return self.done
+
+    def _find_bad(self, verdict: Verdict) -> frozenset[int] | None:
+        """Return which pages are to blame that a round does not add up, None where all are; read on in another way."""
+        self._agreement.found = None
+        declared = self.total is not None and verdict.steady
+        doubles = declared and (self._trouble.has_doubles or self._trouble.has(PageDefect.TWICE))
+        if self._agreement.changes(doubles=doubles, early=declared and self._is_early):
+            self._readings.forget_all()
+            return None
+        if verdict.exceeded and verdict.steady:
+            # More than was declared, on a full page or twice on end: a list that changes seldom looks so.
+            self._distrusted, self._exceeded = self._exceeded or self._is_full, True
+            return None
+        return verdict.bad if verdict.bad or self._trouble else None
+
+    def _begin_round(self, bad: frozenset[int] | None) -> None:
         self.walks += 1
-        self.recalled_rows = 0  # some are read again
-        self.tail_first = False
+        self.recalled_rows, self.tail_first = 0, False  # some are read again
         self.pause = min(_FIRST_PAUSE * 2 ** (self.walks - 2), _LONGEST_PAUSE)
-        forget = [reading for reading in self._readings if reading.serial in bad]
-        # All anew after a repair that did not help, where too little would stay, and where no total is declared.
-        little = len(forget) * 2 > len(self._readings)
-        helps = self._blamed is None or len(forget) + len(self._trouble) < self._blamed
-        if little or not helps or self.total is None:
-            self._readings.forget(list(self._readings))
-            self._blamed = None
-        else:
-            self._blamed = len(forget) + len(self._trouble)
-            self._readings.forget(forget)
-        if self._trouble.has_doubles or self._agreement.drops_repeats or self._distrusted or self._far:
+        self._readings.give_up(None if self.total is None else bad, len(self._trouble))
+        if self._trouble.has_doubles or self._agreement.expects_repeats or self._distrusted or self._trouble.far:
             self._readings.forget_all()
         self._trouble.begin_round()
-        self._looked_behind = False
-        self._longer.clear()
-        self._aborted = False
+        self._behind = LookBehind()
+        self._is_early = self._aborted = False
         self._asked = 0
         self._known = set()
         self._to_read = self._readings.missing(self._overlap)
         if self._next_part(look=True) is None:  # all is covered, and does not agree all the same
-            self._readings.forget(list(self._readings))
+            self._readings.give_up(None, 0)
             self._to_read = self._readings.missing(self._overlap)

@@ -699,19 +699,6 @@ class TestTotalThatIsNone:
 
         assert walk.ids == set(listing.ids)
 
-    @pytest.mark.parametrize("behind", ["empty", "last page", "refusal"])
-    @pytest.mark.parametrize("count", [100, 199, 298])
-    def test_costs_one_request_where_it_is_true(self, count, behind):
-        listing = Listing.of(count, behind=behind)
-        walk = Walk()
-
-        went = drive(walk, listing)
-
-        # Where that is refused, another one tells whether it hides rows.
-        assert went.offsets[-2:] == ([count, count - 1] if behind == "refusal" else [went.offsets[-2], count])
-        assert (walk.walks, walk.total) == (1, count)
-        assert walk.ids == set(listing.ids)
-
     def test_that_has_grown_meanwhile_is_a_list_that_changes(self):
         listing = Listing.of(199)
         walk = Walk()
@@ -738,16 +725,18 @@ class Doubling(Listing):
             rows = [rows[0], *rows][:limit]
         if self.way == "end twice" and len(rows) == limit:
             rows = [*rows[:-1], rows[0]]
-        if self.way.startswith("before") and offset and rows:
-            rows = [self.ids[offset - 1], *rows][: limit + (self.way == "before, one more")]
+        if self.way.startswith("before") and offset and (rows or self.way.endswith("end")):
+            rows = [*self.ids[offset - 1 : offset], *rows][: limit + ("one more" in self.way)]
         return page_of(rows, total)
 
 
 @pytest.mark.parametrize("look_ahead", [1, 4])
 @pytest.mark.parametrize("from_the_end", [False, True])
 class TestRowsThatComeTwice:
-    @pytest.mark.parametrize("count", [3, 60, 250, 450])
-    @pytest.mark.parametrize("way", ["join", "first twice", "end twice", "before", "before, one more"])
+    @pytest.mark.parametrize("count", [3, 100, 199, 250, 298, 450])
+    @pytest.mark.parametrize(
+        "way", ["join", "first twice", "end twice", "before", "before, one more", "before, and behind the end"]
+    )
     def test_are_told_apart_where_a_total_is_declared(self, way, count, from_the_end, look_ahead):
         listing = Doubling.of(count)
         listing.way = way
@@ -762,7 +751,7 @@ class TestRowsThatComeTwice:
 
     @pytest.mark.parametrize("count", range(8))
     @pytest.mark.parametrize("limit", [2, 3])
-    @pytest.mark.parametrize("way", ["join", "first twice", "end twice"])
+    @pytest.mark.parametrize("way", ["join", "first twice", "end twice", "before", "before, one more"])
     def test_hide_no_call_though_they_fill_what_was_declared(self, way, limit, count, from_the_end, look_ahead):
         listing = Doubling.of(count)
         listing.way = way
