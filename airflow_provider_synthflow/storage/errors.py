@@ -13,7 +13,7 @@ from airflow_provider_synthflow.storage.disk_errors import typed_disk_errors
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["is_not_implemented", "is_refused_condition", "typed", "was_cut_off"]
+__all__ = ["is_not_implemented", "is_refused_condition", "typed", "unless_refused", "was_cut_off"]
 
 _DENIED = {
     "ClientAuthenticationError",
@@ -64,6 +64,16 @@ def typed(url: str, name: str = "output_path") -> Iterator[None]:
             with typed_disk_errors(f"{name} {url}"):
                 raise
         raise _make_error(error, f"{name} {url}") from None
+
+
+@contextlib.contextmanager
+def unless_refused() -> Iterator[None]:
+    """Leave out what the credentials do not allow: a store that refuses is left to its own rules."""
+    try:
+        yield
+    except PermissionError as error:
+        if _is_expired(error):
+            raise
 
 
 def was_cut_off(error: BaseException) -> bool:
@@ -125,6 +135,8 @@ def _make_error(error: Exception, where: str) -> SynthflowError:
 
 def _is_expired(error: BaseException) -> bool:
     """Tell whether credentials were refused since a token has expired, or a clock is wrong."""
+    if _read_code(error) in _EXPIRED_CODES:
+        return True
     if getattr(error, "retryable", False):  # google-auth's own word for it
         return True
     if _read_status(error) == 401 and type(error).__module__.startswith("gcsfs"):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from fsspec.spec import AbstractBufferedFile, AbstractFileSystem  # type: ignore[import-untyped]
 
 from airflow_provider_synthflow.storage.base import ABSENT, PIECE, ChangedMeanwhileError
-from airflow_provider_synthflow.storage.errors import is_refused_condition
+from airflow_provider_synthflow.storage.errors import is_refused_condition, unless_refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
@@ -53,8 +53,7 @@ class Files:
 
     def probe(self, path: str) -> None:
         """Raise the file system's own error where a file could not be written, as far as it can be told before."""
-        self.fs.invalidate_cache()
-        self.fs.exists(path)
+        self._is_there(path)
 
     def read(self, path: str) -> tuple[bytes | None, str | None]:
         """Return a small file's bytes as they are now, None where there is no such file, and its version."""
@@ -144,8 +143,9 @@ class Files:
     def open(self, path: str) -> Any | None:
         """Open a file for reading in pieces, or return None where there is no such file."""
         self.fs.invalidate_cache()
-        try:
-            return self.fs.open(path, "rb", cache_type="readahead") if self.fs.isfile(path) else None
+        try:  # isfile takes any error for a no, too
+            is_file = self.fs.info(path)["type"] == "file"
+            return self.fs.open(path, "rb", cache_type="readahead") if is_file else None
         except FileNotFoundError:
             return None
 
@@ -201,9 +201,15 @@ class Files:
 
     def _check_absent(self, path: str, over: str | None) -> None:
         """Raise where a file is there that should not be; these file systems know of no versions."""
-        self.fs.invalidate_cache()
-        if over == ABSENT and self.fs.exists(path):
+        if over == ABSENT and self._is_there(path):
             raise ChangedMeanwhileError(_CHANGED.format(path))
+
+    def _is_there(self, path: str) -> bool:
+        """Tell whether a file or a directory is there; fsspec's own ``exists`` takes any error for a no."""
+        self.fs.invalidate_cache()
+        with contextlib.suppress(FileNotFoundError):
+            return bool(self.fs.info(path))
+        return False
 
     def _list_directory(self, directory: str, prefix: str) -> list[tuple[str, int | None]]:
         """Return what is in a directory, the last first; directories without a size."""
@@ -326,7 +332,7 @@ class ObjectFiles(Files):
         """Raise the store's own error where the bucket or container is not there."""
         bucket, _, _ = path.partition("/")
         self.fs.invalidate_cache()
-        with contextlib.suppress(PermissionError):  # who may write objects need not be allowed to look at buckets
+        with unless_refused():  # who may write objects need not be allowed to look at buckets
             self.fs.info(bucket)
 
     def has_leftovers(self, directory: str) -> bool:  # noqa: ARG002 - which it does not show

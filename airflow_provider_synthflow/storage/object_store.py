@@ -18,7 +18,7 @@ from airflow_provider_synthflow.storage.azure import AzureFiles
 from airflow_provider_synthflow.storage.base import ABSENT, PIECE, ChangedMeanwhileError
 from airflow_provider_synthflow.storage.claim import CLAIM_NAME, claimed
 from airflow_provider_synthflow.storage.disk_errors import name_temporary_directory, typed_disk_errors
-from airflow_provider_synthflow.storage.errors import typed, was_cut_off
+from airflow_provider_synthflow.storage.errors import typed, unless_refused, was_cut_off
 from airflow_provider_synthflow.storage.fsspec_files import Files
 from airflow_provider_synthflow.storage.google import GoogleFiles
 from airflow_provider_synthflow.storage.s3 import S3Files
@@ -142,8 +142,9 @@ class ObjectStore:
         """Tell whether killed processes left something in a directory."""
 
         def find() -> bool:
-            with contextlib.suppress(PermissionError):  # a store that refuses is left to its own rules
-                return self._files.has_leftovers(self._path(directory))
+            with unless_refused():
+                if self._files.has_leftovers(self._path(directory)):
+                    return True
             return False
 
         return self.read(f"{directory}/{CLAIM_NAME}") is not None or self._ask(find)
@@ -152,7 +153,7 @@ class ObjectStore:
         """Remove what killed processes left unfinished in a directory."""
 
         def sweep() -> None:
-            with contextlib.suppress(PermissionError):  # a store that refuses is left to its own rules
+            with unless_refused():
                 self._files.sweep(self._path(directory))
 
         self._ask(sweep)

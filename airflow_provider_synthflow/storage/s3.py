@@ -9,7 +9,7 @@ import os
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow_provider_synthflow.storage.base import ABSENT
-from airflow_provider_synthflow.storage.errors import is_not_implemented
+from airflow_provider_synthflow.storage.errors import is_not_implemented, unless_refused
 from airflow_provider_synthflow.storage.fsspec_files import DIGEST_KEY, ObjectFiles, conditional
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class S3Files(ObjectFiles):
         bucket, key, _ = self.fs.split_path(path)
         upload = self.fs.call_s3("create_multipart_upload", Bucket=bucket, Key=key)["UploadId"]
         self._abort(bucket, key, upload)
-        with contextlib.suppress(PermissionError):  # a store that refuses is left to its own rules
+        with unless_refused():
             self._abort_uploads(path, lambda _: False)  # what others began, and were killed before they aborted it
 
     def read(self, path: str) -> tuple[bytes | None, str | None]:
@@ -74,15 +74,36 @@ class S3Files(ObjectFiles):
         """Tell whether an object has these bytes, from its metadata where they say so, and return its version."""
         bucket, key, _ = self.fs.split_path(path)
         try:
-            head = self.fs.call_s3("head_object", Bucket=bucket, Key=key)
+            head = self._ask_about(bucket, key)
         except FileNotFoundError:
             return False, ABSENT
-        except OSError:
-            self.fs.call_s3("get_object", Bucket=bucket, Key=key, Range="bytes=0-0")  # which says why
-            raise
         if head["ContentLength"] != size:
             return False, head["ETag"]
         return (head["Metadata"].get(DIGEST_KEY) or self.hash_file(path)) == sha256, head["ETag"]
+
+    def open(self, path: str) -> Any | None:
+        """Open an object for reading in pieces, or return None where there is no such object."""
+        try:
+            return super().open(path)
+        except OSError:
+            bucket, key, _ = self.fs.split_path(path)
+            try:
+                self._ask_about(bucket, key)
+            except FileNotFoundError:
+                return None
+            return super().open(path)
+
+    def _ask_about(self, bucket: str, key: str) -> dict[str, Any]:
+        """Return what an object's headers say; an error of that request has no body that would say why."""
+        answer: dict[str, Any]
+        try:
+            answer = self.fs.call_s3("head_object", Bucket=bucket, Key=key)
+        except FileNotFoundError:
+            raise
+        except OSError:
+            answer = self.fs.call_s3("get_object", Bucket=bucket, Key=key)
+            answer["Body"].close()
+        return answer
 
     def sweep(self, directory: str) -> None:
         """Abort the unfinished uploads of the files in a directory: they are not seen, but cost money."""
@@ -91,7 +112,7 @@ class S3Files(ObjectFiles):
     def remove_all(self, directory: str) -> None:
         """Remove all objects below a directory, by their exact names, and what was begun of others."""
         super().remove_all(directory)
-        with contextlib.suppress(PermissionError):  # a store that refuses is left to its own rules
+        with unless_refused():
             self._abort_uploads(directory, lambda _: True)
 
     def list_page(self, prefix: str, token: str | None = None) -> tuple[list[tuple[str, int]], str | None]:

@@ -39,6 +39,13 @@ SMALL = [b'{"call_id":"a"}', b'{"call_id":"b"}']
 LARGE = [os.urandom(2_000).hex().encode() for _ in range(12)]  # 48 KB, three parts
 NO_RETRIES = {"retries": {"max_attempts": 0}}
 RESULT = {"model_id": AGENT, "count": 2, "query": {}}
+EXPIRED = [
+    (400, "ExpiredToken"),
+    (400, "TokenRefreshRequired"),
+    (403, "ExpiredTokenException"),
+    (403, "RequestExpired"),
+    (403, "RequestTimeTooSkewed"),
+]
 
 
 @pytest.fixture
@@ -301,6 +308,55 @@ class TestErrors:
         assert caught.value.status == status
         assert "secret-message" not in str(caught.value)
         assert time.monotonic() - start < 15
+
+    @pytest.mark.parametrize(("status", "code"), EXPIRED)
+    def test_of_a_token_that_has_expired_are_passed_over_at_each_request(self, s3, monkeypatch, status, code):
+        monkeypatch.setattr(object_store, "_PATIENCE", 20.0)
+        monkeypatch.setattr(object_store, "_LONGEST_PAUSE", 0.01)
+        count = self.count_requests(s3)
+        assert count > 4
+
+        for at in range(count):
+            s3.reset()
+            came: list[str] = []
+
+            def fault(request, at=at, came=came):
+                came.append(request.url)
+                return failure(status, code) if len(came) == at + 1 else None
+
+            s3.fault = fault
+            publication().publish(SMALL, RESULT)
+            s3.fault = None
+
+            assert len(came) > at
+            assert s3.read(FILE) == lines(SMALL)
+            assert is_true(s3)
+            assert {*s3.objects()} == {FILE, MANIFEST}
+
+    @pytest.mark.parametrize(("status", "code"), EXPIRED)
+    def test_of_a_token_that_stays_expired_are_transient_so_that_a_retry_comes_with_a_new_one(self, s3, status, code):
+        store = open_store("s3://lake/out", "lake")
+        s3.fault = lambda _: failure(status, code)
+
+        for action in (
+            store.check_writable,
+            lambda: store.read("a/b"),
+            lambda: store.holds("a/b", 1, "0"),
+            lambda: list(store.list_files()),
+            lambda: store.open("a/b"),
+            lambda: store.put_private("a/b", b"x"),
+            lambda: store.remove("a/b"),
+            lambda: store.has_leftovers("a"),
+            lambda: store.sweep("a"),
+        ):
+            with pytest.raises(SynthflowTransientError, match="takes the credentials for expired"):
+                action()
+
+    @staticmethod
+    def count_requests(s3) -> int:
+        s3.requests.clear()
+        publication().publish(SMALL, RESULT)
+        return len(s3.requests)
 
     def test_of_the_network_are_transient(self, s3, monkeypatch):
         monkeypatch.setenv(

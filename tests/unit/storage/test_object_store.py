@@ -174,6 +174,23 @@ def test_a_disk_of_this_machine_that_is_full_is_told_as_such():
         raise OSError(28, "No space left on device")
 
 
+def test_a_file_that_cannot_be_looked_at_is_not_taken_for_one_that_is_not_there(place, monkeypatch):
+    fs, root = place
+    store = ObjectStore(fs, root, "any://lake/out")
+    store.put_private("a/b", b"x")
+    assert store.open("a/none") is None
+    assert store.open("a") is None
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(5, "secret words")
+
+    monkeypatch.setattr(fs, "info", fail)
+
+    for action in (lambda: store.open("a/b"), lambda: store.holds("a/b", 1, "0"), store.check_writable):
+        with pytest.raises(SynthflowTransientError, match="failed, also after its own retries"):
+            action()
+
+
 @pytest.mark.parametrize("error", [AttributeError("bug"), KeyError("bug")])
 def test_an_error_of_this_program_stays_what_it_is(error):
     with pytest.raises(type(error)) as caught, typed("any://lake"):
