@@ -10,6 +10,8 @@ import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from airflow_provider_synthflow.storage.disk_errors import typed_temporary_errors
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -83,12 +85,13 @@ class CallIds:
         return stored + bytes(self._parts[number])
 
     def _spill(self) -> None:
-        if self._folder is None:
-            self._folder = Path(tempfile.mkdtemp(prefix="synthflow-audit-"))
-        for number, part in enumerate(self._parts):
-            with (self._folder / str(number)).open("ab") as file:
-                file.write(part)
-            part.clear()
+        with typed_temporary_errors():
+            if self._folder is None:
+                self._folder = Path(tempfile.mkdtemp(prefix="synthflow-audit-"))
+            for number, part in enumerate(self._parts):
+                with (self._folder / str(number)).open("ab") as file:
+                    file.write(part)
+                part.clear()
         self._held = 0
 
 

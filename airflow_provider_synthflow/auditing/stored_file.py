@@ -7,14 +7,14 @@ import contextlib
 import gzip
 import hashlib
 import io
-import shutil
-import tempfile
+from functools import partial
 from typing import IO, TYPE_CHECKING, Any, cast
 
 import msgspec
 
 from airflow_provider_synthflow.client.call import decode_record, read_call
 from airflow_provider_synthflow.storage.base import PIECE
+from airflow_provider_synthflow.storage.disk_errors import open_temporary_file, typed_temporary_errors
 from airflow_provider_synthflow.timestamps import read_instant
 
 if TYPE_CHECKING:
@@ -214,8 +214,10 @@ def _as_parquet(file: ReadFile) -> Iterator[Any]:
         from pyarrow import ArrowException  # noqa: PLC0415 - likewise
     except ImportError:
         raise MissingLibraryError from None
-    with tempfile.TemporaryFile(prefix="synthflow-audit-") as copy:
-        shutil.copyfileobj(io.BufferedReader(file, PIECE), copy, PIECE)
+    with open_temporary_file() as copy:
+        for piece in iter(partial(file.read, PIECE), b""):
+            with typed_temporary_errors():
+                copy.write(piece)
         copy.seek(0)
         try:
             with pq.ParquetFile(copy) as table:

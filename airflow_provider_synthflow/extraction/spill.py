@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from array import array
 from itertools import pairwise
 from typing import IO, TYPE_CHECKING, Protocol
 
 from airflow_provider_synthflow.pagination.packed_ids import KeyLog
+from airflow_provider_synthflow.storage.disk_errors import open_temporary_file, typed_temporary_errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -173,10 +173,11 @@ class Spill:
     def _write(self) -> None:
         """Hand what is due to the file."""
         if self._file is None:
-            self._file = tempfile.TemporaryFile(prefix="synthflow-")  # noqa: SIM115 - closed with the spill
-        for start in range(0, len(self._due), _JOINED):
-            self._file.write(b"".join(self._due[start : start + _JOINED]))
-        self._file.flush()
+            self._file = open_temporary_file()
+        with typed_temporary_errors():
+            for start in range(0, len(self._due), _JOINED):
+                self._file.write(b"".join(self._due[start : start + _JOINED]))
+            self._file.flush()
         self._due.clear()
         self._due_bytes = 0
 

@@ -7,14 +7,18 @@ import contextlib
 import errno
 import os
 import tempfile
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from airflow_provider_synthflow.exceptions import SynthflowConfigError, SynthflowTransientError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
-__all__ = ["name_temporary_directory", "typed_disk_errors"]
+__all__ = ["open_temporary_file", "typed_disk_errors", "typed_temporary_errors"]
+
+_ELSEWHERE = "name a directory that every worker can write, or an object store"
+
 
 _FIXABLE = {
     errno.EACCES,
@@ -30,27 +34,35 @@ _FIXABLE = {
     errno.EFBIG,
 }
 _CURES = {
-    errno.ENOSPC: ("its disk is full", "Free space there, or name a directory on another disk."),
-    errno.EDQUOT: ("this user's quota of its disk is used up", "Free space there, or raise the quota."),
+    errno.ENOSPC: ("its disk is full", "Free space there, or {elsewhere}."),
+    errno.EDQUOT: ("this user's quota of its disk is used up", "Raise the quota, or {elsewhere}."),
     errno.EMFILE: ("too many files are open in this process", "Raise the worker's limit (ulimit -n)."),
     errno.ENFILE: ("too many files are open on this machine", "Raise the machine's limit (fs.file-max)."),
 }
 
 
-def name_temporary_directory() -> str:
-    """Return how an error names the directory of temporary files."""
+def open_temporary_file() -> IO[bytes]:
+    """Open a private file without a name (mode 0600), which the system frees with the process."""
+    with typed_temporary_errors():
+        return tempfile.TemporaryFile(prefix="synthflow-")
+
+
+def typed_temporary_errors() -> AbstractContextManager[None]:
+    """Raise what the disk of temporary files does wrong as errors of this package."""
     try:
-        return f"the temporary directory {tempfile.gettempdir()}"
+        where = f"The temporary directory {tempfile.gettempdir()}"
     except OSError:  # none can be written
-        return "the temporary directory"
+        where = "The temporary directory"
+    return typed_disk_errors(where, elsewhere="set TMPDIR to a directory on another disk that this worker can write")
 
 
 @contextlib.contextmanager
-def typed_disk_errors(where: str) -> Iterator[None]:
+def typed_disk_errors(where: str, *, elsewhere: str = _ELSEWHERE) -> Iterator[None]:
     """
     Raise a disk's errors as errors of this package.
 
     :param where: which directory it is, for the text, such as ``output_path /lake``
+    :param elsewhere: how another directory is named, for the text
     :raises SynthflowConfigError: for what a person has to mend
     :raises SynthflowTransientError: for what may pass, such as a full disk
     """
@@ -59,12 +71,9 @@ def typed_disk_errors(where: str) -> Iterator[None]:
     except OSError as error:
         if error.errno is None or hasattr(error, "response"):
             raise  # of another library, not of the disk
-        what, cure = _CURES.get(error.errno, (os.strerror(error.errno), ""))
+        what, cure = _CURES.get(error.errno, (os.strerror(error.errno), "See to that disk, and run the task again."))
         if error.errno in _FIXABLE:
-            cure = "Name a directory that every worker can write, or an object store."
-            if where.startswith("the temporary"):
-                cure = "Set TMPDIR to a directory that this worker can write."
-            msg = f"{where} cannot be written: {what}. {cure}"
+            msg = f"{where} cannot be written: {what}. {elsewhere[0].upper()}{elsewhere[1:]}."
             raise SynthflowConfigError(msg) from None
-        msg = f"{where} cannot be written: {what}. {cure or 'See to that disk, and run the task again.'}"
+        msg = f"{where} cannot be written: {what}. {cure.format(elsewhere=elsewhere)}"
         raise SynthflowTransientError(msg) from None

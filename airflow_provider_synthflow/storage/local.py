@@ -11,6 +11,7 @@ import re
 import secrets
 import shutil
 import time
+from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -214,7 +215,7 @@ class _LocalStaged(StagedFile):
         if descriptor is None:
             place.make()
             self._hidden, descriptor = _open_hidden(place.path)
-        super().__init__(os.fdopen(descriptor, "wb"), where)
+        super().__init__(os.fdopen(descriptor, "wb"), partial(typed_disk_errors, where))
         with contextlib.suppress(OSError):  # some network file systems have no locks
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         self._handed_over = 0
@@ -231,7 +232,7 @@ class _LocalStaged(StagedFile):
     def publish(self, name: str, over: str | None = None) -> None:
         """Give the file its name, in place of an earlier one; readers see the old file or the new one, whole."""
         self.flush()
-        with typed_disk_errors(self._where):
+        with self._typed():
             os.fsync(self._file.fileno())
             self._place.make()
             if self._hidden is None:
@@ -247,7 +248,7 @@ class _LocalStaged(StagedFile):
         """Tell whether the file that has a name now has these very bytes, and return its version."""
         self.flush()
         path = self._place.path / name
-        with typed_disk_errors(self._where):
+        with self._typed():
             try:
                 status = path.stat()
             except (FileNotFoundError, NotADirectoryError):

@@ -7,7 +7,6 @@ import contextlib
 import hashlib
 import io
 import os
-import tempfile
 from functools import partial
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
@@ -17,7 +16,7 @@ from airflow_provider_synthflow.exceptions import SynthflowTransientError
 from airflow_provider_synthflow.storage.azure import AzureFiles
 from airflow_provider_synthflow.storage.base import ABSENT, PIECE, ChangedMeanwhileError
 from airflow_provider_synthflow.storage.claim import CLAIM_NAME, claimed
-from airflow_provider_synthflow.storage.disk_errors import name_temporary_directory, typed_disk_errors
+from airflow_provider_synthflow.storage.disk_errors import open_temporary_file, typed_temporary_errors
 from airflow_provider_synthflow.storage.errors import typed, unless_refused, was_cut_off
 from airflow_provider_synthflow.storage.fsspec_files import Files
 from airflow_provider_synthflow.storage.google import GoogleFiles
@@ -161,11 +160,8 @@ class ObjectStore:
     @contextlib.contextmanager
     def stage(self, directory: str) -> Iterator[_ObjectStaged]:
         """Open a file that nobody sees until :meth:`_ObjectStaged.publish`."""
-        where = name_temporary_directory()
-        with typed_disk_errors(where):
-            file = tempfile.TemporaryFile(prefix="synthflow-")  # noqa: SIM115 - closed below
-        with file:
-            yield _ObjectStaged(file, self._files, self._path(directory), self._ask, where)
+        with open_temporary_file() as file:
+            yield _ObjectStaged(file, self._files, self._path(directory), self._ask)
 
     def draft(self, directory: str) -> contextlib.AbstractContextManager[_ObjectStaged]:
         """Open a file as :meth:`stage` does, of which no trace outlives the process."""
@@ -242,8 +238,8 @@ class _ObjectClaim:
 class _ObjectStaged(StagedFile):
     """A staged file on the local disk, until it is uploaded."""
 
-    def __init__(self, file: IO[bytes], files: Files, directory: str, ask: _Patience, where: str) -> None:
-        super().__init__(file, where)
+    def __init__(self, file: IO[bytes], files: Files, directory: str, ask: _Patience) -> None:
+        super().__init__(file, typed_temporary_errors)
         self._files = files
         self._directory = directory
         self._ask = ask

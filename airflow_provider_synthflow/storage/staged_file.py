@@ -5,19 +5,21 @@ from __future__ import annotations
 
 import hashlib
 import os
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
-from airflow_provider_synthflow.storage.disk_errors import typed_disk_errors
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
 __all__ = ["StagedFile"]
 
 
 class StagedFile:
-    """A private file whose size and hash grow with what is written; errors say in which directory it is."""
+    """A private file whose size and hash grow with what is written; its disk's errors are typed."""
 
-    def __init__(self, file: IO[bytes], where: str) -> None:
+    def __init__(self, file: IO[bytes], typed: Callable[[], AbstractContextManager[None]]) -> None:
         self._file = file
-        self._where = where
+        self._typed = typed
         self._sha256 = hashlib.sha256()
         self.size = 0
 
@@ -28,7 +30,7 @@ class StagedFile:
 
     def write(self, data: bytes, /) -> int:
         """Write bytes at the end."""
-        with typed_disk_errors(self._where):
+        with self._typed():
             written = self._file.write(data)
         self._sha256.update(data)
         self.size += len(data)
@@ -36,10 +38,10 @@ class StagedFile:
 
     def flush(self) -> None:
         """Hand what is buffered to the system."""
-        with typed_disk_errors(self._where):
+        with self._typed():
             self._file.flush()
 
     def read(self, length: int, place: int) -> bytes:
         """Read what was written and flushed."""
-        with typed_disk_errors(self._where):
+        with self._typed():
             return os.pread(self._file.fileno(), length, place)

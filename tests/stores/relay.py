@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A relay before a store's server: it counts what a client sends, and does something in the middle of an upload."""
+"""A relay before a store's server: it counts what a client sends, acts in the middle of it, or answers itself."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ class Relay:
         self._lock = threading.Lock()
         self._left = 0
         self._then: Callable[[], None] | None = None
+        self._answer: bytes | None = None
         self._open: set[socket.socket] = set()
         self.port: int = self._listener.getsockname()[1]
 
@@ -53,6 +54,20 @@ class Relay:
         """
         with self._lock:
             self._left, self._then = count, then
+
+    def answer(self, text: str) -> None:
+        """
+        Answer the next request itself, and close its connection.
+
+        :param text: the answer, as HTTP writes it
+        """
+        with self._lock:
+            self._answer = text.replace("\n", "\r\n").encode()
+
+    @property
+    def has_answered(self) -> bool:
+        """Tell whether that has been done."""
+        return self._answer is None
 
     @property
     def has_acted(self) -> bool:
@@ -83,6 +98,11 @@ class Relay:
             while piece := source.recv(_PIECE):
                 if counted:
                     self._count(len(piece))
+                    with self._lock:
+                        answer, self._answer = self._answer, None
+                    if answer:
+                        source.sendall(answer)
+                        break
                 target.sendall(piece)
         with self._lock:
             self._open -= {source, target}

@@ -43,6 +43,37 @@ MIB = 2**20
 LARGE = {"Google": 20 * MIB, "Azure": 66 * MIB}
 """What each store's library uploads in several requests: gcsfs from 5 MiB on, Azure's from 64 MiB on."""
 
+
+def make_answer(status: str, body: str, *headers: str) -> str:
+    lines = [f"HTTP/1.1 {status}", *headers, f"Content-Length: {len(body)}", "Connection: close"]
+    return "\n".join(lines) + "\n\n" + body
+
+
+AZURE = "<?xml version='1.0'?><Error><Code>{0}</Code><Message>{1}</Message></Error>"
+EXPIRED = {
+    "Google": [
+        make_answer(
+            "401 Unauthorized",
+            '{"error": {"code": 401, "message": "Invalid Credentials", "errors": [{"reason": "authError"}]}}',
+            "Content-Type: application/json",
+            'WWW-Authenticate: Bearer realm="https://accounts.google.com/"',
+        )
+    ],
+    "Azure": [
+        make_answer(status, AZURE.format(code, words), "Content-Type: application/xml", f"x-ms-error-code: {code}")
+        for status, code, words in (
+            ("401 Unauthorized", "ExpiredAuthenticationToken", "The access token expiry is earlier than now."),
+            ("401 Unauthorized", "InvalidAuthenticationInfo", "Lifetime validation failed. The token is expired."),
+            (
+                "403 Forbidden",
+                "AuthenticationFailed",
+                "Server failed to authenticate the request. Signature not valid in the specified time frame",
+            ),
+        )
+    ],
+}
+"""What the stores answer to a token that has expired, and to a clock that is wrong."""
+
 CHILD = """
 import sys
 from airflow_provider_synthflow.output.publication import Publication
@@ -248,6 +279,18 @@ class TestAFileOfSeveralRequests:
 
 
 class TestAnError:
+    def test_of_a_token_that_has_expired_is_passed_over(self, cloud, url):
+        for number, answer in enumerate(EXPIRED[type(cloud).__name__] * 3):
+            record = make_record(100)
+            one = publication(url)
+            cloud.relay.after(number * 700, lambda answer=answer: cloud.relay.answer(answer))
+            told = one.publish([record], RESULT)
+
+            assert cloud.relay.has_acted
+            assert cloud.relay.has_answered
+            assert told["sha256"] == hashlib.sha256(record + b"\n").hexdigest()
+            assert manifest_is_true(there(cloud, url))
+
     def test_of_the_network_is_passed_over(self, cloud, url):
         record = make_record(3 * MIB)
         cloud.relay.after(MIB, cloud.relay.cut)

@@ -450,5 +450,5 @@ def test_a_temporary_directory_that_cannot_be_used_is_named(tmp_path, monkeypatc
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
     store = ObjectStore(LocalFileSystem(), str(tmp_path), "any://lake")
 
-    with pytest.raises(SynthflowConfigError, match=f"the temporary directory {tmp_path}/temporary .*TMPDIR"):
+    with pytest.raises(SynthflowConfigError, match=f"The temporary directory {tmp_path}/temporary .*TMPDIR"):
         publish(store, b"x")
