@@ -213,9 +213,10 @@ class SynthflowClient:
             self.requests += 1
         settings = self.settings
         try:
+            session, request, how = self._prepare(path, parameters)
             with (
                 within(settings.timeout, 2 * settings.max_response_bytes + _OVERHEAD, lambda: too_large(settings)),
-                self._get(path, parameters) as response,
+                session.send(request, timeout=settings.timeout, allow_redirects=False, **how) as response,
             ):
                 return _read(response, settings)
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
@@ -242,8 +243,10 @@ class SynthflowClient:
             self._sessions.append(session)
         return session
 
-    def _get(self, path: str, parameters: Mapping[str, str]) -> requests.Response:
-        """Do as session.get does, without reading the environment and building the same headers for every page."""
+    def _prepare(
+        self, path: str, parameters: Mapping[str, str]
+    ) -> tuple[requests.Session, requests.PreparedRequest, dict[str, Any]]:
+        """Return what session.get would send, and how, without making the same headers anew for every page."""
         session = self.session()
         if not hasattr(self._local, "base"):
             url = self.settings.base_url
@@ -254,7 +257,7 @@ class SynthflowClient:
         request.url = f"{request.url}{path}?{urlencode(parameters)}" if parameters else f"{request.url}{path}"
         if session.cookies:
             request.prepare_cookies(session.cookies)
-        return session.send(request, timeout=self.settings.timeout, allow_redirects=False, **how)
+        return session, request, how
 
     def _count_retry(self) -> None:
         with self._lock:

@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 from enum import Enum
+from functools import partial
 from typing import TYPE_CHECKING
 
 from airflow_provider_synthflow.client.surrogates import mend_surrogates
@@ -115,7 +116,7 @@ def extract_window(
             keeper.take(order.take(page, keeper.place(page), backward=newest_first(page)))
     for page in read_pages(
         walk,
-        lambda limit, offset: client.page(asked, limit, offset),
+        partial(client.page, asked),
         concurrency=plan.concurrency,
         sleep=sleep or client.wait,
     ):

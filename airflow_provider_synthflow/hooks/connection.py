@@ -9,7 +9,9 @@ import time
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from airflow.providers.common.compat.connection import get_async_connection
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
+from asgiref.sync import sync_to_async
 
 from airflow_provider_synthflow.client.settings import Settings
 from airflow_provider_synthflow.exceptions import SynthflowConfigError
@@ -60,9 +62,6 @@ def _has_failed(reading: asyncio.Task[Settings]) -> bool:
 
 
 async def _aread(conn_id: str) -> Settings:
-    from airflow.providers.common.compat.connection import get_async_connection  # noqa: PLC0415 - only in a trigger
-    from asgiref.sync import sync_to_async  # noqa: PLC0415 - likewise
-
     try:
         connection = await get_async_connection(conn_id)
     except AirflowNotFoundException:

@@ -66,6 +66,8 @@ def form_widgets() -> dict[str, Any]:
     """
     Return the connection's own fields for Airflow before 3.2, whose form is made of wtforms fields.
 
+    Airflow puts its own classes in the place of these while it asks, so that they are looked up each time.
+
     :raises ImportError: where Airflow brings no wtforms, and so asks for none
     """
     from flask_appbuilder.fieldwidgets import (  # noqa: PLC0415 - where Airflow has it

@@ -3,10 +3,7 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any
-
-from airflow_provider_synthflow.storage.address import FileAddress
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperator, BaseOperatorLink
@@ -17,9 +14,6 @@ else:
         from airflow.models.baseoperatorlink import BaseOperatorLink
 
 __all__ = ["SynthflowAuditLink", "SynthflowCallsLink", "SynthflowOutputLink"]
-
-_ENDPOINTS = ("endpoint_url", "host", "gcs.endpoint", "endpoint")
-_ENDPOINTS_IN_THE_ENVIRONMENT = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "STORAGE_EMULATOR_HOST")
 
 DASHBOARD = "https://app.synthflow.ai"
 
@@ -51,36 +45,7 @@ class SynthflowOutputLink(BaseOperatorLink):
         :param operator: the task's operator, whose connection tells whether the store is the cloud's own
         :param ti_key: the task instance, whose result tells where the file is
         """
-        from airflow.providers.common.compat.sdk import XCom  # noqa: PLC0415 - only for a link
-
-        result: Any = XCom.get_value(key="return_value", ti_key=ti_key)
-        if isinstance(result, list):
-            result = next((each for each in result if isinstance(each, dict) and each.get("path")), None)
-        path = result.get("path") if isinstance(result, dict) else None
-        return _find_console(path, operator)
-
-
-def _find_console(path: Any, operator: Any) -> str:
-    """Return the address of a file in its store's console, or nothing where there is none."""
-    console = FileAddress.parse(path).console if isinstance(path, str) else ""
-    return console if console and not _has_own_endpoint(operator) else ""
-
-
-def _has_own_endpoint(operator: Any) -> bool:
-    """Tell whether the store of an operator's output is another one than the cloud whose console has the file."""
-    from airflow.providers.common.compat.sdk import BaseHook  # noqa: PLC0415 - only for a link
-
-    output_path = str(getattr(operator, "output_path", None) or "")
-    conn_id = getattr(operator, "output_conn_id", None) or FileAddress.parse(output_path).within
-    if not conn_id:
-        return any(os.environ.get(name) for name in _ENDPOINTS_IN_THE_ENVIRONMENT)
-    try:
-        extra = BaseHook.get_connection(conn_id).extra_dejson
-    except Exception:  # noqa: BLE001 - where the connection cannot be read, nobody knows where the link would lead
-        return True
-    services = extra.get("service_config")
-    of_s3 = services.get("s3") if isinstance(services, dict) else None
-    return any(extra.get(name) for name in _ENDPOINTS) or bool(isinstance(of_s3, dict) and of_s3.get("endpoint_url"))
+        return _find_console(operator, ti_key, "return_value")
 
 
 class SynthflowAuditLink(BaseOperatorLink):
@@ -95,6 +60,10 @@ class SynthflowAuditLink(BaseOperatorLink):
         :param operator: the task's operator, whose connection tells whether the store is the cloud's own
         :param ti_key: the task instance, which tells where the report is, also where it failed
         """
-        from airflow.providers.common.compat.sdk import XCom  # noqa: PLC0415 - only for a link
+        return _find_console(operator, ti_key, "audit_report")
 
-        return _find_console(XCom.get_value(key="audit_report", ti_key=ti_key), operator)
+
+def _find_console(operator: BaseOperator, ti_key: Any, xcom: str) -> str:
+    from airflow_provider_synthflow.links.console import find_console  # noqa: PLC0415 - only once a task has run
+
+    return find_console(operator, ti_key, xcom)

@@ -7,6 +7,8 @@ import contextlib
 import datetime as dt
 from typing import TYPE_CHECKING
 
+from airflow.providers.common.compat.sdk import Stats
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -45,8 +47,6 @@ def emit(counts: Mapping[str, int], seconds: float, tags: Mapping[str, str], *, 
     :param tags: what tells the task apart, for backends that know tags
     :param timer: the name under which the time is sent
     """
-    from airflow.providers.common.compat.sdk import Stats  # noqa: PLC0415 - only on a worker
-
     _count(counts, tags)
     Stats.timing(timer, dt.timedelta(seconds=seconds), tags=dict(tags))
 
@@ -108,15 +108,11 @@ def emit_failure(error: BaseException, counts: Mapping[str, int], tags: Mapping[
     :param counts: how much was sent, by the names of :data:`COUNTERS`
     :param tags: what tells the task apart
     """
-    from airflow.providers.common.compat.sdk import Stats  # noqa: PLC0415 - only on a worker
-
     _count(counts, tags)
     Stats.incr(FAILURES, tags={**tags, "error": type(error).__name__})
 
 
 def _count(counts: Mapping[str, int], tags: Mapping[str, str]) -> None:
-    from airflow.providers.common.compat.sdk import Stats  # noqa: PLC0415 - only on a worker
-
     for name, counter in COUNTERS.items():
         if counts.get(name):
             Stats.incr(counter, count=counts[name], tags=dict(tags))

@@ -7,6 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_synthflow.storage.address import FileAddress
 
+try:
+    from airflow.providers.openlineage.extractors import OperatorLineage
+    from openlineage.client import facet_v2
+    from openlineage.client.event_v2 import InputDataset, OutputDataset
+except ImportError:  # it is an extra
+    OperatorLineage = None  # type: ignore[assignment,misc]
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -25,11 +32,7 @@ def make_lineage(results: Iterable[Mapping[str, Any]], host: str, *, what: str =
     :param what: what was read: ``calls``, or ``recordings``, of which each is a file
     :return: the ``OperatorLineage`` of Airflow's OpenLineage provider, or None where that is not installed
     """
-    try:
-        from airflow.providers.openlineage.extractors import OperatorLineage  # noqa: PLC0415 - an extra
-        from openlineage.client import facet_v2  # noqa: PLC0415 - likewise
-        from openlineage.client.event_v2 import InputDataset, OutputDataset  # noqa: PLC0415 - likewise
-    except ImportError:
+    if OperatorLineage is None:
         return None
     results = list(results)
     rows: dict[str, int] = {}

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from airflow.providers.common.compat.sdk import Context
 
-    from airflow_provider_synthflow.hooks.synthflow import SynthflowHook
+    from airflow_provider_synthflow.operators.assistants_task import AssistantsTask
 
 __all__ = ["SynthflowListAssistantsOperator"]
 
@@ -70,24 +70,14 @@ class SynthflowListAssistantsOperator(SynthflowOperator):
         self.full = full
         self.max_xcom_bytes = max_xcom_bytes
         self.synthflow_conn_id = synthflow_conn_id
-        self._hook: SynthflowHook | None = None
         self.check_fixed()
 
-    def work(self, context: Context) -> dict[str, Any]:
+    def make_task(self, context: Context) -> AssistantsTask:
         """
-        List the agents.
+        Make what does the work.
 
         :param context: the task's context: the day is that of its logical date, else of when the run was due, in UTC
-        :return: the result
         """
-        from airflow_provider_synthflow.hooks.synthflow import SynthflowHook  # noqa: PLC0415 - only on a worker
-        from airflow_provider_synthflow.operators.assistants_task import list_assistants  # noqa: PLC0415 - likewise
+        from airflow_provider_synthflow.operators.assistants_task import AssistantsTask  # noqa: PLC0415 - the worker's part
 
-        parameters = self.read_parameters()
-        self._hook = SynthflowHook(parameters["synthflow_conn_id"])
-        return list_assistants(self._hook, parameters, context, self.outlets)
-
-    def on_kill(self) -> None:
-        """Close the connections; a file that is not published vanishes by itself."""
-        if self._hook is not None:
-            self._hook.close()
+        return AssistantsTask(self, context)

@@ -7,6 +7,7 @@ import datetime as dt
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_synthflow.extraction.snapshot import take_snapshot
+from airflow_provider_synthflow.hooks.synthflow import SynthflowHook
 from airflow_provider_synthflow.observability.asset_events import tell_outlets
 from airflow_provider_synthflow.operators.origin import read_origin
 from airflow_provider_synthflow.output.formats import check_format
@@ -14,39 +15,49 @@ from airflow_provider_synthflow.output.snapshot import SnapshotPublication
 from airflow_provider_synthflow.storage.open_store import open_store, to_path_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from airflow.providers.common.compat.sdk import Context
 
-    from airflow_provider_synthflow.hooks.synthflow import SynthflowHook
+    from airflow_provider_synthflow.operators.base import SynthflowOperator
 
-__all__ = ["list_assistants", "read_day"]
+__all__ = ["AssistantsTask", "read_day"]
 
 
-def list_assistants(
-    hook: SynthflowHook, parameters: Mapping[str, Any], context: Context, outlets: Iterable[Any]
-) -> dict[str, Any]:
-    """List all agents, and bring them to the day's snapshot or into the result."""
-    check_format(parameters["output_format"])
-    publication = None
-    if parameters["output_path"] is not None:
-        store = open_store(to_path_text(parameters["output_path"]), parameters["output_conn_id"])
-        publication = SnapshotPublication(
-            store, read_day(context), parameters["output_format"], full=parameters["full"]
-        )
-    with hook:
-        result = take_snapshot(
-            hook.client,
-            publication,
-            full=parameters["full"],
-            max_bytes=parameters["max_xcom_bytes"],
-            origin=read_origin(context),
-        )
-    tell_outlets(context, outlets, {name: value for name, value in result.items() if name != "assistants"})
-    instance: Any = (context or {}).get("ti")
-    if hasattr(instance, "xcom_push"):
-        instance.xcom_push(key="model_ids", value=result["model_ids"])
-    return result
+class AssistantsTask:
+    """One try of a task that lists agents."""
+
+    def __init__(self, operator: SynthflowOperator, context: Context) -> None:
+        self._outlets = operator.outlets
+        self._context = context
+        self._asked = operator.read_parameters()
+        self._hook = SynthflowHook(self._asked["synthflow_conn_id"])
+
+    def run(self) -> dict[str, Any]:
+        """List all agents, and bring them to the day's snapshot or into the result."""
+        asked, context = self._asked, self._context
+        check_format(asked["output_format"])
+        publication = None
+        if asked["output_path"] is not None:
+            store = open_store(to_path_text(asked["output_path"]), asked["output_conn_id"])
+            publication = SnapshotPublication(store, read_day(context), asked["output_format"], full=asked["full"])
+        with self._hook as hook:
+            result = take_snapshot(
+                hook.client,
+                publication,
+                full=asked["full"],
+                max_bytes=asked["max_xcom_bytes"],
+                origin=read_origin(context),
+            )
+        tell_outlets(context, self._outlets, {name: value for name, value in result.items() if name != "assistants"})
+        instance: Any = (context or {}).get("ti")
+        if hasattr(instance, "xcom_push"):
+            instance.xcom_push(key="model_ids", value=result["model_ids"])
+        return result
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._hook.close()
 
 
 def read_day(context: Mapping[str, Any] | None) -> str:

@@ -3,16 +3,13 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow.providers.common.compat.sdk import BaseOperator
-
 from airflow_provider_synthflow import parameters as read
 from airflow_provider_synthflow.auditing.kinds import FAILING, FINDINGS
-from airflow_provider_synthflow.exceptions import SynthflowAuditError, SynthflowConfigError
 from airflow_provider_synthflow.links.synthflow import SynthflowAuditLink
+from airflow_provider_synthflow.operators.base import SynthflowOperator
 
 if TYPE_CHECKING:
     import os
@@ -20,14 +17,13 @@ if TYPE_CHECKING:
 
     from airflow.providers.common.compat.sdk import Context
 
-    from airflow_provider_synthflow.auditing.lake_audit import AuditOutcome, AuditPlan
-    from airflow_provider_synthflow.hooks.synthflow import SynthflowHook
+    from airflow_provider_synthflow.operators.audit_task import AuditTask
     from airflow_provider_synthflow.timestamps import InstantLike
 
 __all__ = ["SynthflowAuditOperator"]
 
 
-class SynthflowAuditOperator(read.CheckedParameters, BaseOperator):
+class SynthflowAuditOperator(SynthflowOperator):
     """
     An audit of what the other operators wrote: is it all there, whole, once, and still what the API has.
 
@@ -116,85 +112,14 @@ class SynthflowAuditOperator(read.CheckedParameters, BaseOperator):
         self.max_requests = max_requests
         self.writer_dag_id = writer_dag_id
         self.synthflow_conn_id = synthflow_conn_id
-        self._hook: SynthflowHook | None = None
         self.check_fixed()
 
-    def execute(self, context: Context) -> dict[str, Any]:
+    def make_task(self, context: Context) -> AuditTask:
         """
-        Audit the lake, write the report, and fail where something of ``fail_on`` was found.
+        Make what does the work.
 
         :param context: the task's context
-        :return: the result
         """
-        values = self.read_parameters()
-        outcome = self._audit(values)
-        result = outcome.result()
-        for sentence in (*outcome.looked_at, *outcome.notes):
-            self.log.info("%s", sentence)
-        if outcome.report:
-            self.log.info("Report: %s", outcome.report)
-            instance: Any = (context or {}).get("ti")
-            if instance is not None and hasattr(instance, "xcom_push"):
-                instance.xcom_push(key="audit_report", value=outcome.report)  # for the link, also where the task fails
-        if outcome.failure is not None:
-            raise outcome.failure
-        failing = outcome.named(values["fail_on"] or ())
-        if failing:
-            found = ", ".join(f"{count:,} {kind}" for kind, count in result["counts"].items() if count)
-            first = failing[0].as_dict()
-            where = f" All are in {outcome.report}." if outcome.report else " Set report_path to have all in a report."
-            msg = (
-                f"The audit of {outcome.lake} found {found}.{where} The first: {first['finding']} of agent "
-                f"{first['model_id']}, {first['from_date']} to {first['to_date']}: {first['detail']} "
-                f"Cure: {first['cure']}"
-            )
-            raise SynthflowAuditError(msg, findings=[finding.as_dict() for finding in outcome.findings])
-        return result
+        from airflow_provider_synthflow.operators.audit_task import AuditTask  # noqa: PLC0415 - the worker's part
 
-    def on_kill(self) -> None:
-        """Close the connections, so that nothing waits on."""
-        if self._hook is not None:
-            self._hook.close()
-
-    def _audit(self, values: Mapping[str, Any]) -> AuditOutcome:
-        from airflow_provider_synthflow.auditing.cure import Cures, airflow_major  # noqa: PLC0415 - only on a worker
-        from airflow_provider_synthflow.auditing.lake_audit import audit_lake  # noqa: PLC0415 - likewise
-        from airflow_provider_synthflow.auditing.progress import LogProgress  # noqa: PLC0415 - likewise
-        from airflow_provider_synthflow.auditing.publish import publish_report  # noqa: PLC0415 - likewise
-        from airflow_provider_synthflow.hooks.synthflow import SynthflowHook  # noqa: PLC0415 - likewise
-        from airflow_provider_synthflow.storage.open_store import open_store, to_path_text  # noqa: PLC0415 - likewise
-
-        path, conn_id = to_path_text(values["output_path"]), values["output_conn_id"]
-        store = open_store(path, conn_id)
-        options = ("--conn-id", conn_id) if conn_id else ()
-        cures = Cures(path, store.location, values["writer_dag_id"], airflow_major(), options)
-        plan = _make_plan(values)
-        if values["against_api"] or values["against_analytics"]:
-            self._hook = SynthflowHook(values["synthflow_conn_id"])
-        with self._hook or nullcontext():
-            client = None if self._hook is None else self._hook.client
-            with LogProgress() as progress:
-                outcome = audit_lake(store, plan, cures, progress, client=client)
-        self._hook = None
-        if values["report_path"] is not None:
-            outcome.report = publish_report(outcome, to_path_text(values["report_path"], "report_path"), conn_id)
-        return outcome
-
-
-def _make_plan(values: Mapping[str, Any]) -> AuditPlan:
-    """Make the plan of an audit of parameters that are read."""
-    from airflow_provider_synthflow.auditing.lake_audit import AuditPlan  # noqa: PLC0415 - only on a worker
-
-    from_ms, to_ms = values["from_date"], values["to_date"]
-    if from_ms is not None and to_ms is not None and from_ms >= to_ms:
-        msg = "from_date is not before to_date."
-        raise SynthflowConfigError(msg)
-    agents = values["model_id"]
-    return AuditPlan(
-        (agents,) if isinstance(agents, str) else tuple(agents or ()),
-        from_ms,
-        to_ms,
-        read_files=values["read_files"],
-        by_day=bool(values["against_analytics"]),
-        max_requests=values["max_requests"] if values["against_api"] else 0,
-    )
+        return AuditTask(self, context)

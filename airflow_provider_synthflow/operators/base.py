@@ -10,33 +10,47 @@ from airflow_provider_synthflow.exceptions import SynthflowConfigError, Synthflo
 from airflow_provider_synthflow.parameters import CheckedParameters
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from typing import Protocol
 
     from airflow.providers.common.compat.sdk import BaseOperator, Context
+
+    class WorkerTask(Protocol):
+        """What an operator does on its worker: loaded there, as DAG files need nothing of it."""
+
+        def run(self) -> Any:
+            """Do it, and return what the task returns."""
+
+        def close(self) -> None:
+            """Close the connections, so that nothing waits on; what is not published vanishes by itself."""
 else:
     try:  # loaded already, where the compatibility provider would cost each DAG file milliseconds
         from airflow.sdk import BaseOperator
     except ImportError:
         from airflow.models.baseoperator import BaseOperator
 
-__all__ = ["SynthflowOperator", "run_readably"]
+__all__ = ["ReadableErrors", "SynthflowOperator"]
 
 log = logging.getLogger(__name__)
 
 _SHORT = 120
 
 
-def run_readably(act: Callable[[], Any]) -> Any:
+class ReadableErrors:
     """
-    Do something of which an error of this package ends the task's log with its cure, in a line of its own.
+    A context that lets an error of this package end the task's log with its cure, in a line of its own.
 
     It is typed and says what is wrong: the frames below the task, and those of its causes, tell a user nothing more.
     They are logged at level DEBUG.
     """
-    try:
-        return act()
-    except SynthflowError as error:
-        log.debug("The whole traceback of %s:", type(error).__name__, exc_info=True)
+
+    def __enter__(self) -> None:
+        """Begin."""
+
+    def __exit__(self, _: type[BaseException] | None, error: BaseException | None, __: object) -> None:
+        """Raise the error again as a person reads it, where it is one of this package."""
+        if not isinstance(error, SynthflowError):
+            return
+        log.debug("The whole traceback of %s:", type(error).__name__, exc_info=error)
         error.args = (_with_cure_last(error), *error.args[1:])
         cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
         first = cause
@@ -56,26 +70,34 @@ def _with_cure_last(error: SynthflowError) -> str:
 
 
 class SynthflowOperator(CheckedParameters, BaseOperator):
-    """A task of this package: its work lies in :meth:`work`, its parameters are :attr:`readers`."""
+    """A task of this package: its parameters are :attr:`readers`, and :meth:`make_task` makes what does its work."""
 
     def __init__(self, **kwargs: Any) -> None:
         # Without an own one, Airflow takes BaseOperator's as if it were this class's, since another class comes between
         # them, and gives each mapped task its signature's None for the lists that it needs, such as the inlets.
         super().__init__(**kwargs)
+        self._task: WorkerTask | None = None
+
+    def make_task(self, context: Context) -> WorkerTask:
+        """
+        Make what does the work; in subclasses.
+
+        :param context: the task's context
+        """
+        raise NotImplementedError
 
     def execute(self, context: Context) -> Any:
         """
         Do the work.
 
-        :param context: the task's context
-        :return: what the work returns
+        :param context: the task's context; with explicit bounds nothing of it is needed
+        :return: the result; a list of results where several windows are meant
         """
-        return run_readably(lambda: self.work(context))
+        with ReadableErrors():
+            self._task = self.make_task(context)
+            return self._task.run()
 
-    def work(self, context: Context) -> Any:
-        """
-        Do what the task is for; in subclasses.
-
-        :param context: the task's context
-        """
-        raise NotImplementedError
+    def on_kill(self) -> None:
+        """Close the connections, so that nothing waits on; what is not published vanishes by itself."""
+        if self._task is not None:
+            self._task.close()

@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import logging
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from airflow_provider_synthflow.exceptions import (
     AirflowFailException,
@@ -16,11 +17,11 @@ from airflow_provider_synthflow.exceptions import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Iterator, Sequence
 
     from airflow_provider_synthflow.window.window import Window
 
-__all__ = ["AgentWindow", "StillOpenError", "run_batch"]
+__all__ = ["AgentWindow", "Batch", "StillOpenError"]
 
 log = logging.getLogger(__name__)
 
@@ -58,44 +59,52 @@ class StillOpenError(Exception):
         self.count = count
 
 
-def run_batch(parts: Sequence[AgentWindow], extract: Callable[[AgentWindow], dict[str, Any]]) -> list[dict[str, Any]]:
-    """
-    Extract every part, also after some have failed, and then raise for those that failed.
+class Batch:
+    """The windows of a task, of which one that fails does not stop the others."""
 
-    What is wrong with the connection, the parameters or the store ends it at once: no other part would fare better.
-    That the key is not entitled to one agent (403) does not.
+    def __init__(self, parts: Sequence[AgentWindow]) -> None:
+        self._count = self._left = len(parts)
+        self._failures: dict[AgentWindow, SynthflowError | OSError] = {}
+        self._open_until: list[int] = []
 
-    :param parts: what to extract
-    :param extract: extracts and publishes one part and returns its result
-    :return: the results, in the order of the parts
-    :raises SynthflowError: what ``extract`` raised, where there is one part only
-    :raises StillOpenError: where a part is to be read again, whatever else failed: that is tried again with it
-    :raises SynthflowAgentsError: naming the parts that failed; as :class:`SynthflowAgentsFatalError` where no retry
-        mends any of them
-    """
-    if len(parts) == 1:
-        return [extract(parts[0])]
-    results: list[dict[str, Any]] = []
-    failures: dict[AgentWindow, SynthflowError | OSError] = {}
-    open_until: list[int] = []
-    for number, part in enumerate(parts, 1):
+    @contextmanager
+    def going_on(self, part: AgentWindow) -> Iterator[None]:
+        """
+        Keep the failure of a window for the end, unless it is the only one.
+
+        What is wrong with the connection, the parameters or the store ends the task at once: no other window would
+        fare better. That the key is not entitled to one agent (403) does not.
+        """
+        self._left -= 1
         try:
-            results.append(extract(part))
-        except StillOpenError as error:  # noqa: PERF203 - a window costs far more
-            open_until.append(error.until_ms)
-        except (SynthflowError, OSError) as error:
-            if isinstance(error, SynthflowConfigError) and getattr(error, "status", None) != 403:
+            yield
+        except StillOpenError as error:
+            if self._count == 1:
                 raise
-            failures[part] = error
-            log.error("%s failed, %d of %d are still to come: %s", part, len(parts) - number, len(parts), error)  # noqa: TRY400 - the error itself is raised at the end
-    if open_until:
-        raise StillOpenError(min(open_until), len(open_until))
-    if failures:
-        raise _error_of(failures, len(results)) from next(iter(failures.values()))
-    return results
+            self._open_until.append(error.until_ms)
+        except (SynthflowError, OSError) as error:
+            ends_all = isinstance(error, SynthflowConfigError) and getattr(error, "status", None) != 403
+            if self._count == 1 or ends_all:
+                raise
+            self._failures[part] = error
+            log.error("%s failed, %d of %d are still to come: %s", part, self._left, self._count, error)  # noqa: TRY400 - the error itself is raised at the end
+
+    def check(self) -> None:
+        """
+        Raise for the windows that are not done; to be called after the last.
+
+        :raises StillOpenError: where one is to be read again, whatever else failed: that is tried again with it
+        :raises SynthflowAgentsError: naming those that failed; as :class:`SynthflowAgentsFatalError` where no retry
+            mends any of them
+        """
+        if self._open_until:
+            raise StillOpenError(min(self._open_until), len(self._open_until))
+        if self._failures:
+            done = self._count - len(self._failures)
+            raise _make_error(self._failures, done) from next(iter(self._failures.values()))
 
 
-def _error_of(failures: dict[AgentWindow, SynthflowError | OSError], done: int) -> SynthflowAgentsError:
+def _make_error(failures: dict[AgentWindow, SynthflowError | OSError], done: int) -> SynthflowAgentsError:
     named = [f"{part}: {error}" for part, error in list(failures.items())[:_NAMED]]
     if len(failures) > _NAMED:
         named.append(f"and {len(failures) - _NAMED} more")

@@ -5,11 +5,9 @@ from __future__ import annotations
 
 import logging
 from functools import partial
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from airflow.exceptions import AirflowRescheduleException
-from airflow.providers.common.compat.sdk import AirflowSkipException, TaskDeferred
+from airflow.providers.common.compat.sdk import AirflowSkipException
 
 from airflow_provider_synthflow.client.query import CallsQuery
 from airflow_provider_synthflow.exceptions import SynthflowError, SynthflowIncompleteError
@@ -19,13 +17,12 @@ from airflow_provider_synthflow.extraction.privacy import Privacy
 from airflow_provider_synthflow.extraction.result import size_of
 from airflow_provider_synthflow.extraction.window_job import WindowJob
 from airflow_provider_synthflow.hooks.query import warn_of_status
-from airflow_provider_synthflow.hooks.synthflow import SynthflowHook
 from airflow_provider_synthflow.observability.asset_events import tell_outlets
-from airflow_provider_synthflow.observability.metrics import Failures, emit
-from airflow_provider_synthflow.operators.batch import AgentWindow, StillOpenError, run_batch
+from airflow_provider_synthflow.observability.metrics import emit
+from airflow_provider_synthflow.operators.batch import AgentWindow, Batch, StillOpenError
 from airflow_provider_synthflow.operators.origin import read_origin
 from airflow_provider_synthflow.operators.retries import finished_since, make_checkpoints
-from airflow_provider_synthflow.operators.waiting import now_ms
+from airflow_provider_synthflow.operators.windows_task import WindowsTask, now_ms
 from airflow_provider_synthflow.output.draft import TablesSpec
 from airflow_provider_synthflow.output.formats import check_format, check_module
 from airflow_provider_synthflow.output.publication import Publication
@@ -34,7 +31,7 @@ from airflow_provider_synthflow.storage.open_store import open_store, to_path_te
 from airflow_provider_synthflow.window.run import windows_of_run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from airflow.providers.common.compat.sdk import Context
 
@@ -49,55 +46,41 @@ log = logging.getLogger(__name__)
 
 _UNSETTLED_PAUSE_MS = 10 * 60_000
 _KEEPER = "SynthflowDownloadRecordingsOperator"
-_PASSING = (AirflowRescheduleException, AirflowSkipException, TaskDeferred, StillOpenError)
 
 
-class CallsTask:
+class CallsTask(WindowsTask):
     """One try of a task that lists calls."""
 
-    def __init__(self, operator: WaitingOperator, read: Callable[[], Mapping[str, Any]], context: Context) -> None:
-        self._operator = operator
-        self._context = context
-        self._failures = Failures(_read_tags(context), _PASSING)
-        with self._failures.of_task():
-            self._asked = SimpleNamespace(**read())
-        self._hook = SynthflowHook(self._asked.synthflow_conn_id)
+    def __init__(self, operator: WaitingOperator, context: Context) -> None:
+        super().__init__(operator, context)
         self._xcom_bytes = 0  # of the results so far, which go into one XCom
         self._agents: set[str] | None = None  # of the workspace, once they were asked for
         self._told_of_recordings = False
-        self.finished: list[dict[str, Any]] = []
-        self.host = ""
 
     def run(self) -> dict[str, Any] | list[dict[str, Any]]:
         """Extract the run's window for each agent, once the last of them is settled."""
-        try:
-            with self._failures.of_task():
-                return self._extract()
-        except StillOpenError as error:
-            open_until, reason = error.until_ms, f"the calls of {error.count} window(s) may be final"
-        return self._operator.give_back(open_until, reason)
-
-    def close(self) -> None:
-        """Close the connections, so that nothing waits on; a file that is not published vanishes by itself."""
-        self._hook.close()
-
-    def _extract(self) -> dict[str, Any] | list[dict[str, Any]]:
-        asked, operator = self._asked, self._operator
-        parts, many = self._make_parts()
-        since_ms = finished_since(self._context) if operator.waited_since_ms is None else operator.waited_since_ms
-        with self._hook as hook:
+        with self._waiting_for("the calls of {} window(s) may be final"), self._hook as hook:
+            asked = self._asked
+            parts, many = self._make_parts()
+            since_ms = finished_since(self._context) if self._waited_since_ms is None else self._waited_since_ms
             self.host = hook.settings.host
             checkpoints = make_checkpoints(
                 self._context, asked.resume_path, asked.output_conn_id, hook.settings, self._make_privacy()
             )
             jobs = {part: self._make_job(part, checkpoints) for part in parts}
             self._wait_to_settle(list(jobs.values()))
-            results = run_batch(parts, lambda part: self._finish(jobs[part], since_ms))
-        self.finished = [{name: value for name, value in each.items() if name != "calls"} for each in results]
-        if asked.on_empty == "skip" and not any(result["count"] for result in results):
-            raise AirflowSkipException("There are no calls in the window.")
-        tell_outlets(self._context, operator.outlets, results if many else results[0])
-        return results if many else results[0]
+            batch = Batch(parts)
+            results = []
+            for part in parts:
+                with batch.going_on(part):
+                    results.append(self._finish(jobs[part], since_ms))
+            batch.check()
+            self.finished = [{name: value for name, value in each.items() if name != "calls"} for each in results]
+            if asked.on_empty == "skip" and not any(result["count"] for result in results):
+                raise AirflowSkipException("There are no calls in the window.")
+            result = results if many else results[0]
+            tell_outlets(self._context, self._operator.outlets, result)
+        return result
 
     def _make_parts(self) -> tuple[list[AgentWindow], bool]:
         """Return the windows of all agents, and whether the result is a list."""
@@ -177,9 +160,8 @@ class CallsTask:
             for job in jobs:
                 if job.publication is not None:
                     job.publication.check()
-        self._operator.wait_until(
-            settled_ms, "the window is settled" if len(jobs) == 1 else "the last window is settled"
-        )
+        if not self._is_over(settled_ms):
+            self._give_back(settled_ms, "the window is settled" if len(jobs) == 1 else "the last window is settled")
 
     def _finish(self, job: WindowJob, since_ms: int | None) -> dict[str, Any]:
         """Bring one window to where it goes, and count it in the metrics."""
@@ -246,7 +228,7 @@ class CallsTask:
             raise SynthflowIncompleteError(msg, expected=found.count, received=found.count - found.unsettled)
         if self._asked.on_unsettled == "wait":
             deadline = plan.settled_ms + self._asked.max_unsettled_wait
-            if not self._operator.is_over(deadline):
+            if not self._is_over(deadline):
                 log.info("%d of %d calls in %s are not final.", found.unsettled, found.count, plan.window)
                 raise StillOpenError(min(deadline, now_ms() + _UNSETTLED_PAUSE_MS))
 
@@ -256,10 +238,3 @@ def _make_tables(names: tuple[str, ...]) -> TablesSpec:
     from airflow_provider_synthflow.tables.parquet_tables import ParquetTables  # noqa: PLC0415 - it needs pyarrow
 
     return TablesSpec(names, ParquetTables)
-
-
-def _read_tags(context: Context) -> dict[str, str]:
-    """Return what tells the task apart in metrics."""
-    instance: Any = (context or {}).get("ti")
-    names = {name: getattr(instance, name, None) for name in ("dag_id", "task_id")}
-    return {name: value for name, value in names.items() if isinstance(value, str)}

@@ -103,35 +103,17 @@ class SynthflowDownloadRecordingsOperator(WaitingOperator):
         self.concurrency = concurrency
         self.max_bytes = max_bytes
         self.synthflow_conn_id = synthflow_conn_id
-        self._task: RecordingsTask | None = None
         self.check_fixed()
 
-    def work(self, context: Context) -> dict[str, Any] | list[dict[str, Any]]:
+    def make_task(self, context: Context) -> RecordingsTask:
         """
-        Download the recordings of each result.
+        Make what does the work.
 
-        :param context: the task's context; nothing of it is needed
-        :return: the result; a list of results for a list of them
+        :param context: the task's context
         """
         from airflow_provider_synthflow.operators.recordings_task import RecordingsTask  # noqa: PLC0415 - the worker's part
 
-        self._task = RecordingsTask(self, self.calls, self.read_parameters, context)
-        return self._task.run()
-
-    def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:  # noqa: ARG002 - OpenLineage's signature
-        """
-        Return what OpenLineage is told of the task: the recordings read, the directories written, files and bytes.
-
-        :param task_instance: the task instance, of which nothing is needed
-        """
-        from airflow_provider_synthflow.observability.openlineage import make_lineage  # noqa: PLC0415 - an extra
-
-        return None if self._task is None else make_lineage(self._task.written, self._task.host, what="recordings")
-
-    def on_kill(self) -> None:
-        """End all downloads at once; a recording that is not whole is never seen."""
-        if self._task is not None:
-            self._task.close()
+        return RecordingsTask(self, self.calls, context)
 
 
 def _without_content(value: Any) -> Any:

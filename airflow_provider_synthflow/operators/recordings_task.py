@@ -4,19 +4,14 @@
 from __future__ import annotations
 
 import logging
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from airflow.exceptions import AirflowRescheduleException
-from airflow.providers.common.compat.sdk import TaskDeferred
-
 from airflow_provider_synthflow.exceptions import SynthflowConfigError
-from airflow_provider_synthflow.hooks.synthflow import SynthflowHook
 from airflow_provider_synthflow.observability.asset_events import tell_outlets
-from airflow_provider_synthflow.observability.metrics import RECORDINGS_DURATION, Failures, emit
-from airflow_provider_synthflow.operators.batch import AgentWindow, StillOpenError, run_batch
+from airflow_provider_synthflow.observability.metrics import RECORDINGS_DURATION, emit
+from airflow_provider_synthflow.operators.batch import AgentWindow, Batch, StillOpenError
 from airflow_provider_synthflow.operators.origin import read_origin
-from airflow_provider_synthflow.operators.waiting import now_ms
+from airflow_provider_synthflow.operators.windows_task import WindowsTask, now_ms
 from airflow_provider_synthflow.parameters import is_nothing
 from airflow_provider_synthflow.recordings.calls import parse_results
 from airflow_provider_synthflow.recordings.job import RecordingsJob
@@ -25,7 +20,7 @@ from airflow_provider_synthflow.storage.address import FileAddress
 from airflow_provider_synthflow.storage.open_store import open_store, to_path_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from airflow.providers.common.compat.sdk import Context
 
@@ -38,62 +33,54 @@ log = logging.getLogger(__name__)
 
 _SHORTEST_PAUSE_MS = 30_000
 _LONGEST_PAUSE_MS = 600_000
-_PASSING = (AirflowRescheduleException, TaskDeferred, StillOpenError)
 _SENT = ("requests", "retries", "waits")
 
 
-class RecordingsTask:
+class RecordingsTask(WindowsTask):
     """One try of a task that downloads recordings."""
 
-    def __init__(
-        self, operator: WaitingOperator, calls: Any, read: Callable[[], Mapping[str, Any]], context: Context
-    ) -> None:
-        self._operator = operator
+    read_what = "recordings"
+
+    def __init__(self, operator: WaitingOperator, calls: Any, context: Context) -> None:
+        super().__init__(operator, context)
         self._calls = calls
-        self._context = context
-        instance: Any = (context or {}).get("ti")
-        tags = {name: getattr(instance, name, None) for name in ("dag_id", "task_id")}
-        self._failures = Failures({name: value for name, value in tags.items() if isinstance(value, str)}, _PASSING)
-        with self._failures.of_task():
-            self._asked = SimpleNamespace(**read())
-        self._hook = SynthflowHook(self._asked.synthflow_conn_id)
         self._job: RecordingsJob | None = None
         self._is_closed = False
-        self.written: list[dict[str, Any]] = []
-        self.host = ""
 
     def run(self) -> dict[str, Any] | list[dict[str, Any]]:
         """Download the recordings of each window, and wait for what is promised and not there."""
-        try:
-            with self._failures.of_task():
-                return self._download()
-        except StillOpenError as error:
-            open_until, reason = error.until_ms, f"recordings that {error.count} window(s) lack may be there"
-        return self._operator.give_back(open_until, reason)
+        with self._waiting_for("recordings that {} window(s) lack may be there"), self._hook as hook:
+            found, many = parse_results(self._calls)
+            parts = [AgentWindow(each.model_id, each.window) for each in found]
+            jobs = {part: self._make_job(each) for part, each in zip(parts, found, strict=True)}
+            self.host = hook.settings.host
+            batch = Batch(list(jobs))
+            done = {}
+            for part, job in jobs.items():
+                with batch.going_on(part):
+                    done[part] = self._finish(job)
+            batch.check()
+            self.finished = [
+                {
+                    "model_id": each["model_id"],
+                    "count": each["recordings"],
+                    "bytes": each["bytes"],
+                    "path": each["path"],
+                }
+                for each in done.values()
+                if each["path"] is not None
+            ]
+            results = [done[part] for part in parts]
+            result = results if many else results[0]
+            tell_outlets(self._context, self._operator.outlets, result)
+        return result
 
     def close(self) -> None:
-        """End all downloads at once."""
+        """End all downloads at once; a recording that is not whole is never seen."""
         self._is_closed = True
         if self._job is not None:
             self._job.close()
-        self._hook.close()
-
-    def _download(self) -> dict[str, Any] | list[dict[str, Any]]:
-        found, many = parse_results(self._calls)
-        parts = [AgentWindow(each.model_id, each.window) for each in found]
-        jobs = {part: self._make_job(each) for part, each in zip(parts, found, strict=True)}
-        with self._hook as hook:
-            self.host = hook.settings.host
-            done = run_batch(list(jobs), lambda part: self._finish(jobs[part])) if jobs else []
-        self.written = [
-            {"model_id": each["model_id"], "count": each["recordings"], "bytes": each["bytes"], "path": each["path"]}
-            for each in done
-            if each["path"] is not None
-        ]
-        by_part = dict(zip(jobs, done, strict=True))
-        results = [by_part[part] for part in parts]
-        tell_outlets(self._context, self._operator.outlets, results if many else results[0])
-        return results if many else results[0]
+        super().close()
 
     def _finish(self, job: RecordingsJob) -> dict[str, Any]:
         """Download the recordings of one window, and count them in the metrics."""
@@ -114,7 +101,7 @@ class RecordingsTask:
             return
         since_ms = waited_since()
         deadline = since_ms + self._asked.max_wait
-        if not self._operator.is_over(deadline):
+        if not self._is_over(deadline):
             log.info("%d recordings that the calls promise are not there yet.", missing)
             pause = min(max(now_ms() - since_ms, _SHORTEST_PAUSE_MS), _LONGEST_PAUSE_MS)
             raise StillOpenError(min(deadline, now_ms() + pause))

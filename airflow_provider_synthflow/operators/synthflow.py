@@ -213,34 +213,16 @@ class SynthflowListCallsOperator(WaitingOperator):
         self.tables = tables
         self.max_xcom_bytes = max_xcom_bytes
         self.synthflow_conn_id = synthflow_conn_id
-        self._task: CallsTask | None = None
         self.check_fixed()
         if "tables" in self._given and output_path is None:
             raise SynthflowConfigError("tables are files, and XCom has none. Set output_path, or leave tables out.")
 
-    def work(self, context: Context) -> dict[str, Any] | list[dict[str, Any]]:
+    def make_task(self, context: Context) -> CallsTask:
         """
-        Extract the run's window for each agent, once the last of them is settled.
+        Make what does the work.
 
-        :param context: the task's context; with explicit bounds nothing of it is needed
-        :return: the result; a list of results for a list of agents, and for a run that asset events started
+        :param context: the task's context
         """
         from airflow_provider_synthflow.operators.calls_task import CallsTask  # noqa: PLC0415 - the worker's part
 
-        self._task = CallsTask(self, self.read_parameters, context)
-        return self._task.run()
-
-    def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:  # noqa: ARG002 - OpenLineage's signature
-        """
-        Return what OpenLineage is told of the task: the calls read, the files written, rows and bytes.
-
-        :param task_instance: the task instance, of which nothing is needed
-        """
-        from airflow_provider_synthflow.observability.openlineage import make_lineage  # noqa: PLC0415 - an extra
-
-        return None if self._task is None else make_lineage(self._task.finished, self._task.host)
-
-    def on_kill(self) -> None:
-        """Close the connections, so that nothing waits on; a file that is not published vanishes by itself."""
-        if self._task is not None:
-            self._task.close()
+        return CallsTask(self, context)

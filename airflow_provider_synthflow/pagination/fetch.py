@@ -140,9 +140,7 @@ def read_rows(
     check = FilterCheck(query, include=include_mismatched)
     walk = Walk(limit=limit, offset=offset, look_ahead=concurrency)
     seen: set[str] = set()
-    for page in read_pages(
-        walk, lambda size, start: client.page(query, size, start), concurrency=concurrency, sleep=client.wait
-    ):
+    for page in read_pages(walk, functools.partial(client.page, query), concurrency=concurrency, sleep=client.wait):
         check.find_others(page.rows)
         for row in page.rows:
             if row.call_id not in seen:

@@ -10,7 +10,7 @@ from airflow_provider_synthflow import exceptions
 from airflow_provider_synthflow import parameters as read
 from airflow_provider_synthflow.exceptions import SynthflowError, SynthflowProtocolError, SynthflowTransientError
 from airflow_provider_synthflow.hooks.masking import HiddenNumber
-from airflow_provider_synthflow.operators.base import run_readably
+from airflow_provider_synthflow.operators.base import ReadableErrors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -131,7 +131,8 @@ class SynthflowNewCallsSensor(read.CheckedParameters, BaseSensorOperator):
         :return: what the poke that found enough calls returned
         :raises AirflowSensorTimeout: where the time was over; also with ``soft_fail`` where the last poke had no answer
         """
-        return run_readably(lambda: self._execute_deferrable(context) if self.deferrable else self._execute(context))
+        with ReadableErrors():
+            return self._execute_deferrable(context) if self.deferrable else self._execute(context)
 
     def _execute(self, context: Context) -> Any:
         if not self._mode_is_given and not _is_a_run(context):
@@ -164,7 +165,8 @@ class SynthflowNewCallsSensor(read.CheckedParameters, BaseSensorOperator):
         :raises AirflowSkipException: where one of these is to skip the task
         """
         del context  # nothing of it is needed
-        result: dict[str, Any] = run_readably(lambda: self._softly(lambda: self._read_event(event)))
+        with ReadableErrors():
+            result: dict[str, Any] = self._softly(lambda: self._read_event(event))
         self.log.info("%d of %d calls since %s.", result["count"], self.min_calls, result["from_date"])
         return result
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_synthflow.exceptions import SynthflowWindowError
 from airflow_provider_synthflow.timestamps import to_milliseconds
-from airflow_provider_synthflow.window.timetable import CronSchedule, schedule_of, utc
+from airflow_provider_synthflow.window.timetable import CronSchedule, read_schedule, utc
 from airflow_provider_synthflow.window.window import Window
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def windows_of_run(
     run = _Run.of(context or {})
     if run.interval is not None and run.interval[0] != run.interval[1]:
         return _one(Window(*run.interval), "data interval")
-    schedule = None if run.by_events else schedule_of(run.dag)
+    schedule = None if run.by_events else read_schedule(run.dag)
     if isinstance(schedule, CronSchedule) and schedule.partitioned:
         date = run.partition_date
         if date is None and run.partition_key is not None:

@@ -16,12 +16,14 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+import pendulum
+
 from airflow_provider_synthflow.exceptions import SynthflowWindowError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["CronSchedule", "DeltaSchedule", "schedule_of", "utc"]
+__all__ = ["CronSchedule", "DeltaSchedule", "read_schedule", "utc"]
 
 _UTC = dt.timezone.utc
 
@@ -100,7 +102,6 @@ class CronSchedule:
         :param key: the partition key of the run
         :raises SynthflowWindowError: where no tick, or more than one, has this key
         """
-        import pendulum  # noqa: PLC0415
 
         def written(tick: dt.datetime) -> str:
             text: str = self.timetable._format_key(pendulum.instance(tick))  # noqa: SLF001
@@ -139,13 +140,11 @@ class CronSchedule:
 
     def _advance(self) -> Callable[[dt.datetime], dt.datetime]:
         """Return the scheduler's step from one tick to the next, as it makes it when it catches up."""
-        import pendulum  # noqa: PLC0415
-        from airflow.timetables.base import DataInterval, TimeRestriction  # noqa: PLC0415
-
-        catch_up = TimeRestriction(earliest=None, latest=None, catchup=True)
+        base, _ = _load_core()
+        catch_up = base.TimeRestriction(earliest=None, latest=None, catchup=True)
 
         def advance(moment: dt.datetime) -> dt.datetime:
-            last = DataInterval.exact(pendulum.instance(moment))
+            last = base.DataInterval.exact(pendulum.instance(moment))
             try:
                 info = self.timetable.next_dagrun_info(last_automated_data_interval=last, restriction=catch_up)
             except ValueError as error:  # croniter's errors are: such as a day that never comes
@@ -212,7 +211,7 @@ class DeltaSchedule:
         )
 
 
-def schedule_of(dag: Any) -> CronSchedule | DeltaSchedule | None:
+def read_schedule(dag: Any) -> CronSchedule | DeltaSchedule | None:
     """
     Return the schedule of a DAG where it is one of Airflow's own with cron expressions or a delta.
 
@@ -251,13 +250,7 @@ def utc(moment: dt.datetime) -> dt.datetime:
 
 def _core_timetable(*timetables: Any) -> Any:
     """Make the scheduler's timetable, with zero-length intervals, of one or several cron timetables."""
-    try:
-        from airflow.timetables import trigger  # noqa: PLC0415
-    except ImportError as error:
-        raise SynthflowWindowError(
-            "The ticks of the schedule cannot be computed here, as Airflow's core is not installed. "
-            "Give from_date and to_date, or use a schedule with data intervals."
-        ) from error
+    _, trigger = _load_core()
     expressions = [_read(timetable, "expression") for timetable in timetables]
     zone = _read(timetables[0], "timezone")
     if len(timetables) > 1:
@@ -266,6 +259,18 @@ def _core_timetable(*timetables: Any) -> Any:
         key_format = _read(timetables[0], "key_format")
         return trigger.CronPartitionTimetable(*expressions, timezone=zone, key_format=key_format)
     return trigger.CronTriggerTimetable(*expressions, timezone=zone)
+
+
+def _load_core() -> tuple[Any, Any]:
+    """Return the modules of the scheduler's timetables, which are loaded only where a schedule is asked for ticks."""
+    try:
+        from airflow.timetables import base, trigger  # noqa: PLC0415 - DAG files import this module
+    except ImportError as error:
+        raise SynthflowWindowError(
+            "The ticks of the schedule cannot be computed here, as Airflow's core is not installed. "
+            "Give from_date and to_date, or use a schedule with data intervals."
+        ) from error
+    return base, trigger
 
 
 def _name(timetable: Any) -> str:

@@ -16,7 +16,7 @@ from airflow_provider_synthflow.exceptions import (
     SynthflowError,
     SynthflowTransientError,
 )
-from airflow_provider_synthflow.operators.base import run_readably
+from airflow_provider_synthflow.operators.base import ReadableErrors
 from airflow_provider_synthflow.operators.synthflow import (
     SynthflowAuditOperator,
     SynthflowDownloadRecordingsOperator,
@@ -27,6 +27,11 @@ from airflow_provider_synthflow.sensors.synthflow import SynthflowNewCallsSensor
 from tests.unit.making import AGENT, FROM, TO
 
 KINDS = [getattr(exceptions, name) for name in exceptions.__all__]
+
+
+def run_readably(act):
+    with ReadableErrors():
+        return act()
 
 
 def fail(error):

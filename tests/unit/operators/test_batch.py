@@ -15,11 +15,21 @@ from airflow_provider_synthflow.exceptions import (
     SynthflowIncompleteError,
     SynthflowRequestError,
 )
-from airflow_provider_synthflow.operators.batch import AgentWindow, run_batch
+from airflow_provider_synthflow.operators.batch import AgentWindow, Batch
 from airflow_provider_synthflow.window import Window
 
 WINDOW = Window(0, 1000)
 PARTS = [AgentWindow(name, WINDOW) for name in ("one", "two", "three")]
+
+
+def run_batch(parts, extract):
+    """Extract all parts as a task does."""
+    batch, results = Batch(parts), []
+    for part in parts:
+        with batch.going_on(part):
+            results.append(extract(part))
+    batch.check()
+    return results
 
 
 def failing(errors):

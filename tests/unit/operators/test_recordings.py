@@ -23,7 +23,7 @@ from airflow_provider_synthflow.exceptions import (
     SynthflowIncompleteError,
     SynthflowTransientError,
 )
-from airflow_provider_synthflow.operators import waiting
+from airflow_provider_synthflow.operators import windows_task
 from airflow_provider_synthflow.operators.synthflow import (
     SynthflowDownloadRecordingsOperator,
     SynthflowListCallsOperator,
@@ -197,10 +197,10 @@ class TestWaiting:
         waits = {"deferrable": False, "max_wait": 3600}
         first = self.rescheduled(operator(listed, **waits))
         now = time.time_ns()
-        monkeypatch.setattr(waiting.time, "time_ns", lambda: now + 3000 * 10**9)
+        monkeypatch.setattr(windows_task.time, "time_ns", lambda: now + 3000 * 10**9)
         second = self.rescheduled(operator(listed, **waits))
         assert second > first
-        monkeypatch.setattr(waiting.time, "time_ns", lambda: now + 3601 * 10**9)
+        monkeypatch.setattr(windows_task.time, "time_ns", lambda: now + 3601 * 10**9)
         result = operator(listed, **waits).execute({})
         assert result["missing"] == 1
         assert {path.name for path in Path(result["path"]).iterdir()} == {
@@ -293,7 +293,7 @@ class TestConnection:
             one = operator(calls.output)
         from airflow_provider_synthflow.operators.recordings_task import RecordingsTask  # noqa: PLC0415
 
-        return RecordingsTask(one, None, one.read_parameters, {"params": {"lake": "templated"}})._find_conn_id()
+        return RecordingsTask(one, None, {"params": {"lake": "templated"}})._find_conn_id()
 
     def test_is_the_other_task_s(self):
         assert self.found(output_path="s3://lake/calls", output_conn_id="aws_lake") == "aws_lake"
@@ -316,7 +316,7 @@ class TestConnection:
             one = operator(calls.output)
         from airflow_provider_synthflow.operators.recordings_task import RecordingsTask  # noqa: PLC0415
 
-        assert RecordingsTask(one, None, one.read_parameters, {})._find_conn_id() == "aws_lake"
+        assert RecordingsTask(one, None, {})._find_conn_id() == "aws_lake"
 
 
 def test_recordings_go_to_s3_as_they_come_with_the_connection_of_the_calls(serve, s3_server, monkeypatch):

@@ -32,7 +32,7 @@ from airflow_provider_synthflow.exceptions import (
     SynthflowTransientError,
     SynthflowWindowError,
 )
-from airflow_provider_synthflow.operators import calls_task, waiting
+from airflow_provider_synthflow.operators import calls_task, windows_task
 from airflow_provider_synthflow.operators.synthflow import SynthflowListCallsOperator
 from airflow_provider_synthflow.sensors.synthflow import SynthflowNewCallsSensor
 from tests.synthflow_server import Behaviour, Fault
@@ -91,7 +91,7 @@ def at(monkeypatch):
     """Give a function that sets the operator's clock, in milliseconds since 1970."""
 
     def set_clock(now_ms):
-        for each in (calls_task, waiting):
+        for each in (calls_task, windows_task):
             monkeypatch.setattr(each, "now_ms", lambda: now_ms)
 
     return set_clock

@@ -15,7 +15,7 @@ from airflow.providers.common.compat.sdk import Stats, TaskDeferred
 
 from airflow_provider_synthflow.exceptions import SynthflowAgentsError, SynthflowAgentsFatalError
 from airflow_provider_synthflow.links.synthflow import SynthflowCallsLink, SynthflowOutputLink
-from airflow_provider_synthflow.operators import waiting
+from airflow_provider_synthflow.operators import windows_task
 from airflow_provider_synthflow.operators.synthflow import SynthflowListCallsOperator
 from tests.synthflow_server import Fault
 from tests.unit.making import FROM, TO, TO_MS, make_call, many_calls, read_file
@@ -304,7 +304,7 @@ def test_files_that_another_task_wrote_before_the_window_was_settled_are_read_ag
     operator(output_path=str(tmp_path)).execute({})
     handle.api.requests.clear()
     ahead = dt.timedelta(days=36500)  # the files are of today, long before this window is settled
-    monkeypatch.setattr(waiting, "now_ms", lambda: TO_MS + ahead // dt.timedelta(milliseconds=1))
+    monkeypatch.setattr(windows_task, "now_ms", lambda: TO_MS + ahead // dt.timedelta(milliseconds=1))
     one = operator(output_path=str(tmp_path), settle=ahead, deferrable=True)
 
     one.execute_complete({}, event=dt.datetime(2124, 3, 2, tzinfo=dt.timezone.utc), since_ms=0)

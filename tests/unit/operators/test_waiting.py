@@ -10,7 +10,7 @@ from airflow.exceptions import AirflowRescheduleException
 from airflow.providers.common.compat.sdk import DAG, BaseSensorOperator, TaskDeferred
 from airflow.providers.common.compat.version_compat import get_base_airflow_version_tuple
 
-from airflow_provider_synthflow.operators import calls_task, waiting
+from airflow_provider_synthflow.operators import calls_task, windows_task
 from airflow_provider_synthflow.operators.synthflow import SynthflowListCallsOperator
 from airflow_provider_synthflow.operators.waiting import WaitingOperator
 from airflow_provider_synthflow.sensors.synthflow import SynthflowNewCallsSensor
@@ -76,7 +76,7 @@ class TestOpenWindows:
         self, serve, tmp_path, monkeypatch, deferrable
     ):
         handle = serve([self.RUNNING, self.OTHER])
-        for module in (waiting, calls_task):  # an hour passes with each request
+        for module in (windows_task, calls_task):  # an hour passes with each request
             monkeypatch.setattr(module, "now_ms", lambda: TO_MS + HOUR * (1 + len(handle.api.requests)))
         one = self.operator(
             output_path=str(tmp_path), max_unsettled_wait=dt.timedelta(hours=1.5), deferrable=deferrable
