@@ -14,7 +14,7 @@ from airflow_provider_synthflow.exceptions import SynthflowOutputConflictError, 
 from airflow_provider_synthflow.output.call_schema import COLUMNS
 from airflow_provider_synthflow.output.comparison import are_equal_but_for, open_staged
 from airflow_provider_synthflow.output.draft import Draft
-from airflow_provider_synthflow.output.formats import FORMATS, check_format
+from airflow_provider_synthflow.output.formats import check_format
 from airflow_provider_synthflow.output.manifest import (
     is_same_manifest,
     list_told_bytes,
@@ -159,13 +159,9 @@ class FilePublication:
         """
         Open the window's file while its calls still come; nobody sees it, and unpublished it is gone at the end.
 
-        :return: None where the format is written afterwards, or the store cannot promise that nothing of the file
-            outlives the process
+        :return: None where the store cannot promise that nothing of the file outlives the process
         :raises SynthflowConfigError: where the store cannot be written
         """
-        if not FORMATS[self._format].ahead:
-            yield None
-            return
         with contextlib.ExitStack() as stack:
             yield self._open_draft(lambda: stack.enter_context(self._store.draft(self._directory)))
 

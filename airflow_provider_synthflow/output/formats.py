@@ -49,13 +49,11 @@ class Format:
     :param open: makes the writer of a file
     :param module: the third-party module that it needs
     :param extra: the package's extra that brings the module; None: the package itself does
-    :param ahead: whether it is written while pages still come; Parquet's row groups beside these would take 20 MiB more
     """
 
     open: Callable[[Writable, tuple[Column, ...]], RecordWriter]
     module: str | None = None
     extra: str | None = None
-    ahead: bool = True
 
 
 def _open_parquet(file: Writable, columns: tuple[Column, ...]) -> RecordWriter:
@@ -68,7 +66,7 @@ FORMATS: dict[str, Format] = {
     "jsonl": Format(lambda file, _: JsonLines(file)),
     "jsonl.gz": Format(lambda file, _: JsonLines(file, gzip_compressor()), "isal.isal_zlib"),
     "jsonl.zst": Format(lambda file, _: JsonLines(file, zstd_compressor()), "zstandard", "zstd"),
-    "parquet": Format(_open_parquet, "pyarrow.parquet", "parquet", ahead=False),
+    "parquet": Format(_open_parquet, "pyarrow.parquet", "parquet"),
 }
 """The known formats, by the name that ``output_format`` takes and that the file ends with."""
 
