@@ -23,19 +23,14 @@ class Following:
         self._lends = lends
         self._bytes = b""
 
-    @property
-    def place(self) -> int | None:
-        """Return at which byte the next record will begin."""
-        return len(self._bytes) if self._lends else None
-
-    def write(self, record: bytes) -> None:
-        """
-        Take a record.
-
-        :param record: its bytes
-        """
-        self.records.append(record)
-        self._bytes += record + b"\n"
+    def write(self, records: list[bytes]) -> list[int] | None:
+        """Take records, and return where each begins."""
+        places = []
+        for record in records:
+            places.append(len(self._bytes))
+            self.records.append(record)
+            self._bytes += record + b"\n"
+        return places if self._lends else None
 
     def reader(self) -> Callable[[int, int], bytes]:
         """Return what reads so many bytes at a place."""

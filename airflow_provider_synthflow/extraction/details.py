@@ -47,7 +47,8 @@ def add_details(client: SynthflowClient, spill: Spill, into: Spill, privacy: Pri
     found = _look_up(client, spill, privacy, concurrency)
     for done, (key, order, record, details) in enumerate(found, 1):
         missing += details is None
-        into.put(key, order, record if details is None else merge_details(record, privacy.apply(details), privacy))
+        whole = record if details is None else merge_details(record, privacy.apply(details), privacy)
+        into.put([(key, order, whole)])
         now = time.monotonic()
         if now - told >= _EVERY:
             told = now

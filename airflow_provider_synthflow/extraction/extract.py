@@ -184,6 +184,9 @@ class _Keeper:
     def take(self, calls: Sequence[Placed]) -> None:
         """Take in calls; of two readings of the same call the later one counts."""
         low, high = self._window.from_ms, self._window.to_ms
+        privacy, marks = self._privacy, self._marks
+        is_plain = not privacy and not privacy.named.unseen
+        due: list[tuple[str, int, bytes | None]] = []
         for start, call_id, row in calls:
             final = row.final
             inside = low <= start < high
@@ -193,21 +196,22 @@ class _Keeper:
                 inside = final and self._include_unplaced
                 start = high  # noqa: PLW2901 - where it is included, it comes last
             if mark is not None:
-                self._marks[call_id] = mark
-            elif self._marks:
-                self._marks.pop(call_id, None)
-            key = self._privacy.key_of(call_id)
+                marks[call_id] = mark
+            elif marks:
+                marks.pop(call_id, None)
+            key = call_id if is_plain else privacy.key_of(call_id)
             if inside:
                 raw = mend_surrogates(row.raw)
                 if raw is not row.raw:
                     self._mended.add(call_id)
                 elif self._mended:
                     self._mended.discard(call_id)
-                self._spill.put(key, start, raw if row.stored else self._privacy.apply(raw))
+                due.append((key, start, raw if is_plain or row.stored else privacy.apply(raw)))
             else:
-                self._spill.discard(key)
+                due.append((key, 0, None))
                 self._others.discard(call_id)
                 self._mended.discard(call_id)
+        self._spill.put(due)
 
     def finish(self, walk: Walk, requests: int, retries: int, waits: int) -> Extraction:
         """Leave in the spill what the complete walk holds."""
@@ -215,7 +219,7 @@ class _Keeper:
             self._marks.pop(key, None)
             self._others.discard(key)
             self._mended.discard(key)
-            self._spill.discard(self._privacy.key_of(key))
+            self._spill.put([(self._privacy.key_of(key), 0, None)])
         marked = Counter(self._marks.values())
         if marked[_Mark.UNPLACED] and not self._include_unplaced:
             unplaced = sorted(key for key, mark in self._marks.items() if mark is _Mark.UNPLACED)

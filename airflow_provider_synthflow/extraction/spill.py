@@ -5,14 +5,15 @@ from __future__ import annotations
 
 import os
 from array import array
-from itertools import pairwise
+from itertools import accumulate, pairwise
+from operator import lt
 from typing import IO, TYPE_CHECKING, Protocol
 
 from airflow_provider_synthflow.pagination.packed_ids import KeyLog
 from airflow_provider_synthflow.storage.disk_errors import open_temporary_file, typed_temporary_errors
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from types import TracebackType
 
     from typing_extensions import Self
@@ -29,15 +30,11 @@ _SLOT_BITS = 40
 class Follower(Protocol):
     """Get the records of a spill as they come."""
 
-    @property
-    def place(self) -> int | None:
-        """Return at which of its bytes the next record will begin; None: it cannot be read back."""
-
-    def write(self, record: bytes) -> None:
+    def write(self, records: list[bytes]) -> list[int] | None:
         """
-        Take the next record.
+        Take the next records, and return at which of its bytes each begins; None where they cannot be read back.
 
-        :param record: its bytes
+        :param records: the bytes of each
         """
 
     def reader(self) -> Callable[[int, int], bytes]:
@@ -69,7 +66,6 @@ class Spill:
         self._live: array[int] | None = None  # the slots of the last records in order; None: not yet found out
         self._follower: Follower | None = None
         self._lent: Follower | None = None  # the follower, also when it is one no more: it has records to be read back
-        self._followed = array("q")  # the slots that it got
         self._last = (float("-inf"), "")  # the order and the key of the last one
 
     def __enter__(self) -> Self:
@@ -94,40 +90,42 @@ class Spill:
         self._closed = True
         self._clear()
 
-    def put(self, key: str, order: int, data: bytes) -> None:
+    def put(self, records: Sequence[tuple[str, int, bytes | None]]) -> None:
         """
-        Keep a record, in place of an earlier one with the same key.
+        Keep records, each in place of an earlier one with the same key, or forget that.
 
-        :param key: what tells records apart, and orders those of the same order
-        :param order: what the records are sorted by
-        :param data: the record
+        :param records: of each the key, which tells records apart and orders those of the same order; what they are
+            sorted by; and the record, None where there is to be none with this key
         """
-        length = len(data)
-        if self._follower is not None:
-            if (order, key) > self._last:
-                self._last = (order, key)
-                self._followed.append(len(self._lengths))
-                place = self._follower.place
-                self._follower.write(data)
-                if place is not None:
-                    self._log(key, order, length, ~place)
-                    return
-            else:
-                self._follower = None  # it would get the record at the wrong place
-        self._log(key, order, length, self._end)
-        self._due.append(data)
-        self._due_bytes += length
-        self._end += length
+        if self._closed:
+            msg = "The spill is closed."
+            raise ValueError(msg)
+        data = [record for _, _, record in records if record is not None]
+        places = self._hand_on(records, data) if self._follower is not None else None
+        if places is None:
+            places = list(accumulate(map(len, data), initial=self._end))
+            self._end = places[-1]
+            self._due += data
+            self._due_bytes += sum(map(len, data))
+        kept = iter(places)
+        self._keys.extend([key for key, _, _ in records])
+        self._orders.extend([order for _, order, _ in records])
+        self._places.extend([0 if record is None else next(kept) for _, _, record in records])
+        self._lengths.extend([_DISCARDED if record is None else len(record) for _, _, record in records])
+        self._live = None
         if self._due_bytes > (_IN_MEMORY if self._file is None else _PIECE):
             self._write()
 
-    def discard(self, key: str) -> None:
-        """
-        Forget a record, if there is one with this key.
-
-        :param key: its key
-        """
-        self._log(key, 0, _DISCARDED, 0)
+    def _hand_on(self, records: Sequence[tuple[str, int, bytes | None]], data: list[bytes]) -> list[int] | None:
+        """Hand records to the follower, and return where they are in its file; None where they are to be kept here."""
+        ranks = [self._last, *((order, key) for key, order, record in records if record is not None)]
+        if not all(map(lt, ranks, ranks[1:])):
+            self._follower = None  # it would get one at the wrong place
+        if self._follower is None:
+            return None
+        self._last = ranks[-1]
+        places = self._follower.write(data)
+        return None if places is None else [~place for place in places]
 
     def lead(self, follower: Follower) -> None:
         """
@@ -141,7 +139,8 @@ class Spill:
 
     def in_step(self) -> bool:
         """Tell whether the follower got just what :meth:`records` gives back."""
-        return self._follower is not None and self._sorted() is self._followed
+        self._sorted()
+        return self._follower is not None
 
     def size(self) -> int:
         """Return the number of bytes of all records together."""
@@ -159,16 +158,6 @@ class Spill:
         places, lengths = self._places, self._lengths
         for slot in live:
             yield read(lengths[slot], places[slot])
-
-    def _log(self, key: str, order: int, length: int, place: int) -> None:
-        if self._closed:
-            msg = "The spill is closed."
-            raise ValueError(msg)
-        self._keys.append(key)
-        self._orders.append(order)
-        self._places.append(place)
-        self._lengths.append(length)
-        self._live = None
 
     def _write(self) -> None:
         """Hand what is due to the file."""
@@ -200,9 +189,13 @@ class Spill:
     def _sorted(self) -> array[int]:
         """Return the slots of the last record of each key, in the order of the records."""
         if self._live is None and self._follower is not None:
-            # What was handed on is in order: it is all, if it is the same slots.
-            live = sorted(slot for slot in self._keys.last_slots() if self._lengths[slot] != _DISCARDED)
-            self._live = self._followed if array("q", live) == self._followed else None
+            # All was handed on, in order: that is what there is, unless some of it was replaced or forgotten later.
+            last = sum(self._lengths[slot] != _DISCARDED for slot in self._keys.last_slots())
+            handed_on = [slot for slot, length in enumerate(self._lengths) if length != _DISCARDED]
+            if last == len(handed_on):
+                self._live = array("q", handed_on)
+            else:
+                self._follower = None
         if self._live is None:
             orders, lengths = self._orders, self._lengths
             # One number for order and slot: a list of them takes half of what tuples would.

@@ -51,7 +51,8 @@ class PageOrder:
     def __init__(self) -> None:
         self._backward = False
         self._edge: int | None = None  # up to where, or from where on, all pages have been handed on
-        self._waiting: list[tuple[int, int, dict[str, Placed]]] = []  # where a page begins and ends, and its calls
+        # where a page begins and ends, its calls, and their bytes
+        self._waiting: list[tuple[int, int, dict[str, Placed], int]] = []
         self._newest: dict[str, Placed] = {}
         self._gave_up = False
 
@@ -71,14 +72,16 @@ class PageOrder:
             # No row is in common with the page that comes first.
             self._edge = (page.total or 0) - 1 if backward else begin + 1
         by_id = {call[1]: call for call in calls}
-        for _, _, earlier in self._waiting:
+        for _, _, earlier, _ in self._waiting:
             for call_id in earlier.keys() & by_id.keys():
                 del earlier[call_id]
-        self._waiting.append((begin, begin + len(page.rows), by_id))
+        size = sum([len(row.raw) for row in page.rows])
+        self._waiting.append((begin, begin + len(page.rows), by_id, size))
         due: list[Placed] = []
         while (place := self._next_due()) is not None:
             due += self._hand_on(self._waiting.pop(place)[2])
-        if self._held() > _MOST_HELD:
+        held = sum([len(row.raw) for _, _, row in self._newest.values()]) + sum([page[3] for page in self._waiting])
+        if held > _MOST_HELD:
             self._gave_up = True
             due += self.rest()
         return due
@@ -86,22 +89,17 @@ class PageOrder:
     def rest(self) -> list[Placed]:
         """Return the calls that still wait."""
         rest: list[Placed] = []
-        for _, _, calls in sorted(self._waiting, key=lambda page: page[0], reverse=self._backward):
+        for _, _, calls, _ in sorted(self._waiting, key=lambda page: page[0], reverse=self._backward):
             rest += self._hand_on(calls)
         self._waiting.clear()
         rest += self._newest.values()
         self._newest = {}
         return rest
 
-    def _held(self) -> int:
-        """Return how many bytes wait."""
-        held = (self._newest, *(calls for _, _, calls in self._waiting))
-        return sum([len(row.raw) for calls in held for _, _, row in calls.values()])
-
     def _next_due(self) -> int | None:
         """Return which of the waiting pages has a row in common with what has been handed on."""
         edge = self._edge or 0
-        for place, (begin, end, _) in enumerate(self._waiting):
+        for place, (begin, end, _, _) in enumerate(self._waiting):
             if end > edge if self._backward else begin < edge:
                 self._edge = min(edge, begin) if self._backward else max(edge, end)
                 return place

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from airflow_provider_synthflow.output.formats import open_writer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from airflow_provider_synthflow.output.call_schema import Column
     from airflow_provider_synthflow.storage.base import Staged, Writable
@@ -20,8 +20,8 @@ __all__ = ["Draft", "Finished", "TableWriter", "TablesSpec"]
 class TableWriter(Protocol):
     """What writes the tables of a window while its records come."""
 
-    def write(self, record: bytes) -> None:
-        """Take the next record."""
+    def write(self, records: Sequence[bytes]) -> object:
+        """Take the next records."""
 
     def close(self) -> dict[str, dict[str, int]]:
         """Write the files' ends, and return each table's ``rows`` and ``odd``."""
@@ -52,20 +52,16 @@ class Draft:
         self._tables = tables
         self._table_writer = None if spec is None else spec.open(tables)
 
-    @property
-    def place(self) -> int | None:
-        """Return at which byte of the file the next record will begin; None where it cannot be read back."""
-        return self._writer.place
-
-    def write(self, record: bytes) -> None:
+    def write(self, records: Sequence[bytes]) -> list[int] | None:
         """
-        Write one record.
+        Write records, and return at which byte of the file each begins; None where none can be read back.
 
-        :param record: its JSON
+        :param records: the JSON of each
         """
-        self._writer.write(record)
+        places = self._writer.write(records)
         if self._table_writer is not None:
-            self._table_writer.write(record)
+            self._table_writer.write(records)
+        return places
 
     def reader(self) -> Callable[[int, int], bytes]:
         """Return what reads so many bytes at a place, of all that was written so far."""

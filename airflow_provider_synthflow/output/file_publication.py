@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import random
 import time
@@ -39,6 +40,7 @@ MANIFEST_NAME = "_manifest.json"
 
 _TRIES = 5
 _PAUSE = 0.5
+_SOME = 128  # records at a time
 _DESCRIBED = ("drop_fields", "hash_fields", "details")
 """What of a query the manifest keeps beside the API's filters: the file holds other records for it."""
 
@@ -188,8 +190,9 @@ class FilePublication:
             if draft is None:
                 draft = self._open_draft(lambda: stack.enter_context(self._store.stage(self._directory)))
                 draft = cast("Draft", draft)  # a store can always stage
-                for record in records:
-                    draft.write(record)
+                rest = iter(records)
+                while some := list(itertools.islice(rest, _SOME)):
+                    draft.write(some)
             files = self._list_files(draft.finish())
             seen = self._look(files, {**result, "changed": False})
             if seen.is_whole and not self._store.has_leftovers(self._directory):

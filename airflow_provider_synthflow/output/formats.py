@@ -12,7 +12,7 @@ from airflow_provider_synthflow.output.call_schema import COLUMNS
 from airflow_provider_synthflow.output.json_lines import JsonLines, gzip_compressor, zstd_compressor
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from airflow_provider_synthflow.output.call_schema import Column
     from airflow_provider_synthflow.storage.base import Writable
@@ -23,15 +23,11 @@ __all__ = ["FORMATS", "Format", "RecordWriter", "check_format", "check_module", 
 class RecordWriter(Protocol):
     """A writer of records into a binary file."""
 
-    @property
-    def place(self) -> int | None:
-        """Return at which byte of the file the next record will begin; None where it cannot be read back from there."""
-
-    def write(self, record: bytes) -> None:
+    def write(self, records: Iterable[bytes]) -> list[int] | None:
         """
-        Write one record.
+        Write records, and return at which byte of the file each begins; None where none can be read back from there.
 
-        :param record: its JSON, as received
+        :param records: the JSON of each, as received
         """
 
     def flush(self) -> None:

@@ -6,6 +6,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from airflow_provider_synthflow.storage.base import Writable
 
 __all__ = ["Compressor", "JsonLines", "gzip_compressor", "zstd_compressor"]
@@ -43,26 +45,26 @@ class JsonLines:
         self._compressor = compressor
         self._due: list[bytes] = []
         self._due_bytes = 0
-        self._handed_on = 0
+        self._end = 0
 
-    @property
-    def place(self) -> int | None:
-        """Return at which byte of the file the next record will begin; None where the file is compressed."""
-        return None if self._compressor else self._handed_on + self._due_bytes + len(self._due)
-
-    def write(self, record: bytes) -> None:
+    def write(self, records: Iterable[bytes]) -> list[int] | None:
         """
-        Write one record.
+        Write records, and return at which byte of the file each begins; None where the file is compressed.
 
-        :param record: its JSON
+        :param records: the JSON of each
         """
-        if b"\n" in record or b"\r" in record:
-            # A line's end stands only between tokens, where a blank means the same: in a JSON text it is escaped.
-            record = record.replace(b"\r", b" ").replace(b"\n", b" ")
-        self._due.append(record)
-        self._due_bytes += len(record)
-        if self._due_bytes >= _PIECE:
-            self._hand_on()
+        places = []
+        for record in records:
+            if b"\n" in record or b"\r" in record:
+                # A line's end stands only between tokens, where a blank means the same: in a JSON text it is escaped.
+                record = record.replace(b"\r", b" ").replace(b"\n", b" ")  # noqa: PLW2901 - of the same length
+            places.append(self._end)
+            self._due.append(record)
+            self._due_bytes += len(record)
+            self._end += len(record) + 1
+            if self._due_bytes >= _PIECE:
+                self._hand_on()
+        return None if self._compressor else places
 
     def flush(self) -> None:
         """Write what is still due, and leave the end open."""
@@ -78,7 +80,6 @@ class JsonLines:
         """Write whole lines in large pieces: each costs the compressor, the hash and the file some time."""
         if not self._due:
             return
-        self._handed_on += self._due_bytes + len(self._due)
         self._due.append(b"")
         data = b"\n".join(self._due)
         self._due.clear()

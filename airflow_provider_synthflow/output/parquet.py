@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from airflow_provider_synthflow.output.call_schema import COLUMNS, RAW, Column, columns_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from airflow_provider_synthflow.storage.base import Writable
 
@@ -69,20 +69,17 @@ class ParquetRecords:
         """Let pyarrow's writer, which writes an end when it is thrown away, write it nowhere."""
         self._sink.drop()
 
-    def write(self, record: bytes) -> None:
+    def write(self, records: Iterable[bytes]) -> None:
         """
-        Write one record.
+        Write records, none of which can be read back.
 
-        :param record: its JSON
+        :param records: the JSON of each
         """
-        self._records.append(record)
-        self._records_bytes += len(record)
-        if self._records_bytes >= _BATCH:
-            self._take_batch()
-
-    @property
-    def place(self) -> None:
-        """Return that records cannot be read back."""
+        for record in records:
+            self._records.append(record)
+            self._records_bytes += len(record)
+            if self._records_bytes >= _BATCH:
+                self._take_batch()
 
     def flush(self) -> None:
         """Leave what is due for a row group."""

@@ -112,16 +112,12 @@ class KeyLog:
         group, place = divmod(slot, _GROUP)
         return (unpack(self._groups[group]) if group < len(self._groups) else self._open)[place]
 
-    def append(self, key: str) -> None:
-        """
-        Take in a key.
-
-        :param key: any text
-        """
-        self._open.append(key)
-        if len(self._open) == _GROUP:
-            self._groups.append(pack(self._open))
-            self._open.clear()
+    def extend(self, keys: Iterable[str]) -> None:
+        """Take in keys."""
+        self._open += keys
+        while len(self._open) >= _GROUP:
+            self._groups.append(pack(self._open[:_GROUP]))
+            del self._open[:_GROUP]
 
     def last_slots(self) -> Iterator[int]:
         """Yield for each different key how many keys came before its last coming, in no particular order."""

@@ -18,7 +18,7 @@ from airflow_provider_synthflow.tables.json_text import NULL, read_nearest_text
 from airflow_provider_synthflow.tables.table import TABLES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from airflow_provider_synthflow.storage.base import Writable
     from airflow_provider_synthflow.tables.table import Table
@@ -57,12 +57,13 @@ class ParquetTables:
         self._records: list[bytes] = []
         self._size = 0
 
-    def write(self, record: bytes) -> None:
-        """Take the next record."""
-        self._records.append(record)
-        self._size += len(record)
-        if self._size >= _BATCH:
-            self._take_batch()
+    def write(self, records: Iterable[bytes]) -> None:
+        """Take the next records."""
+        for record in records:
+            self._records.append(record)
+            self._size += len(record)
+            if self._size >= _BATCH:
+                self._take_batch()
 
     def close(self) -> dict[str, dict[str, int]]:
         """Write what is still due and the files' ends, and return each table's ``rows`` and ``odd``."""

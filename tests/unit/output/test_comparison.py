@@ -40,7 +40,7 @@ def write(format_name: str, calls: list[dict[str, Any]]) -> io.BytesIO:
     file = io.BytesIO()
     writer = open_writer(format_name, file)
     for record in encode(calls):
-        writer.write(record)
+        writer.write([record])
     writer.close()
     return io.BytesIO(file.getvalue())
 

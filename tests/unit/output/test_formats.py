@@ -51,7 +51,7 @@ def written(format_name: str, records: list[bytes]) -> bytes:
     file = io.BytesIO()
     writer = open_writer(format_name, file)
     for record in records:
-        writer.write(record)
+        writer.write([record])
     writer.close()
     assert not file.closed
     return file.getvalue()
@@ -114,9 +114,9 @@ def test_a_file_has_the_same_bytes_whatever_order_its_calls_came_in(format_name,
         random.Random(seed).shuffle(calls)  # noqa: S311 - guards nothing
         with Spill() as spill:
             for call in calls[:99]:
-                spill.put(call.call_id, call.start_ms, b'{"call_id":"an earlier version"}')
+                spill.put([(call.call_id, call.start_ms, b'{"call_id":"an earlier version"}')])
             for call in calls:
-                spill.put(call.call_id, call.start_ms, json.dumps(call.record, ensure_ascii=False).encode())
+                spill.put([(call.call_id, call.start_ms, json.dumps(call.record, ensure_ascii=False).encode())])
             publication = Publication(open_store(str(tmp_path / str(seed))), "agent-1", window, format_name, {})
             found.append(publication.publish(spill.records(), {})["sha256"])
 
@@ -198,7 +198,7 @@ def test_formats_load_only_what_they_need():
         "assert not {'isal', 'zstandard', 'pyarrow', 'pandas'} & sys.modules.keys()\n"
         "for name in FORMATS:\n"
         "    writer = open_writer(name, io.BytesIO())\n"
-        '    writer.write(b\'{"call_id":"a","name":null,"duration":1}\')\n'
+        '    writer.write([b\'{"call_id":"a","name":null,"duration":1}\'])\n'
         "    writer.close()\n"
         "    print(name, *sorted({'isal', 'zstandard', 'pyarrow', 'pandas'} & sys.modules.keys()))\n"
     )

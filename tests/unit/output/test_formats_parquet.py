@@ -34,7 +34,7 @@ def written(records: list[bytes]) -> bytes:
     file = io.BytesIO()
     writer = open_writer("parquet", file)
     for record in records:
-        writer.write(record)
+        writer.write([record])
     writer.close()
     return file.getvalue()
 
@@ -210,7 +210,7 @@ def test_rows_come_in_groups_of_some_megabytes_so_that_memory_stays_bounded():
 def test_a_writer_that_is_thrown_away_writes_no_end():
     file = io.BytesIO()
     writer = open_writer("parquet", file)
-    writer.write(b'{"call_id":"a"}')
+    writer.write([b'{"call_id":"a"}'])
     begun = file.getvalue()
 
     del writer

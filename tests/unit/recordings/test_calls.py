@@ -89,7 +89,7 @@ def test_each_format_tells_the_same(tmp_path, format_name):
     with store.stage(DIRECTORY) as staged:
         writer = open_writer(format_name, staged)
         for record in records:
-            writer.write(json.dumps(record).encode())
+            writer.write([json.dumps(record).encode()])
         writer.close()
         staged.publish(f"calls.{format_name}")
         file = {"format": format_name, "bytes": staged.size, "sha256": staged.sha256}

@@ -77,7 +77,7 @@ class Task:
         resume = checkpoint_for(plan, client.settings, store=self.store, state=self.state, **options)
         privacy = options.get("privacy")
         with resume, Spill() as spill:
-            spill.lead(SimpleNamespace(place=None, write=lambda _: None, reader=lambda: None))
+            spill.lead(SimpleNamespace(write=lambda _: None, reader=lambda: None))
             found = extract_window(client, plan, spill, privacy=privacy, resume=resume, sleep=client.pass_time)
             return SimpleNamespace(found=found, records=list(spill.records()), in_step=spill.in_step())
 

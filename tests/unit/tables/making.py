@@ -42,7 +42,7 @@ def files_of(records: list[bytes], names: Any = tuple(TABLES)) -> tuple[dict[str
     files = {name: io.BytesIO() for name in names}
     tables = ParquetTables(files)
     for record in records:
-        tables.write(record)
+        tables.write([record])
     told = tables.close()
     return {name: file.getvalue() for name, file in files.items()}, told
 
