@@ -186,7 +186,7 @@ class RecordingDownloader:
         for _ in range(_MOST_REDIRECTS + 1):
             _check(address)
             response = self._get(address)
-            listening = _socket_of(response)
+            listening = _find_socket(response)
             with response, self._breakable(listening):
                 location = response.headers.get("Location")
                 if not (300 <= response.status_code < 400 and location):
@@ -207,7 +207,7 @@ class RecordingDownloader:
                 options = dict(session.merge_environment_settings(address, {}, stream=True, verify=None, cert=None))
             return session.send(request, timeout=(timeout, timeout), allow_redirects=False, **options)
         except _FAILURES as error:
-            failure = _error_of(error, _host(address), timeout)
+            failure = _make_error(error, _host(address), timeout)
         raise failure  # apart from the other error, whose text holds the address
 
     def _session(self) -> requests.Session:
@@ -304,7 +304,7 @@ class _Body:
         try:
             return cast("bytes", self._raw.read(size, decode_content=self._encoded))
         except _FAILURES as error:
-            failure = _error_of(error, self._host, None)
+            failure = _make_error(error, self._host, None)
         raise failure
 
     def _cut(self) -> bytes:
@@ -344,7 +344,7 @@ def _check(address: str) -> None:
         raise SynthflowProtocolError(msg)
 
 
-def _error_of(error: Exception, host: str, timeout: float | None) -> SynthflowError:
+def _make_error(error: Exception, host: str, timeout: float | None) -> SynthflowError:
     """Make a typed error of a failure, whose own text may hold the address."""
     seen: BaseException | None = error
     for _ in range(10):
@@ -362,7 +362,7 @@ def _error_of(error: Exception, host: str, timeout: float | None) -> SynthflowEr
     return _BodyError(f"The connection to {host} failed ({type(error).__name__}).")
 
 
-def _socket_of(response: requests.Response) -> socket.socket | None:
+def _find_socket(response: requests.Response) -> socket.socket | None:
     """Return the socket that an answer is read from; no library hands it out."""
     reader = getattr(getattr(response.raw, "_fp", None), "fp", None)
     found = getattr(getattr(reader, "raw", None), "_sock", None)

@@ -223,13 +223,7 @@ def _flag(value: Any, name: str, conn_id: str) -> bool:
 
 
 def _number(value: Any, default: float, name: str, conn_id: str) -> float:
-    text = _text(value)
-    if not text:
-        return default
-    try:
-        number = float(text)
-    except ValueError:
-        number = float("nan")
+    number = _read_number(value, default)
     if not 0.001 <= number < 1e6:
         msg = f"Connection '{conn_id}': {name} must be a number of seconds above 0."
         raise SynthflowConfigError(msg)
@@ -237,14 +231,16 @@ def _number(value: Any, default: float, name: str, conn_id: str) -> float:
 
 
 def _count(value: Any, default: int, name: str, conn_id: str) -> int:
-    text = _text(value)
-    if not text:
-        return default
-    try:
-        number = float(text)
-    except ValueError:
-        number = float("nan")
+    number = _read_number(value, default)
     if not 1 <= number < 1e15 or number != int(number):
         msg = f"Connection '{conn_id}': {name} must be a whole number from 1."
         raise SynthflowConfigError(msg)
     return int(number)
+
+
+def _read_number(value: Any, default: float) -> float:
+    """Read a number; NaN for what is none, the default for nothing."""
+    try:
+        return float(_text(value) or default)
+    except ValueError:
+        return float("nan")

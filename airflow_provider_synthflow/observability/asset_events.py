@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ["extra_of", "tell_outlets"]
+__all__ = ["make_extra", "tell_outlets"]
 
 
 def tell_outlets(
@@ -26,15 +26,15 @@ def tell_outlets(
     if events is None:
         return
     for asset in assets:
-        events[asset].extra.update(extra_of(result))
+        events[asset].extra.update(make_extra(result))
 
 
-def extra_of(result: dict[str, Any] | list[dict[str, Any]]) -> dict[str, Any]:
+def make_extra(result: dict[str, Any] | list[dict[str, Any]]) -> dict[str, Any]:
     """
     Return what an asset's event says of a result: the result without the calls, or a list of these as ``results``.
 
     :param result: what the task returns
     """
     if isinstance(result, list):
-        return {"results": [extra_of(each) for each in result]}
+        return {"results": [make_extra(each) for each in result]}
     return {name: value for name, value in result.items() if name != "calls" or isinstance(value, int)}

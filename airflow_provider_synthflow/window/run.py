@@ -200,7 +200,7 @@ def _cells(events: Any, model_id: str | None, agents: Collection[str]) -> tuple[
         )
     cells: set[Window] = set()
     for payload in counting:
-        cells.update(_cells_of(payload))
+        cells.update(_read_cells(payload))
         if len(cells) > _MAX_CELLS:
             raise SynthflowWindowError(_bad_event(f"it names more than {_MAX_CELLS} cells"))
     return tuple(sorted(cells))
@@ -220,7 +220,7 @@ def _payloads(events: Any) -> Iterator[Mapping[str, Any]]:
                 yield payload
 
 
-def _cells_of(payload: Mapping[str, Any]) -> Iterator[Window]:
+def _read_cells(payload: Mapping[str, Any]) -> Iterator[Window]:
     """Yield the cells of one event, after a check that its bounds lie on the grid of its cells."""
     width = payload["window"]
     if not isinstance(width, int) or isinstance(width, bool) or width <= 0:

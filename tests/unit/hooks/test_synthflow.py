@@ -527,6 +527,14 @@ class TestTestConnection:
         assert (works, "nowhere" in message) == (False, True)
 
 
+@pytest.mark.parametrize("kind", ["html", "empty_body", "not_json", "bad_status_word"])
+def test_an_answer_that_is_not_what_the_api_promises_is_told_with_the_connection(serve, kind):
+    _, hook = serve([make_call("a")], faults=[Fault(kind=kind)], fields={"extra": {"max_attempts": 1}})
+
+    with pytest.raises(SynthflowProtocolError, match="Connection 'synthflow_default': "):
+        hook.list_calls_page(AGENT)
+
+
 class TestMasking:
     def test_covers_the_key_and_the_hash_key(self, connect, monkeypatch):
         masked = []

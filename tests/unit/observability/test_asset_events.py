@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 from airflow.providers.common.compat.sdk import Asset, AssetAlias
 
-from airflow_provider_synthflow.observability.asset_events import extra_of, tell_outlets
+from airflow_provider_synthflow.observability.asset_events import make_extra, tell_outlets
 from airflow_provider_synthflow.operators.synthflow import SynthflowListCallsOperator
 from tests.synthflow_server import SynthflowApi, serve
 from tests.unit.making import AGENT, FROM, TO, many_calls
@@ -31,11 +31,13 @@ class Events(dict):
 
 
 def test_a_result_goes_without_its_calls():
-    assert extra_of(RESULT) == {"model_id": AGENT, "count": 1, "path": "s3://lake/x"}
+    assert make_extra(RESULT) == {"model_id": AGENT, "count": 1, "path": "s3://lake/x"}
 
 
 def test_a_list_of_results_goes_as_results():
-    assert extra_of([RESULT, RESULT | {"count": 2}]) == {"results": [extra_of(RESULT), extra_of(RESULT) | {"count": 2}]}
+    assert make_extra([RESULT, RESULT | {"count": 2}]) == {
+        "results": [make_extra(RESULT), make_extra(RESULT) | {"count": 2}]
+    }
 
 
 def test_each_asset_among_the_outlets_is_told_and_no_other():
@@ -43,7 +45,7 @@ def test_each_asset_among_the_outlets_is_told_and_no_other():
 
     tell_outlets({"outlet_events": events}, [CALLS, AssetAlias("alias")], RESULT)
 
-    assert {key: event.extra for key, event in events.items()} == {CALLS.uri: extra_of(RESULT)}
+    assert {key: event.extra for key, event in events.items()} == {CALLS.uri: make_extra(RESULT)}
     assert RESULT["calls"]
 
 
@@ -54,7 +56,7 @@ def test_an_asset_that_is_named_only_is_told_too():
     tell_outlets({"outlet_events": events}, [Asset.ref(name="named"), Asset.ref(uri="s3://named")], RESULT)
 
     assert {key: event.extra for key, event in events.items()} == dict.fromkeys(
-        ("named", "s3://named"), extra_of(RESULT)
+        ("named", "s3://named"), make_extra(RESULT)
     )
 
 
@@ -84,7 +86,7 @@ def test_the_operator_tells_its_outlets_what_it_returns(connect, tmp_path, many,
         result = operator.execute({"outlet_events": events})
 
     extra = events[CALLS].extra
-    assert extra == extra_of(result)
+    assert extra == make_extra(result)
     told = extra["results"][0] if many else extra
     assert told["count"] == 3
     assert "calls" not in told
