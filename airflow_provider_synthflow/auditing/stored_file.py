@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import contextlib
-import gzip
 import hashlib
 import io
 from functools import partial
@@ -13,6 +12,7 @@ from typing import IO, TYPE_CHECKING, Any, cast
 import msgspec
 
 from airflow_provider_synthflow.client.call import decode_record, read_call
+from airflow_provider_synthflow.output.unpacking import open_lines, open_parquet
 from airflow_provider_synthflow.storage.base import PIECE
 from airflow_provider_synthflow.storage.disk_errors import open_temporary_file, typed_temporary_errors
 from airflow_provider_synthflow.timestamps import read_instant
@@ -122,7 +122,10 @@ def read_calls(file: ReadFile, format_name: str, take: Callable[[list[StoredCall
 
 def _line_calls(file: ReadFile, format_name: str) -> Iterator[list[StoredCall]]:
     source = cast("IO[bytes]", io.BufferedReader(file, PIECE))
-    opened = _unpacked(source, format_name)
+    try:
+        opened = open_lines(source, format_name)
+    except ImportError:
+        raise MissingLibraryError from None
     calls: list[StoredCall] = []
     try:
         for line in opened:
@@ -140,25 +143,6 @@ def _line_calls(file: ReadFile, format_name: str) -> Iterator[list[StoredCall]]:
             raise
         raise UnreadableError from None
     yield calls
-
-
-def _unpacked(source: IO[bytes], format_name: str) -> IO[bytes]:
-    if format_name == "jsonl":
-        return source
-    if format_name == "jsonl.gz":
-        try:
-            from isal import igzip  # noqa: PLC0415 - faster, where it is there
-        except ImportError:
-            return cast("IO[bytes]", gzip.GzipFile(fileobj=source))
-        return cast("IO[bytes]", igzip.IGzipFile(fileobj=source))  # type: ignore[no-untyped-call]
-    if format_name == "jsonl.zst":
-        try:
-            import zstandard  # noqa: PLC0415 - an extra
-        except ImportError:
-            raise MissingLibraryError from None
-        reader = zstandard.ZstdDecompressor().stream_reader(source, read_across_frames=True)
-        return cast("IO[bytes]", io.BufferedReader(reader, PIECE))
-    raise UnreadableError
 
 
 def _read_line(line: bytes) -> StoredCall:
@@ -209,20 +193,18 @@ def _values(column: Any) -> list[Any]:
 @contextlib.contextmanager
 def _as_parquet(file: ReadFile) -> Iterator[Any]:
     """Open a Parquet file, which is read from its end, as a copy on the local disk."""
-    try:
-        import pyarrow.parquet as pq  # noqa: PLC0415 - an extra
-        from pyarrow import ArrowException  # noqa: PLC0415 - likewise
-    except ImportError:
-        raise MissingLibraryError from None
     with open_temporary_file() as copy:
         for piece in iter(partial(file.read, PIECE), b""):
             with typed_temporary_errors():
                 copy.write(piece)
         copy.seek(0)
         try:
-            with pq.ParquetFile(copy) as table:
+            with open_parquet(copy) as table:
                 yield table
-        except (ArrowException, OSError) as error:
-            if getattr(error, "errno", None) is not None:
-                raise  # the disk's, not the format's
-            raise UnreadableError from None
+        except ImportError:
+            raise MissingLibraryError from None
+        except Exception as error:
+            # The library has an error of no number for a file that is none; one with a number is the disk's.
+            if type(error).__module__.startswith("pyarrow") or (isinstance(error, OSError) and error.errno is None):
+                raise UnreadableError from None
+            raise

@@ -3,16 +3,16 @@
 
 from __future__ import annotations
 
-import gzip
 import io
 from itertools import zip_longest
 from typing import IO, TYPE_CHECKING, Any
 
 from airflow_provider_synthflow.client.raw_json import split_members
 from airflow_provider_synthflow.output.call_schema import RAW
+from airflow_provider_synthflow.output.unpacking import open_lines, read_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Collection, Iterator
 
     from airflow_provider_synthflow.storage.base import Staged
 
@@ -32,8 +32,11 @@ def are_equal_but_for(fields: Collection[str], format_name: str, one: IO[bytes],
     :param one: the one file
     :param other: the other
     """
-    read: Callable[[str, IO[bytes]], Iterator[Any]] = _read_rows if format_name == "parquet" else _read_lines
-    pairs = zip_longest(read(format_name, one), read(format_name, other))
+    pairs: Iterator[tuple[Any, Any]]
+    if format_name == "parquet":
+        pairs = zip_longest(read_rows(one, _ROWS), read_rows(other, _ROWS))
+    else:
+        pairs = zip_longest(open_lines(one, format_name), open_lines(other, format_name))
     return all(
         mine == theirs or (mine is not None and theirs is not None and _strip(mine, fields) == _strip(theirs, fields))
         for mine, theirs in pairs
@@ -44,25 +47,6 @@ def open_staged(staged: Staged) -> IO[bytes]:
     """Return a reader of a file that is not yet published."""
     staged.flush()
     return io.BufferedReader(_StagedReader(staged))
-
-
-def _read_lines(format_name: str, file: IO[bytes]) -> Iterator[bytes]:
-    if format_name == "jsonl.gz":
-        return iter(gzip.GzipFile(fileobj=file))
-    if format_name == "jsonl.zst":
-        import zstandard  # noqa: PLC0415 - an extra
-
-        return iter(
-            io.BufferedReader(zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True, closefd=False))
-        )
-    return iter(file)
-
-
-def _read_rows(_: str, file: IO[bytes]) -> Iterator[dict[str, Any]]:
-    import pyarrow.parquet as pq  # noqa: PLC0415 - an extra
-
-    for batch in pq.ParquetFile(file).iter_batches(batch_size=_ROWS, use_threads=False):
-        yield from batch.to_pylist()
 
 
 def _strip(record: bytes | dict[str, Any], fields: Collection[str]) -> dict[str, Any]:

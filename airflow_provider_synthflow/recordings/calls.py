@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import ast
-import gzip
 import io
 import json
 from collections.abc import Iterable, Mapping
@@ -17,6 +16,7 @@ from airflow_provider_synthflow.client.call import decode_record, is_terminal
 from airflow_provider_synthflow.exceptions import SynthflowConfigError, SynthflowOutputConflictError
 from airflow_provider_synthflow.output.formats import check_format
 from airflow_provider_synthflow.output.publication import file_name, window_directory
+from airflow_provider_synthflow.output.unpacking import open_lines, read_rows
 from airflow_provider_synthflow.window.window import Window
 
 if TYPE_CHECKING:
@@ -210,16 +210,7 @@ def _read_file(result: CallsResult, store: Store) -> Iterator[_Told]:
 
 
 def _read_lines(file: IO[bytes], format_name: str) -> Iterator[_Told]:
-    lines: Iterable[bytes] = file
-    if format_name == "jsonl.gz":
-        lines = gzip.GzipFile(fileobj=file)
-    elif format_name == "jsonl.zst":
-        import zstandard  # noqa: PLC0415 - an extra
-
-        lines = io.BufferedReader(
-            cast("Any", zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True))
-        )
-    for line in lines:
+    for line in open_lines(file, format_name):
         try:
             yield _decoder.decode(line)
         except msgspec.MsgspecError:  # noqa: PERF203 - half of a surrogate pair
@@ -227,9 +218,5 @@ def _read_lines(file: IO[bytes], format_name: str) -> Iterator[_Told]:
 
 
 def _read_parquet(file: IO[bytes]) -> Iterator[_Told]:
-    import pyarrow.parquet  # noqa: PLC0415 - an extra
-
-    table = pyarrow.parquet.ParquetFile(file)
-    for batch in table.iter_batches(batch_size=_ROWS, columns=[*_FIELDS, "_raw"]):
-        for row in batch.to_pylist():
-            yield _tell(row | json.loads(row.pop("_raw") or "{}"))  # an odd value stands there as received
+    for row in read_rows(file, _ROWS, [*_FIELDS, "_raw"]):
+        yield _tell(row | json.loads(row.pop("_raw") or "{}"))  # an odd value stands there as received

@@ -7,46 +7,34 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_synthflow.tables.json_text import (
     NULL,
-    mend,
     open_strings,
     read_members,
     read_nearest_text,
     write_object,
 )
-from airflow_provider_synthflow.tables.rows import Rows
+from airflow_provider_synthflow.tables.rows import Row, Rows, build_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 __all__ = ["build_actions"]
 
-_Row = tuple["int | bytes | None", ...]
-
 _PARAMETERS = "parameters"
 
 
 def build_actions(actions: Sequence[bytes]) -> Rows:
     """Make the rows of calls, given the JSON of each one's ``executed_actions``."""
-    counts: list[int] = []
-    rows: list[_Row] = []
-    for received in actions:
-        if received in (NULL, b"{}"):
-            counts.append(0)
-            continue
-        raw = mend(received)
-        members = read_members(raw)
-        found = [(0, None, None, None, None, raw)] if members is None else _read_actions(members)
-        counts.append(len(found))
-        rows += found
-    columns = zip(*rows, strict=True) if rows else [()] * 6
-    return Rows(counts, tuple(map(list, columns)))
+    return build_rows(actions, 6, _read_actions)
 
 
-def _read_actions(members: dict[str, bytes]) -> list[_Row]:
-    return [(position, *_read_action(key, raw)) for position, (key, raw) in enumerate(members.items())]
+def _read_actions(raw: bytes) -> list[Row]:
+    members = read_members(raw)
+    if members is None:
+        return [(0, None, None, None, None, raw)]
+    return [(position, *_read_action(key, each)) for position, (key, each) in enumerate(members.items())]
 
 
-def _read_action(key: str, raw: bytes) -> _Row:
+def _read_action(key: str, raw: bytes) -> Row:
     fields = read_members(raw)
     if fields is None:
         return key.encode(), None, None, None, raw

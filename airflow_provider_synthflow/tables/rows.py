@@ -3,9 +3,16 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-__all__ = ["Rows"]
+from airflow_provider_synthflow.tables.json_text import NULL, mend
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+__all__ = ["Row", "Rows", "build_rows"]
+
+Row = tuple["int | bytes | bool | None", ...]
 
 
 class Rows(NamedTuple):
@@ -13,3 +20,16 @@ class Rows(NamedTuple):
 
     counts: list[int]
     columns: tuple[Any, ...]
+
+
+def build_rows(received: Sequence[bytes], width: int, read: Callable[[bytes], Iterable[Row]]) -> Rows:
+    """Make the rows of calls, given the JSON of one of each one's fields, and what reads the rows in it."""
+    counts: list[int] = []
+    rows: list[Row] = []
+    for raw in received:
+        before = len(rows)
+        if raw not in (NULL, b"{}"):
+            rows += read(mend(raw))
+        counts.append(len(rows) - before)
+    columns = zip(*rows, strict=True) if rows else [()] * width
+    return Rows(counts, tuple(map(list, columns)))

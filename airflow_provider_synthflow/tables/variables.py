@@ -5,15 +5,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from airflow_provider_synthflow.tables.json_text import NULL, mend, read_members, read_text, write_object
-from airflow_provider_synthflow.tables.rows import Rows
+from airflow_provider_synthflow.tables.json_text import NULL, read_members, read_text, write_object
+from airflow_provider_synthflow.tables.rows import Row, Rows, build_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 __all__ = ["build_variables"]
-
-_Row = tuple["bytes | bool | None", ...]
 
 _BOOLEANS = {b"true": True, b"false": False, NULL: None}
 _TYPES = {b'"': b"string", b"{": b"object", b"[": b"array", b"t": b"boolean", b"f": b"boolean", b"n": b"null"}
@@ -21,26 +19,19 @@ _TYPES = {b'"': b"string", b"{": b"object", b"[": b"array", b"t": b"boolean", b"
 
 def build_variables(collected: Sequence[bytes]) -> Rows:
     """Make the rows of calls, given the JSON of each one's ``collected_variables``."""
-    counts: list[int] = []
-    rows: list[_Row] = []
-    for received in collected:
-        if received in (NULL, b"{}"):
-            counts.append(0)
-            continue
-        before = len(rows)
-        raw = mend(received)
-        members = read_members(raw)
-        if members is None:
-            rows.append((None, None, None, None, None, raw))
-        else:
-            for name, entry in members.items():
-                rows += _read_entry(name, entry)
-        counts.append(len(rows) - before)
-    columns = zip(*rows, strict=True) if rows else [()] * 6
-    return Rows(counts, tuple(map(list, columns)))
+    return build_rows(collected, 6, _read_variables)
 
 
-def _read_entry(name: str, raw: bytes) -> Iterator[_Row]:
+def _read_variables(raw: bytes) -> Iterator[Row]:
+    members = read_members(raw)
+    if members is None:
+        yield None, None, None, None, None, raw
+        return
+    for name, entry in members.items():
+        yield from _read_entry(name, entry)
+
+
+def _read_entry(name: str, raw: bytes) -> Iterator[Row]:
     """Read a variable, or the variables of an agent."""
     fields = read_members(raw)
     inner = {} if fields is None else {each: read_members(value) for each, value in fields.items()}
@@ -58,7 +49,7 @@ def _is_variable(fields: dict[str, bytes] | None) -> bool:
     return fields is not None and ("value" in fields or "collected" in fields)
 
 
-def _read_variable(agent: bytes | None, name: str, raw: bytes, fields: dict[str, bytes] | None) -> _Row:
+def _read_variable(agent: bytes | None, name: str, raw: bytes, fields: dict[str, bytes] | None) -> Row:
     if fields is None:  # the value itself
         return agent, name.encode(), *_read_value(raw), None, raw
     if not _is_variable(fields):

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Stored files of calls opened for reading, whatever packs them."""
+
+from __future__ import annotations
+
+import io
+from typing import IO, TYPE_CHECKING, Any, cast
+
+from isal import igzip
+
+from airflow_provider_synthflow.storage.base import PIECE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["open_lines", "open_parquet", "read_rows"]
+
+
+def open_lines(file: IO[bytes], format_name: str) -> IO[bytes]:
+    """
+    Return a file's lines of JSON, unpacked; the file below stays open.
+
+    :raises ImportError: where the library of the format is not installed
+    """
+    if format_name == "jsonl.gz":
+        return cast("IO[bytes]", igzip.IGzipFile(fileobj=file))  # type: ignore[no-untyped-call]
+    if format_name == "jsonl.zst":
+        import zstandard  # noqa: PLC0415 - an extra
+
+        unpacked = zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True, closefd=False)
+        return io.BufferedReader(cast("Any", unpacked), PIECE)
+    return file
+
+
+def open_parquet(file: IO[bytes]) -> Any:
+    """
+    Open a Parquet file, which is read from its end.
+
+    :raises ImportError: where pyarrow is not installed
+    """
+    import pyarrow.parquet as pq  # noqa: PLC0415 - an extra
+
+    return pq.ParquetFile(file)
+
+
+def read_rows(file: IO[bytes], rows: int, columns: list[str] | None = None) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a Parquet file, of which so many at a time are in memory."""
+    for batch in open_parquet(file).iter_batches(batch_size=rows, columns=columns, use_threads=False):
+        yield from batch.to_pylist()
