@@ -3,18 +3,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
+from typing_extensions import Self
 
 from tests.effort import count_rounds
 from tests.synthflow_server import Behaviour, audio, serve_recordings
@@ -22,72 +24,135 @@ from tests.unit.making import AGENT, FROM, TO
 from tests.unit.recordings.keeping import DIRECTORY, recorded_calls
 
 ROOT = Path(__file__).resolve().parents[2]
-COUNT = 20
+COUNT = 5
 KILLS = count_rounds(6, 50)
-"""``THOROUGH_ROUNDS=1`` makes it 50, which takes many minutes: each process that is killed begins anew."""
-SIZE = 6_000_000
-"""Two parts of a multipart upload."""
+"""``THOROUGH_ROUNDS=1`` makes it 50."""
+SIZE = 11_000_000
+"""Three parts of a multipart upload."""
+
+
+class Disk:
+    """A directory of a disk, as a reader finds it."""
+
+    s3_url = ""
+
+    def __init__(self, folder: Path) -> None:
+        self.output_path = str(folder)
+
+    def read_all(self) -> dict[str, bytes]:
+        folder = Path(self.output_path)
+        return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+    def remove(self, name: str) -> None:
+        (Path(self.output_path) / name).unlink()
+
+    def kill(self, process: int, rng: random.Random) -> None:
+        time.sleep(rng.uniform(0, 1))  # any moment will do
+        os.kill(process, signal.SIGKILL)
+
+    def unfinished(self) -> list[Any]:
+        return [name for name in self.read_all() if name.rpartition("/")[2].startswith(".")]
+
+
+class Bucket:
+    """A bucket of S3, as a reader finds it."""
+
+    def __init__(self, server: Any) -> None:
+        self._server = server
+        self.output_path, self.s3_url = f"s3://{server.bucket}/lake", server.url
+
+    def read_all(self) -> dict[str, bytes]:
+        self._server.settle()
+        return {key.removeprefix("lake/"): self._server.read(key) for key in self._server.objects("lake/")}
+
+    def remove(self, name: str) -> None:
+        self._server.client.delete_object(Bucket=self._server.bucket, Key=f"lake/{name}")
+
+    def kill(self, process: int, rng: random.Random) -> None:
+        """Kill a process at one of its requests, which is served all the same, or is not."""
+        number, seen, met = rng.randint(1, 20), [], threading.Event()
+
+        def fault(request):
+            seen.append(request.method)
+            if len(seen) == number:
+                os.kill(process, signal.SIGKILL)
+                met.set()
+
+        self._server.fault = fault
+        met.wait(10)  # or the process has ended before
+        self._server.fault = None
+
+    def unfinished(self) -> list[Any]:
+        self._server.settle()
+        return self._server.uploads()
 
 
 @pytest.fixture(params=["disk", "s3"])
-def place(request, tmp_path, monkeypatch):
-    """Give an output path, and what reads all files below it."""
-    if request.param == "disk":
-        folder = tmp_path / "lake"
-        yield (
-            str(folder),
-            lambda: {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()},
+def lake(request, tmp_path):
+    return Disk(tmp_path / "lake") if request.param == "disk" else Bucket(request.getfixturevalue("s3_server"))
+
+
+class Tasks:
+    """Processes that store recordings, one after the other."""
+
+    def __init__(self, *arguments: str) -> None:
+        command = [sys.executable, "-m", "tests.recording_child", *arguments]
+        self._program = subprocess.Popen(  # noqa: S603 - our own program
+            command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
         )
-        return
-    server = request.getfixturevalue("s3_server")
-    monkeypatch.setenv("AIRFLOW_CONN_AWS_LAKE", server.connection())
-    monkeypatch.setenv("OUTPUT_CONN_ID", "aws_lake")
 
-    def read_all():
-        server.settle()
-        return {key.removeprefix("lake/"): server.read(key) for key in server.objects("lake/")}
+    def __enter__(self) -> Self:
+        assert self._program.stdout.readline() == "ready\n"
+        return self
 
-    yield f"s3://{server.bucket}/lake", read_all
-    server.settle()
-    assert server.uploads() == []
+    def __exit__(self, *_: object) -> None:
+        self._program.communicate(timeout=60)
 
+    def start(self) -> int:
+        """Start one, and return its process."""
+        print(file=self._program.stdin, flush=True)
+        return int(self._program.stdout.readline())
 
-def start(url, result, output_path):
-    command = [sys.executable, "-m", "tests.recording_child", url, json.dumps(result), output_path]
-    process = subprocess.Popen(  # noqa: S603 - our own program
-        command, cwd=ROOT, env=os.environ, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    )
-    while "begun" not in (line := process.stdout.readline()):  # Airflow may have something to say before
-        assert line, "it ended before it began"
-    return process
+    def wait_for_end(self) -> dict[str, Any] | None:
+        """Return its result, or None where it was killed before it had one."""
+        print(file=self._program.stdin, flush=True)
+        line = self._program.stdout.readline()
+        if line == "ended\n":
+            return None
+        assert self._program.stdout.readline() == "ended\n"
+        return json.loads(line)
 
 
 @pytest.mark.long
-def test_each_recording_is_there_once_after_six_kills_or_fifty(synthflow, place):
-    output_path, read_all = place
+def test_each_kill_leaves_whole_recordings_alone_and_the_next_run_each_once(synthflow, lake):
     rng = random.Random(KILLS)  # noqa: S311 - moments, no secrets
     calls = recorded_calls(COUNT)
     whole = {f"{DIRECTORY}/recordings/{call.call_id}.mp3": audio(call.call_id, SIZE) for call in calls}
+    manifest = f"{DIRECTORY}/recordings/_recordings.json"
     result = {"model_id": AGENT, "from_date": FROM, "to_date": TO, "calls": [call.record for call in calls]}
     behaviour = Behaviour(recording_bytes=SIZE, latency_s=0.02, recording_pause_s=0.001)
     handle = synthflow(calls, behaviour=behaviour)
-    with contextlib.ExitStack() as hosts:
-        hosts.enter_context(serve_recordings(handle.api))
+    arguments = (handle.url, json.dumps(result), lake.output_path, lake.s3_url)
+    killed = unfinished = 0
+    with serve_recordings(handle.api), Tasks(*arguments) as tasks:
         for _ in range(KILLS):
-            process = start(handle.url, result, output_path)
-            time.sleep(rng.uniform(0, 1.5))  # any moment will do
-            process.send_signal(signal.SIGKILL)
-            process.communicate()
-            there = {
-                name: data for name, data in read_all().items() if not name.rpartition("/")[2].startswith((".", "_"))
-            }
+            process = tasks.start()
+            lake.kill(process, rng)
+            killed += tasks.wait_for_end() is None
+            there = {name: data for name, data in lake.read_all().items() if name in whole}
             assert {name: whole[name] == data for name, data in there.items()} == dict.fromkeys(there, True)
-        last = start(handle.url, result, output_path)
-        told = json.loads(last.communicate()[0].splitlines()[-1])
-    assert (told["recordings"], told["bytes"]) == (COUNT, COUNT * SIZE)
-    there = read_all()
-    manifest = json.loads(there.pop(f"{DIRECTORY}/recordings/_recordings.json"))
-    hidden = [name for name in there if name.rpartition("/")[2].startswith(".")]
-    assert {name: data for name, data in there.items() if name not in hidden} == whole
-    assert hidden == []
-    assert Counter(item["status"] for item in manifest["items"]) == {"stored": COUNT}
+            unfinished += bool(lake.unfinished())
+
+            tasks.start()
+            told = tasks.wait_for_end()
+
+            assert (told["recordings"], told["bytes"]) == (COUNT, COUNT * SIZE)
+            assert lake.unfinished() == []
+            there = lake.read_all()
+            items = json.loads(there.pop(manifest))["items"]
+            assert there == whole
+            assert Counter(item["status"] for item in items) == {"stored": COUNT}
+            for name in (*rng.sample(sorted(whole), rng.randint(1, COUNT)), manifest):
+                lake.remove(name)
+    assert killed > 0
+    assert lake.s3_url == "" or unfinished > 0  # some came within an upload
