@@ -3,12 +3,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
-
-from airflow_provider_synthflow.auditing.own_output import own_output
+from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -20,13 +18,36 @@ __all__ = ["main"]
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Audit the lake that the command's words name, and return the exit status."""
-    with own_output() as output:
+    with _own_output() as output:
         from airflow_provider_synthflow.auditing.command import run_command  # noqa: PLC0415 - it loads Airflow
 
         return run_command(arguments, output, _connect)
 
 
-@contextmanager
+@contextlib.contextmanager
+def _own_output() -> Iterator[IO[str]]:
+    """Hand out standard output; what any library writes there meanwhile goes to standard error."""
+    output = sys.stdout
+    try:
+        own, error = output.fileno(), sys.stderr.fileno()
+    except (OSError, ValueError):  # replaced, as in a notebook or a test
+        with contextlib.redirect_stdout(sys.stderr):
+            yield output
+        output.flush()
+        return
+    output.flush()
+    kept = os.dup(own)
+    os.dup2(error, own)
+    try:
+        with os.fdopen(kept, "w", encoding="utf-8", closefd=False) as result:
+            yield result
+    finally:
+        output.flush()
+        os.dup2(kept, own)
+        os.close(kept)
+
+
+@contextlib.contextmanager
 def _connect(conn_id: str) -> Iterator[SynthflowClient]:
     from airflow_provider_synthflow.hooks.synthflow import SynthflowHook  # noqa: PLC0415 - only where the API is asked
 

@@ -10,12 +10,12 @@ import logging
 import sys
 from typing import IO, TYPE_CHECKING, Any
 
+from airflow_provider_synthflow.auditing import FINDINGS
 from airflow_provider_synthflow.auditing.cure import Cures, airflow_major
 from airflow_provider_synthflow.auditing.finding import plain
-from airflow_provider_synthflow.auditing.kinds import FINDINGS
 from airflow_provider_synthflow.auditing.lake_audit import AuditPlan, audit_lake
 from airflow_provider_synthflow.auditing.progress import open_progress
-from airflow_provider_synthflow.auditing.publish import publish_report
+from airflow_provider_synthflow.auditing.report.page import publish_report
 from airflow_provider_synthflow.exceptions import SynthflowConfigError, SynthflowError
 from airflow_provider_synthflow.storage.open_store import open_store, to_path_text
 from airflow_provider_synthflow.timestamps import to_milliseconds

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from airflow_provider_synthflow.auditing.kinds import FINDINGS
+from airflow_provider_synthflow.auditing import FINDINGS
 from airflow_provider_synthflow.timestamps import format_instant
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ class Finding(msgspec.Struct, frozen=True, gc=False):
     """
     One thing that is wrong with a lake.
 
-    :param finding: its kind, one of :data:`~airflow_provider_synthflow.auditing.kinds.FINDINGS`
+    :param finding: its kind, one of :data:`~airflow_provider_synthflow.auditing.FINDINGS`
     :param model_id: the agent
     :param from_ms: from when on, UTC milliseconds since 1970 (inclusive)
     :param to_ms: until when, UTC milliseconds since 1970 (exclusive)

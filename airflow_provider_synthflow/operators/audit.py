@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_synthflow import parameters as read
-from airflow_provider_synthflow.auditing.kinds import FAILING, FINDINGS
+from airflow_provider_synthflow.auditing import FAILING, FINDINGS
 from airflow_provider_synthflow.links.synthflow import SynthflowAuditLink
 from airflow_provider_synthflow.operators.base import SynthflowOperator
 

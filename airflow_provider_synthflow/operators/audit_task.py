@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_synthflow.auditing.cure import Cures, airflow_major
 from airflow_provider_synthflow.auditing.lake_audit import AuditPlan, audit_lake
 from airflow_provider_synthflow.auditing.progress import LogProgress
-from airflow_provider_synthflow.auditing.publish import publish_report
+from airflow_provider_synthflow.auditing.report.page import publish_report
 from airflow_provider_synthflow.exceptions import SynthflowAuditError, SynthflowConfigError
 from airflow_provider_synthflow.hooks.synthflow import SynthflowHook
 from airflow_provider_synthflow.storage.open_store import open_store, to_path_text

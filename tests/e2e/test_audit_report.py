@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_synthflow.auditing.cure import Origin
-from airflow_provider_synthflow.auditing.publish import publish_report
+from airflow_provider_synthflow.auditing.report.page import publish_report
 from airflow_provider_synthflow.auditing.window_check import CheckedWindow
 from tests.e2e.browser import open_browser
 from tests.unit.auditing.lakes import audit, edit, record, write_window

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The page: totals, the map of agents by days, the findings, and what was looked at."""
+"""The report of an audit, one page: totals, the map of agents by days, the findings, and what was looked at."""
 
 from __future__ import annotations
 
@@ -12,9 +12,12 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_synthflow import __version__
+from airflow_provider_synthflow.auditing import FAILING, FINDINGS
 from airflow_provider_synthflow.auditing.finding import Finding, count_findings, plain
-from airflow_provider_synthflow.auditing.kinds import FAILING, FINDINGS
 from airflow_provider_synthflow.auditing.time_map import STATES
+from airflow_provider_synthflow.exceptions import SynthflowConfigError
+from airflow_provider_synthflow.storage.address import FileAddress
+from airflow_provider_synthflow.storage.open_store import open_store
 from airflow_provider_synthflow.timestamps import format_instant
 
 if TYPE_CHECKING:
@@ -23,7 +26,9 @@ if TYPE_CHECKING:
     from airflow_provider_synthflow.auditing.agent_audit import AgentAudit
     from airflow_provider_synthflow.auditing.lake_audit import AuditOutcome
 
-__all__ = ["write_page"]
+__all__ = ["publish_report", "write_page"]
+
+_DEFAULT_NAME = "synthflow-audit.html"
 
 _CLASSES = "owucxgd"
 """The letters by which style and script know the states, in their order."""
@@ -57,6 +62,29 @@ _MANY = 300
 
 _LEAST_SHARE = 250
 """A stretch in the strip is at least this part of it, so that one day of years is seen."""
+
+
+def publish_report(outcome: AuditOutcome, path: str, conn_id: str | None = None) -> str:
+    """
+    Write the report, which appears whole, and return where it is.
+
+    :param path: a file in any store; a directory, with a slash at its end, gets a file of a default name
+    :param conn_id: the Airflow connection of the store; a local disk needs none
+    :raises SynthflowConfigError: where it cannot be written
+    """
+    is_local = FileAddress.parse(path).is_local
+    directory, slash, name = path.rpartition("/")
+    if not slash and is_local:
+        directory = "."
+    if directory.endswith(":/") or (slash and not directory and not is_local):
+        msg = f"report_path {path} names no file. Write a path below a bucket, such as s3://bucket/audit.html."
+        raise SynthflowConfigError(msg)
+    store = open_store(directory or "/", None if is_local else conn_id, name="report_path")
+    name = name or _DEFAULT_NAME
+    with store.upload(name) as file:
+        for part in write_page(outcome):
+            file.write(part.encode("utf-8", "replace"))
+    return store.location(name)
 
 
 def write_page(outcome: AuditOutcome) -> Iterator[str]:
