@@ -111,7 +111,8 @@ def speed_cases(effort: Effort) -> Iterator[tuple[Case, int]]:
         for reader in _FLOORS:
             yield replace(least, reader=reader), effort.rounds
         for each in FORMATS:
-            yield replace(least, reader="ours", format=each), effort.rounds
+            for reader in ("ours", "ours_operator"):
+                yield replace(least, reader=reader, format=each), effort.rounds
         for readers, rounds in (
             (_FAST, effort.rounds),
             (_SLOW_WHERE_WAITING, effort.slow_rounds if wait_ms else effort.rounds),
@@ -119,10 +120,8 @@ def speed_cases(effort: Effort) -> Iterator[tuple[Case, int]]:
         ):
             for reader, formats in readers.items():
                 for each in formats:
-                    if not wait_ms or each in {"jsonl", "jsonl.gz"}:
+                    if not wait_ms or readers is _FAST or each in {"jsonl", "jsonl.gz"}:
                         yield replace(least, reader=reader, format=each), rounds
-    for each in FORMATS:
-        yield Case("ours_operator", each, 0, effort.calls), min(effort.rounds, 3)
 
 
 def growth_cases(effort: Effort) -> Iterator[tuple[Case, int]]:

@@ -12,6 +12,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dev.bench.server import clients_core, server_core
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -28,13 +30,14 @@ def machine(server: str) -> str:
     :param server: how the server was made
     """
     cores = os.cpu_count() or 1
+    first, last = server_core(), clients_core()
     memory = ""
     name = platform.processor() or platform.machine()
     if Path("/proc/cpuinfo").exists():
         found = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
         name = found[1] if found else name
         memory = f", {int(Path('/proc/meminfo').read_text().split()[1]) / 2**20:.0f} GiB of memory"
-    pinned = "the server on one core, every client on another" if cores > 1 else "all on one core"
+    pinned = "all on any core" if first is None else f"the server on core {first}, every client on core {last}"
     return (
         f"Measured on {dt.datetime.now(dt.timezone.utc):%Y-%m-%d %H:%M} UTC: {name}, {cores} cores{memory}, "
         f"{platform.system()} {platform.release()}, Python {platform.python_version()}, "

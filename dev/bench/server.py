@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from dev.bench.data import Dataset
 
-__all__ = ["BenchServer", "clients_core", "command_of", "pin", "run_server"]
+__all__ = ["BenchServer", "clients_core", "command_of", "pin", "run_server", "server_core"]
 
 _HERE = Path(__file__).resolve().parent
 

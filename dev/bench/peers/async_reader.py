@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gzip
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import orjson
 import zstandard
+from isal import igzip
 from peer import KEY, PAGE, Job, run
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 OPENERS: dict[str, Callable[[Path], Any]] = {
     "jsonl": lambda path: path.open("wb"),
-    "jsonl.gz": lambda path: gzip.open(path, "wb", compresslevel=1),  # noqa: SIM115 - Lines closes it
+    "jsonl.gz": lambda path: igzip.open(path, "wb", compresslevel=1),
     "jsonl.zst": lambda path: zstandard.open(path, "wb"),
 }
 
