@@ -35,6 +35,7 @@ $(STAMP): requirements/dev.txt pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep '^uv==' requirements/dev.txt)"
 	@$(BIN)/uv pip sync --quiet --python $(BIN)/python requirements/dev.txt
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-build-isolation --no-deps --editable .
+	@$(BIN)/python -m compileall -q airflow_provider_synthflow  # as pip compiles what it installs
 	@touch $(STAMP)
 
 demo: $(STAMP) ## run the daily example DAG over a fortnight of calls, and check the files
