@@ -120,6 +120,12 @@ class TestRooms:
 
         assert rooms == FLOOR_OF.keys()
 
+    def test_are_drawn_for_those_who_contribute(self):
+        drawing = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").split("```text\n", 1)[1].split("```", 1)[0]
+        drawn = [line[:66].replace("/", "").split() for line in drawing.splitlines()]  # what follows explains
+
+        assert [set(names) for names in drawn] == [set(rooms) for rooms in reversed(FLOORS)]
+
     def test_have_no_module_beside_them_but_what_is_public_or_ground(self):
         assert {path.stem for path in PACKAGE.glob("*.py")} == TOP
 
