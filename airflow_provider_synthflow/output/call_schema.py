@@ -111,9 +111,10 @@ def columns_of(records: Sequence[bytes], columns: Sequence[Column] = COLUMNS) ->
     for column, raws in zip(columns, fields, strict=True):
         values, odd = _CONVERTERS[column.kind](raws)
         for index in odd:
-            others[index][column.name] = raws[index]
+            member = b"%b:%b" % (_quoted(column.name), raws[index])
+            others[index] = b"%b,%b" % (others[index], member) if others[index] else member
         made.append(values)
-    made.append([_object_of(each) if each else None for each in others])
+    made.append([b"{%b}" % each if each else None for each in others])
     return made
 
 
@@ -146,26 +147,20 @@ def _members(record: bytes) -> dict[str, Any]:
         return dict(split_members(record))
 
 
-def _parted(
-    members: list[dict[str, Any]], wanted: Sequence[Column]
-) -> tuple[list[Sequence[Any]], list[dict[str, Any]]]:
-    """Part the records' fields into those of each column and each record's others."""
+def _parted(members: list[dict[str, Any]], wanted: Sequence[Column]) -> tuple[list[Sequence[Any]], list[bytes]]:
+    """Part the records' fields into those of each column and each record's others, these as the text of an object."""
     names = list(members[0]) if members else []
     if any(list(each) != names for each in members):
-        return [[fields.pop(column.name, _NULL) for fields in members] for column in wanted], members
+        fields: list[Sequence[Any]] = [[each.pop(column.name, _NULL) for each in members] for column in wanted]
+        return fields, [b",".join([b"%b:%b" % (_quoted(name), raw) for name, raw in each.items()]) for each in members]
     # As the API writes them: all with the same fields, which one step turns from rows into columns.
     by_name = dict(zip(names, zip(*[fields.values() for fields in members], strict=True), strict=True))
     absent = (_NULL,) * len(members)
     columns: list[Sequence[Any]] = [by_name.pop(column.name, absent) for column in wanted]
-    others: list[dict[str, Any]] = [{} for _ in members]
-    for name, raws in by_name.items():
-        for fields, raw in zip(others, raws, strict=True):
-            fields[name] = raw
-    return columns, others
-
-
-def _object_of(fields: Mapping[str, Any]) -> bytes:
-    return b"{%b}" % b",".join([b"%b:%b" % (_quoted(name), value) for name, value in fields.items()])
+    if not by_name:
+        return columns, [b""] * len(members)
+    form = b",".join([_quoted(name).replace(b"%", b"%%") + b":%b" for name in by_name])
+    return columns, [form % raws for raws in zip(*by_name.values(), strict=True)]
 
 
 @lru_cache(maxsize=1024)
