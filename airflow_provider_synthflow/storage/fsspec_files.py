@@ -59,7 +59,7 @@ class Files:
         """Return a small file's bytes as they are now, None where there is no such file, and its version."""
         try:
             return self.fs.cat_file(path), None
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None, ABSENT
 
     def write(self, path: str, data: bytes, over: str | None = None) -> None:
@@ -85,7 +85,7 @@ class Files:
 
     def remove(self, path: str, over: str | None = None) -> None:  # noqa: ARG002 - for stores with versions
         """Remove a version of a file, if there is one."""
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             self.fs.rm_file(path)
         self.fs.invalidate_cache()
 
@@ -108,7 +108,7 @@ class Files:
             if self.fs.info(path)["size"] != size:
                 return False, None
             return self.hash_file(path) == sha256, None
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return False, ABSENT
 
     def hash_file(self, path: str) -> str:
@@ -146,7 +146,7 @@ class Files:
         try:  # isfile takes any error for a no, too
             is_file = self.fs.info(path)["type"] == "file"
             return self.fs.open(path, "rb", cache_type="readahead") if is_file else None
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
 
     def begin_upload(self, path: str) -> PartUpload:
@@ -207,7 +207,7 @@ class Files:
     def _is_there(self, path: str) -> bool:
         """Tell whether a file or a directory is there; fsspec's own ``exists`` takes any error for a no."""
         self.fs.invalidate_cache()
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             return bool(self.fs.info(path))
         return False
 
