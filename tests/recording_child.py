@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -46,10 +47,18 @@ def make_store(output_path: str, s3_url: str) -> Store:
 def store_recordings(url: str, result: str, store: Store) -> None:
     """Store the recordings of a result."""
     ((found,), _) = parse_results(json.loads(result))
-    job = RecordingsJob(found, None, RecordingShelf(store, found), concurrency=4)
+    calls_store = LocalStore(found.output_path) if found.output_path else None
+    job = RecordingsJob(found, calls_store, RecordingShelf(store, found), concurrency=4)
     print(os.getpid(), flush=True)
     with SynthflowClient(make_settings(url)) as client:
-        print(json.dumps(job.run(client, wait=lambda *_: None)), flush=True)
+        told = job.run(client, wait=lambda *_: None)
+    print(json.dumps({**told, "peak_memory": read_peak_memory()}), flush=True)
+
+
+def read_peak_memory() -> int:
+    """Return the most bytes that this process ever held."""
+    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))
 
 
 def main(url: str, result: str, output_path: str, s3_url: str = "") -> None:

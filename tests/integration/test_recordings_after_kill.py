@@ -7,8 +7,6 @@ import json
 import os
 import random
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections import Counter
@@ -16,14 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typing_extensions import Self
 
 from tests.effort import count_rounds
+from tests.recording_tasks import Tasks
 from tests.synthflow_server import Behaviour, audio, serve_recordings
 from tests.unit.making import AGENT, FROM, TO
 from tests.unit.recordings.keeping import DIRECTORY, recorded_calls
 
-ROOT = Path(__file__).resolve().parents[2]
 COUNT = 5
 KILLS = count_rounds(6, 50)
 """``THOROUGH_ROUNDS=1`` makes it 50."""
@@ -90,37 +87,6 @@ class Bucket:
 @pytest.fixture(params=["disk", "s3"])
 def lake(request, tmp_path):
     return Disk(tmp_path / "lake") if request.param == "disk" else Bucket(request.getfixturevalue("s3_server"))
-
-
-class Tasks:
-    """Processes that store recordings, one after the other."""
-
-    def __init__(self, *arguments: str) -> None:
-        command = [sys.executable, "-m", "tests.recording_child", *arguments]
-        self._program = subprocess.Popen(  # noqa: S603 - our own program
-            command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-        )
-
-    def __enter__(self) -> Self:
-        assert self._program.stdout.readline() == "ready\n"
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._program.communicate(timeout=60)
-
-    def start(self) -> int:
-        """Start one, and return its process."""
-        print(file=self._program.stdin, flush=True)
-        return int(self._program.stdout.readline())
-
-    def wait_for_end(self) -> dict[str, Any] | None:
-        """Return its result, or None where it was killed before it had one."""
-        print(file=self._program.stdin, flush=True)
-        line = self._program.stdout.readline()
-        if line == "ended\n":
-            return None
-        assert self._program.stdout.readline() == "ended\n"
-        return json.loads(line)
 
 
 @pytest.mark.long
