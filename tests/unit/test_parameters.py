@@ -27,25 +27,10 @@ from airflow_provider_synthflow.sensors.synthflow import SynthflowNewCallsSensor
 from airflow_provider_synthflow.tables.table import TABLES as WRITTEN
 from airflow_provider_synthflow.triggers.new_calls import NewCallsPolls
 from tests.unit.making import AGENT, FROM, TO, make_call
+from tests.unit.making_tasks import operator
 
 NOTHING = ["{{ params.none }}", "{{ params.empty }}", "{{ params.blank }}", "{% if params.none %}x{% endif %}"]
 VALUES = {"none": None, "empty": "", "blank": " ", "phone": "+15550100001", "id": "1234", "ms": "1709251200000"}
-
-
-@pytest.fixture
-def serve(synthflow, connect):
-    def start(calls=(), **options):
-        handle = synthflow(calls, **options)
-        connect(host=handle.url, extra={"max_attempts": 1, "hash_key": "a-key-of-this-test"})
-        return handle
-
-    return start
-
-
-def operator(**arguments: Any) -> SynthflowListCallsOperator:
-    return SynthflowListCallsOperator(
-        **{"task_id": "calls", "model_id": AGENT, "from_date": FROM, "to_date": TO, **arguments}
-    )
 
 
 def sensor(**arguments: Any) -> SynthflowNewCallsSensor:

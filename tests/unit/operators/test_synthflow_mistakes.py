@@ -17,30 +17,14 @@ from airflow_provider_synthflow.exceptions import (
     SynthflowIncompleteError,
     SynthflowWindowError,
 )
-from airflow_provider_synthflow.operators.synthflow import SynthflowListCallsOperator
 from airflow_provider_synthflow.storage.open_store import open_store, to_path_text
-from tests.unit.making import AGENT, FROM, TO, make_call, read_file
+from tests.unit.making import AGENT, make_call, read_file
+from tests.unit.making_tasks import operator
 
 LISTS = {"ids": [AGENT, "agent-2"], "hide": ["transcript", "phone_number_to"], "statuses": ["completed"], "none": None}
 
 
-@pytest.fixture
-def serve(synthflow, connect):
-    def start(calls=(), **options):
-        handle = synthflow(calls, **options)
-        connect(host=handle.url, extra={"max_attempts": 1, "hash_key": "a-key-of-this-test"})
-        return handle
-
-    return start
-
-
-def operator(**arguments: Any) -> SynthflowListCallsOperator:
-    return SynthflowListCallsOperator(
-        **{"task_id": "calls", "model_id": AGENT, "from_date": FROM, "to_date": TO, **arguments}
-    )
-
-
-def rendered(**arguments: Any) -> SynthflowListCallsOperator:
+def rendered(**arguments: Any) -> Any:
     one = operator(**arguments)
     one.render_template_fields({"params": LISTS})
     return one

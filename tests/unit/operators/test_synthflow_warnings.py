@@ -6,7 +6,6 @@ from __future__ import annotations
 import json
 import logging
 from pathlib import Path
-from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import DAG
@@ -18,16 +17,7 @@ from airflow_provider_synthflow.operators.synthflow import (
 )
 from tests.synthflow_server import Fault
 from tests.unit.making import AGENT, FROM, TO, make_call, read_file, tree_of
-
-
-@pytest.fixture
-def serve(synthflow, connect):
-    def start(calls=(), **options):
-        handle = synthflow(calls, **options)
-        connect(host=handle.url, extra={"max_attempts": 1, "hash_key": "a-key-of-this-test"})
-        return handle
-
-    return start
+from tests.unit.making_tasks import operator
 
 
 @pytest.fixture
@@ -39,12 +29,6 @@ def warnings(caplog):
         return [each.getMessage() for each in records if each.name.startswith("airflow_provider")]
 
     return said
-
-
-def operator(**arguments: Any) -> SynthflowListCallsOperator:
-    return SynthflowListCallsOperator(
-        **{"task_id": "calls", "model_id": AGENT, "from_date": FROM, "to_date": TO, **arguments}
-    )
 
 
 class TestUnknownFields:
