@@ -10,6 +10,7 @@ from requests.structures import CaseInsensitiveDict
 
 from airflow_provider_synthflow.client.client import HttpResponse, SynthflowClient
 from airflow_provider_synthflow.client.settings import Settings
+from airflow_provider_synthflow.client.transport import BodyReader
 from airflow_provider_synthflow.exceptions import SynthflowTransientError
 from tests.synthflow_server import TEST_KEY, SimulatedClock
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from tests.synthflow_server import SynthflowApi
 
 __all__ = ["LoopbackSender"]
+
+_LARGEST_BODY = 1 << 20
 
 
 class LoopbackSender(SynthflowClient):
@@ -30,7 +33,12 @@ class LoopbackSender(SynthflowClient):
     """
 
     def __init__(self, api: SynthflowApi, *, max_attempts: int = 6) -> None:
-        settings = Settings(base_url="http://127.0.0.1/v2", api_key=TEST_KEY, max_attempts=max_attempts)
+        settings = Settings(
+            base_url="http://127.0.0.1/v2",
+            api_key=TEST_KEY,
+            max_attempts=max_attempts,
+            max_response_bytes=_LARGEST_BODY,
+        )
         super().__init__(settings, sleep=self.pass_time)
         self._api = api
 
@@ -44,7 +52,15 @@ class LoopbackSender(SynthflowClient):
         self.requests += 1
         target = f"/v2{path}?{urlencode(parameters)}"
         answer = self._api.handle("GET", target, {"Authorization": f"Bearer {TEST_KEY}"})
-        if answer.action is not None:
+        headers = CaseInsensitiveDict(answer.headers)
+        reader = BodyReader(answer.status, headers, self.settings)
+        waited = 0.0
+        for piece in answer.stream.pieces() if answer.stream else (answer.body,):
+            waited += answer.stream.pause_s if answer.stream else 0.0
+            if not reader.add(piece) or waited > self.settings.timeout:
+                break
+        self.pass_time(waited)
+        if answer.action is not None or waited > self.settings.timeout:
             msg = "The connection failed."
             raise SynthflowTransientError(msg)
-        return HttpResponse(answer.status, CaseInsensitiveDict(answer.headers), answer.body)
+        return HttpResponse(answer.status, headers, reader.unpack())

@@ -43,7 +43,7 @@ def main() -> int:
     print(_line(counts))
     for reason, count in reasons.most_common():
         print(f"  {count:>8,} refused: {reason}")
-    return 1 if counts["lost"] or counts["doubled"] or counts["misplaced"] else 0
+    return 1 if counts["lost"] or counts["doubled"] or counts["misplaced"] or counts["wrong"] else 0
 
 
 def _try_one(seed: int, counts: Counter[str], reasons: Counter[str]) -> None:
@@ -56,12 +56,15 @@ def _try_one(seed: int, counts: Counter[str], reasons: Counter[str]) -> None:
     counts["lost"] += len(outcome.lost)
     counts["doubled"] += len(outcome.doubled)
     counts["misplaced"] += len(outcome.misplaced)
+    counts["wrong"] += len(outcome.garbled) + len(outcome.miscounted)
     counts["refused"] += len(outcome.refused)
     for error in outcome.refused:
         reasons[f"{type(error).__name__}, {_why(scenario)}"] += 1
     if not outcome.right:
         path = save_regression(scenario, f"seed-{seed}")
-        print(f"  seed {seed}: {outcome.lost} lost, {outcome.doubled} doubled, {outcome.misplaced} misplaced -> {path}")
+        found = f"{outcome.lost} lost, {outcome.doubled} doubled, {outcome.misplaced} misplaced, "
+        found += f"{outcome.garbled} garbled, {outcome.miscounted} miscounted"
+        print(f"  seed {seed}: {found} -> {path}", flush=True)
 
 
 def _why(scenario: Scenario) -> str:
@@ -73,6 +76,8 @@ def _why(scenario: Scenario) -> str:
         causes.append("calls come and go")
     if scenario.faults:
         causes.append("wrong answers")
+    if scenario.behaviour.ignore_agent or (scenario.behaviour.ignore_status and scenario.call_status):
+        causes.append("filters are ignored")
     if not causes and scenario.behaviour.running_matches:
         causes.append("calls end while they are read")
     return " + ".join(causes) or "nothing named"
@@ -82,7 +87,8 @@ def _line(counts: Counter[str]) -> str:
     return (
         f"{counts['tried']:,} combinations, {counts['windows']:,} windows, {counts['requests']:,} requests: "
         f"{counts['placed']:,} calls placed, {counts['lost']:,} lost, {counts['doubled']:,} doubled, "
-        f"{counts['misplaced']:,} in a wrong window; {counts['refused']:,} windows refused"
+        f"{counts['misplaced']:,} in a wrong window, {counts['wrong']:,} garbled or miscounted; "
+        f"{counts['refused']:,} windows refused"
     )
 
 

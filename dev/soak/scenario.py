@@ -12,11 +12,14 @@ from tests.synthflow_server import Behaviour, Call, Change, Fault
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["AGENT", "BASE_MS", "Movement", "Picker", "Scenario", "Sketch", "make_scenario"]
+__all__ = ["AGENT", "BASE_MS", "RECEIVER", "Movement", "Picker", "Scenario", "Sketch", "make_scenario"]
 
 AGENT = "agent-1"
 BASE_MS = 1_794_182_400_000
 """2026-11-09T00:00:00Z: where the windows of all scenarios begin."""
+
+RECEIVER = "\N{TELEPHONE RECEIVER}"
+"""What stands in the texts of some calls, and may be sent as half of a surrogate pair."""
 
 _MINUTE = 60_000
 _EDGES = (-1_500, -1_001, -1_000, -999, -2, -1, 0, 1, 2, 999, 1_000, 1_001)
@@ -43,6 +46,7 @@ class Sketch:
     listed: int
     status: str = "completed"
     legacy_id: bool = False
+    agent: str = AGENT
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,8 @@ class Scenario:
     :param behaviour: the server's ways
     :param faults: what goes wrong
     :param movements: what arrives and vanishes while pages are read
+    :param call_status: the statuses that are asked for; None: all
+    :param include_mismatched: whether rows of another agent or status are kept
     """
 
     calls: tuple[Sketch, ...]
@@ -73,6 +79,8 @@ class Scenario:
     behaviour: Behaviour = field(default_factory=Behaviour)
     faults: tuple[Fault, ...] = ()
     movements: tuple[Movement, ...] = ()
+    call_status: str | None = None
+    include_mismatched: bool = False
 
     def build(self) -> tuple[list[Call], list[Change]]:
         """Return the calls and the changes as the test server takes them."""
@@ -99,13 +107,27 @@ def make_scenario(pick: Picker) -> Scenario:
     calls = tuple(_sketch(pick, cuts, settle) for _ in range(pick.number(0, 40)))
     movements = tuple(_movement(pick, cuts, settle) for _ in range(pick.one_of([0, 0, 0, 1, 1, 2, 3])))
     behaviour = _behaviour(pick)
+    faults = tuple(_fault(pick, _declares(behaviour)) for _ in range(pick.one_of([0, 0, 0, 1, 1, 2])))
+    strangers = tuple(
+        replace(_sketch(pick, cuts, settle), agent="agent-2") for _ in range(pick.one_of([0, 0, 0, 0, 0, 3]))
+    )
+    behaviour = replace(
+        behaviour,
+        ignore_agent=bool(strangers) and pick.one_of([False, True]),
+        ignore_status=pick.one_of([False, False, False, False, True]),
+        half_pairs=pick.one_of([False, False, True]),
+        # Only a declared total says that nothing is where null is.
+        no_calls_as=pick.one_of(["list", "null"]) if _declares(behaviour) else "list",
+    )
     return Scenario(
-        calls=calls,
+        calls=calls + strangers,
         cuts=cuts,
         settle=settle,
         behaviour=behaviour,
-        faults=tuple(_fault(pick, _declares(behaviour)) for _ in range(pick.one_of([0, 0, 0, 1, 1, 2]))),
+        faults=faults,
         movements=movements,
+        call_status=pick.one_of([*[None] * 6, "completed", "completed,failed"]),
+        include_mismatched=pick.one_of([False, False, True]),
     )
 
 
@@ -184,6 +206,7 @@ def _any_behaviour(pick: Picker) -> Behaviour:
 
 def _fault(pick: Picker, declares: bool) -> Fault:  # noqa: FBT001 - called in one place
     kinds = ["status", "html", "not_json", "truncated_json", "no_calls", "bad_status_word", "reset", "truncated_body"]
+    kinds += ["drip_body", "bomb"]
     # A server that declares no total, and hides the same rows in two walks on end, is believed.
     lies = ["wrong_page", "empty_page", "short_page"] if declares else []
     kind = pick.one_of([*kinds, "duplicate_rows", *lies])
@@ -195,6 +218,8 @@ def _fault(pick: Picker, declares: bool) -> Fault:  # noqa: FBT001 - called in o
         shift=pick.one_of([1, 2, 5, 100]),
         lie=pick.one_of([True, False]),
         rows=pick.number(1, 3),
+        size=pick.one_of([1_000, 1 << 21]),  # of a bomb: below and above what the client takes
+        seconds=pick.one_of([0.001, 5.0]),
     )
 
 
@@ -203,12 +228,12 @@ def _call(number: int, sketch: Sketch) -> Call:
     call_id = f"{start}x{number:06d}" if sketch.legacy_id else f"call-{number:06d}"
     record = {
         "call_id": call_id,
-        "model_id": AGENT,
+        "model_id": sketch.agent,
         "call_status": sketch.status,
         "start_time": str(start),
         "duration": None if sketch.end is None else (sketch.end - sketch.start) // 1000,
         "telephony_start": format_instant(start).removesuffix("Z"),
-        "transcript": f"bot: call {number}\nhuman: ü",
+        "transcript": f"bot: call {number}\nhuman: ü{RECEIVER if number % 3 else ''}",
     }
     end = None if sketch.end is None else BASE_MS + sketch.end
-    return Call(call_id, AGENT, start, end, BASE_MS + sketch.listed, record)
+    return Call(call_id, sketch.agent, start, end, BASE_MS + sketch.listed, record)

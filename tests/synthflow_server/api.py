@@ -221,6 +221,8 @@ class SynthflowApi:
         return Answer.of_json(200, body)
 
     def _matching(self, filters: Filters, now_ms: int) -> Matching:
+        if self._behaviour.ignore_agent:
+            return match(self._store.everyone(), filters, self._behaviour, now_ms)
         agent = self._store.agents.get(filters.model_id)
         if agent is None:
             return Matching([])

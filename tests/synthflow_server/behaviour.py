@@ -42,6 +42,10 @@ class Behaviour:
     """Whether `from_date` and `to_date` are ignored."""
 
     # --- the other filters
+    ignore_agent: bool = False
+    """Whether `model_id` is ignored, so that the calls of all agents are listed."""
+    ignore_status: bool = False
+    """Whether `call_status` is ignored."""
     unknown_model: Literal["empty", "400", "404"] = "empty"
     """What an unknown `model_id` gives."""
     null_durations_match: bool = False
@@ -93,7 +97,12 @@ class Behaviour:
     total_as: Literal["int", "string"] = "int"
     """The JSON type of the total."""
 
+    no_calls_as: Literal["list", "null"] = "list"
+    """What `calls` is on a page without rows."""
+
     # --- the records
+    half_pairs: bool = False
+    """Whether a telephone receiver in a text, U+1F4DE, is sent as the first half of its surrogate pair."""
     start_time_as: Literal["string_ms", "int_ms", "seconds", "iso", "null", "absent"] = "string_ms"
     """How `start_time` is written."""
     duration_as: Literal["int", "string"] = "int"

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ROW_FAULTS", "envelope", "page_body"]
 
+_RECEIVER = "\N{TELEPHONE RECEIVER}".encode()
+
 ROW_FAULTS = frozenset(
     {"no_calls", "null_calls", "bad_status_word", "wrong_page", "empty_page", "short_page", "duplicate_rows"}
 )
@@ -66,6 +68,8 @@ def page_body(
         encoded = [_rotated(row, behaviour, number, now_ms) for row in rows]
     else:
         encoded = [row.encoded(now_ms, behaviour) for row in rows]
+    if behaviour.half_pairs:
+        encoded = [row.replace(_RECEIVER, rb"\ud83d") for row in encoded]
     return envelope(b"calls", encoded, pagination, behaviour, fault)
 
 
@@ -85,7 +89,7 @@ def envelope(
     array = b"".join((b"[", b",".join(rows), b"]"))
     if kind == "no_calls":
         members = []
-    elif kind == "null_calls":
+    elif kind == "null_calls" or (behaviour.no_calls_as == "null" and not rows):
         members = [b'"' + name + b'":null']
     elif behaviour.envelope == "list":
         return array

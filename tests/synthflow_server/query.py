@@ -90,7 +90,7 @@ def read_page(query: Mapping[str, str], behaviour: Behaviour) -> PageAsked:
 
 
 def _read_statuses(text: str | None, behaviour: Behaviour) -> frozenset[str] | None:
-    if text is None:
+    if text is None or behaviour.ignore_status:
         return None
     values = [value.strip() for value in text.split(",")] if behaviour.status_multi else [text]
     if not behaviour.status_case_sensitive:

@@ -172,6 +172,12 @@ class Store:
             if agent in self.agents:
                 yield from (entry.call for entry in self.agents[agent].entries)
 
+    def everyone(self) -> AgentCalls:
+        """Return the calls of all agents as those of one."""
+        everyone = AgentCalls()
+        everyone.put_all(self.entries.values())
+        return everyone
+
     def _enter(self, call: Call) -> Entry:
         if call.call_id in self.entries:
             msg = f"The call {call.call_id!r} is there already."

@@ -129,8 +129,9 @@ def _quiet(seed: int) -> Scenario:
     """Draw a scenario in which nothing moves and nothing is wrong, and the list can be read to its end."""
     scenario = make_scenario(ChancePicker(seed))
     still = replace(
-        scenario.behaviour, order="oldest", running_matches=False, unstarted_matches=False, largest_offset=None
-    )
+        scenario.behaviour, order="oldest", running_matches=False, unstarted_matches=False, largest_offset=None,
+        ignore_agent=False, ignore_status=False,
+    )  # fmt: skip
     return replace(scenario, behaviour=still, faults=(), movements=())
 
 

@@ -98,8 +98,11 @@ def tamed(scenario: Scenario) -> Scenario:
         envelope="standard",
         pagination="present",
         max_rows=2 + len(calls) % 3,
+        largest_offset=None,
+        ignore_agent=False,
+        ignore_status=False,
     )
-    return replace(scenario, cuts=cuts, calls=calls, behaviour=behaviour)
+    return replace(scenario, cuts=cuts, calls=calls, behaviour=behaviour, call_status=None)
 
 
 @search(_EXAMPLES)
