@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from airflow_provider_synthflow.client.surrogates import mend_surrogates
-from airflow_provider_synthflow.exceptions import SynthflowProtocolError
+from airflow_provider_synthflow.exceptions import SynthflowError, SynthflowProtocolError
 from airflow_provider_synthflow.extraction.plan import STRAY_MS
 from airflow_provider_synthflow.extraction.privacy import Privacy
 from airflow_provider_synthflow.extraction.progress import Progress
@@ -223,7 +223,9 @@ class _Keeper:
         marked = Counter(self._marks.values())
         if marked[_Mark.UNPLACED] and not self._include_unplaced:
             unplaced = sorted(key for key, mark in self._marks.items() if mark is _Mark.UNPLACED)
-            named = ", ".join(unplaced[:_NAMED]) + (", …" if len(unplaced) > _NAMED else "")
+            named = ", ".join(map(SynthflowError.show_id, unplaced[:_NAMED])) + (
+                ", …" if len(unplaced) > _NAMED else ""
+            )
             msg = (
                 f"{len(unplaced)} final calls have no readable start, so that no window is known to be theirs: "
                 f"{named}. Nothing was written. Set on_unplaced='include' to have them in this window, marked."

@@ -678,6 +678,15 @@ class TestUnplaced:
         assert caught.value.call_ids == ("nowhere",)
         assert not tree_of(tmp_path)
 
+    def test_an_id_that_may_be_a_text_is_not_shown(self, serve):
+        serve([make_call("+49 157 0000, Ann Example", start_time=None)])
+
+        with pytest.raises(SynthflowProtocolError, match="an id not shown") as caught:
+            operator().execute({})
+
+        assert "Ann" not in str(caught.value)
+        assert caught.value.call_ids == ()
+
     def test_calls_are_included_and_marked_where_that_is_wanted(self, serve):
         serve([self.NOWHERE, make_call("a")])
 
