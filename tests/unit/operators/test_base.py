@@ -46,6 +46,10 @@ def log_of(error: BaseException) -> list[str]:
 class Plain(BaseOperator):
     """An operator that changes nothing of Airflow's."""
 
+    def __init__(self, *, value: str, **kwargs):
+        super().__init__(**kwargs)
+        self.value = value
+
 
 @pytest.mark.parametrize(
     ("kind", "argument"),
@@ -59,7 +63,7 @@ class Plain(BaseOperator):
 )
 def test_a_mapped_task_has_the_inlets_outlets_and_callbacks_that_airflow_gives_any(kind, argument):
     mapped = kind.partial(task_id="mapped").expand(**{argument: ["a", "b"]})
-    plain = Plain.partial(task_id="plain").expand(doc=["a", "b"])
+    plain = Plain.partial(task_id="plain").expand(value=["a", "b"])
 
     kept = [name for name in plain.partial_kwargs if name.endswith(("lets", "_callback", "_config"))]
     assert len(kept) > 5
