@@ -67,6 +67,8 @@ FIELDS = {
 
 SHELLS = {"hooks", "operators", "sensors", "triggers", "links", "retry_policies", "get_provider_info.py"}
 """What speaks with Airflow; all else of the package is plain Python."""
+METRICS = ("observability", "metrics.py")
+"""Sends to Airflow's metrics; the operators alone load it."""
 
 BLOCKED = """
 import importlib, json, sys
@@ -97,7 +99,7 @@ def core_modules():
     root = Path(airflow_provider_synthflow.__file__).parent
     for file in sorted(root.rglob("*.py")):
         parts = file.relative_to(root.parent).parts
-        if parts[1] not in {*SHELLS, "example_dags"}:
+        if parts[1] not in {*SHELLS, "example_dags"} and parts[1:] != METRICS:
             yield ".".join(parts).removesuffix(".py").removesuffix(".__init__")
 
 

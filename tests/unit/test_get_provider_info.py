@@ -17,6 +17,7 @@ from airflow_provider_synthflow import __version__
 from airflow_provider_synthflow.client.settings import REGIONS, Settings
 from airflow_provider_synthflow.get_provider_info import get_provider_info
 from airflow_provider_synthflow.hooks.synthflow import SynthflowHook
+from tests.versions import AIRFLOW
 
 SCHEMAS = Path(airflow.__path__[0])
 EXTRA = {
@@ -51,7 +52,10 @@ class TestInfo:
         managed = {"state": "ready", "source-date-epoch": 0, "dependencies": []}
         declared = {name: value for name, value in managed.items() if name in strict["required"]}
 
-        jsonschema.validate(get_provider_info() | declared, strict)
+        info = get_provider_info() | declared
+        if AIRFLOW < (3, 0):  # it calls them dataset-uris, and passes over the new name in a discovered provider
+            del info["asset-uris"]
+        jsonschema.validate(info, strict)
 
     @installed
     def test_is_what_the_entry_point_gives(self):
