@@ -156,7 +156,8 @@ class TestForm:
         stored = airflow.rest("GET", "/connections/synthflow_default")
         assert (stored["conn_type"], stored["host"], stored["port"]) == ("synthflow", address.hostname, address.port)
         assert json.loads(stored["extra"]) == {
-            "region": "eu", "timeout": 60, "max_attempts": 6, "hash_key": None, "allow_insecure": False,
+            "region": "eu", "timeout": 60, "max_response_bytes": 268_435_456, "max_attempts": 6, "hash_key": None,
+            "allow_insecure": False,
         }  # fmt: skip
 
     def test_is_shown_again_with_what_was_saved_but_not_the_key(self, page, airflow, server):
@@ -196,7 +197,7 @@ class TestButton:
         told = said_by_the_test_button(page, "wrong_key")
 
         assert told.startswith("Test Connection Failed")
-        assert "Key: neither region 'us' nor another one accepts it (HTTP 401)." in told
+        assert "does not accept the key (HTTP 401), and no other region does." in told
         assert WRONG_KEY not in page.content()
 
     def test_says_that_the_key_or_the_region_is_wrong_where_a_host_is_set(self, page, airflow, server):
@@ -228,4 +229,4 @@ class TestButton:
         told = said_by_the_test_button(page, "no_network")
 
         assert told.startswith("Test Connection Failed")
-        assert f"Network: The network connection to 127.0.0.1:{port} failed" in told
+        assert f"Network: 127.0.0.1:{port} refused the connection: nothing listens there." in told
