@@ -19,6 +19,28 @@ __all__ = ["get_provider_info"]
 
 _INTEGRATION = "Synthflow"
 
+_CONFIG = {
+    "synthflow": {
+        "description": 'The page "Synthflow coverage" of Airflow\'s UI, from Airflow 3.1 on.',
+        "options": {
+            "audit_report": {
+                "description": "Where audits write their report, as in ``report_path``: a file in any store.",
+                "type": "string",
+                "version_added": None,
+                "default": "",
+                "example": "s3://lake/reports/audit.html",
+            },
+            "audit_report_conn_id": {
+                "description": "The Airflow connection of that store; a local disk needs none.",
+                "type": "string",
+                "version_added": None,
+                "default": "",
+                "example": "aws_default",
+            },
+        },
+    }
+}
+
 
 def get_provider_info() -> dict[str, Any]:
     """Return the provider's description, as the installed Airflow's ``provider_info.schema.json`` wants it."""
@@ -44,6 +66,10 @@ def get_provider_info() -> dict[str, Any]:
             "airflow_provider_synthflow.links.synthflow.SynthflowAuditLink",
             "airflow_provider_synthflow.links.synthflow.SynthflowCallsLink",
             "airflow_provider_synthflow.links.synthflow.SynthflowOutputLink",
+        ],
+        "config": _CONFIG,
+        "plugins": [
+            {"name": "synthflow", "plugin-class": "airflow_provider_synthflow.plugins.coverage.SynthflowPlugin"}
         ],
         "asset-uris": [{"schemes": ["synthflow"], "handler": None}],
         "connection-types": [

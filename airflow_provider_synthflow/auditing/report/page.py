@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 
     from airflow_provider_synthflow.auditing.agent_audit import AgentAudit
     from airflow_provider_synthflow.auditing.lake_audit import AuditOutcome
+    from airflow_provider_synthflow.storage.base import Store
 
-__all__ = ["publish_report", "write_page"]
+__all__ = ["publish_report", "read_report", "write_page"]
 
 _DEFAULT_NAME = "synthflow-audit.html"
 
@@ -72,6 +73,20 @@ def publish_report(outcome: AuditOutcome, path: str, conn_id: str | None = None)
     :param conn_id: the Airflow connection of the store; a local disk needs none
     :raises SynthflowConfigError: where it cannot be written
     """
+    store, name = _open_place(path, conn_id)
+    with store.upload(name) as file:
+        for part in write_page(outcome):
+            file.write(part.encode("utf-8", "replace"))
+    return store.location(name)
+
+
+def read_report(path: str, conn_id: str | None = None) -> bytes | None:
+    """Return the report that was written to a path, None where there is none yet."""
+    store, name = _open_place(path, conn_id)
+    return store.read(name)
+
+
+def _open_place(path: str, conn_id: str | None) -> tuple[Store, str]:
     is_local = FileAddress.parse(path).is_local
     directory, slash, name = path.rpartition("/")
     if not slash and is_local:
@@ -79,12 +94,7 @@ def publish_report(outcome: AuditOutcome, path: str, conn_id: str | None = None)
     if directory.endswith(":/") or (slash and not directory and not is_local):
         msg = f"report_path {path} names no file. Write a path below a bucket, such as s3://bucket/audit.html."
         raise SynthflowConfigError(msg)
-    store = open_store(directory or "/", None if is_local else conn_id, name="report_path")
-    name = name or _DEFAULT_NAME
-    with store.upload(name) as file:
-        for part in write_page(outcome):
-            file.write(part.encode("utf-8", "replace"))
-    return store.location(name)
+    return open_store(directory or "/", None if is_local else conn_id, name="report_path"), name or _DEFAULT_NAME
 
 
 def write_page(outcome: AuditOutcome) -> Iterator[str]:
