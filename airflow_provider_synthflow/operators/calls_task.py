@@ -24,7 +24,7 @@ from airflow_provider_synthflow.operators.origin import read_origin
 from airflow_provider_synthflow.operators.retries import finished_since, make_checkpoints
 from airflow_provider_synthflow.operators.windows_task import WindowsTask, now_ms
 from airflow_provider_synthflow.output.draft import TablesSpec
-from airflow_provider_synthflow.output.formats import check_format, check_module
+from airflow_provider_synthflow.output.formats import check_format, load_library
 from airflow_provider_synthflow.output.publication import Publication
 from airflow_provider_synthflow.parameters import FILTERS
 from airflow_provider_synthflow.storage.open_store import open_store, to_path_text
@@ -234,7 +234,7 @@ class CallsTask(WindowsTask):
 
 
 def _make_tables(names: tuple[str, ...]) -> TablesSpec:
-    check_module("pyarrow.parquet", "parquet", "tables")
+    load_library("pyarrow.parquet", "parquet", "tables")
     from airflow_provider_synthflow.tables.parquet_tables import ParquetTables  # noqa: PLC0415 - it needs pyarrow
 
     return TablesSpec(names, ParquetTables)

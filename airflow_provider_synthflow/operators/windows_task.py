@@ -16,6 +16,7 @@ from airflow.providers.common.compat.sdk import AirflowSkipException, TaskDeferr
 from airflow_provider_synthflow.exceptions import SynthflowProtocolError
 from airflow_provider_synthflow.hooks.synthflow import SynthflowHook
 from airflow_provider_synthflow.observability.metrics import Failures
+from airflow_provider_synthflow.observability.openlineage import make_lineage
 from airflow_provider_synthflow.operators.batch import StillOpenError
 
 if TYPE_CHECKING:
@@ -69,8 +70,6 @@ class WindowsTask:
 
     def make_lineage(self) -> Any:
         """Return what OpenLineage is told of the windows that are done."""
-        from airflow_provider_synthflow.observability.openlineage import make_lineage  # noqa: PLC0415 - an extra
-
         return make_lineage(self.finished, self.host, what=self.read_what)
 
     def go_on(self, event: Any, since_ms: int | None) -> None:

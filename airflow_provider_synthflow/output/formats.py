@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import importlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow_provider_synthflow.exceptions import SynthflowConfigError
 from airflow_provider_synthflow.output.call_schema import COLUMNS
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from airflow_provider_synthflow.output.call_schema import Column
     from airflow_provider_synthflow.storage.base import Writable
 
-__all__ = ["FORMATS", "Format", "RecordWriter", "check_format", "check_module", "open_writer"]
+__all__ = ["FORMATS", "Format", "RecordWriter", "check_format", "load_library", "open_writer"]
 
 
 class RecordWriter(Protocol):
@@ -42,26 +42,26 @@ class Format:
     """
     A format, and how it is written.
 
-    :param open: makes the writer of a file
+    :param open: makes the writer of a file, by the module that the format needs
     :param module: the third-party module that it needs
     :param extra: the package's extra that brings the module; None: the package itself does
     """
 
-    open: Callable[[Writable, tuple[Column, ...]], RecordWriter]
+    open: Callable[[Writable, tuple[Column, ...], Any], RecordWriter]
     module: str | None = None
     extra: str | None = None
 
 
-def _open_parquet(file: Writable, columns: tuple[Column, ...]) -> RecordWriter:
+def _open_parquet(file: Writable, columns: tuple[Column, ...], _: Any) -> RecordWriter:
     from airflow_provider_synthflow.output.parquet import ParquetRecords  # noqa: PLC0415 - it needs pyarrow
 
     return ParquetRecords(file, columns)
 
 
 FORMATS: dict[str, Format] = {
-    "jsonl": Format(lambda file, _: JsonLines(file)),
-    "jsonl.gz": Format(lambda file, _: JsonLines(file, gzip_compressor()), "isal.isal_zlib"),
-    "jsonl.zst": Format(lambda file, _: JsonLines(file, zstd_compressor()), "zstandard", "zstd"),
+    "jsonl": Format(lambda file, *_: JsonLines(file)),
+    "jsonl.gz": Format(lambda file, _, isal_zlib: JsonLines(file, gzip_compressor(isal_zlib)), "isal.isal_zlib"),
+    "jsonl.zst": Format(lambda file, _, zstandard: JsonLines(file, zstd_compressor(zstandard)), "zstandard", "zstd"),
     "parquet": Format(_open_parquet, "pyarrow.parquet", "parquet"),
 }
 """The known formats, by the name that ``output_format`` takes and that the file ends with."""
@@ -76,13 +76,13 @@ def open_writer(format_name: str, file: Writable, columns: tuple[Column, ...] = 
     :param columns: the columns of Parquet; default: those of calls
     :raises SynthflowConfigError: for an unknown format, or one whose library is not there
     """
-    check_format(format_name)
-    return FORMATS[format_name].open(file, columns)
+    library = check_format(format_name)
+    return FORMATS[format_name].open(file, columns, library)
 
 
-def check_format(format_name: str) -> None:
+def check_format(format_name: str) -> Any:
     """
-    Raise where a format is unknown, or its library is not there.
+    Return the library of a format, None where it needs none.
 
     :param format_name: what the user named
     :raises SynthflowConfigError: for an unknown format, or one whose library is not there
@@ -91,14 +91,19 @@ def check_format(format_name: str) -> None:
     if known is None:
         msg = f"output_format '{format_name}' is unknown. Use one of {', '.join(FORMATS)}."
         raise SynthflowConfigError(msg)
-    if known.module is not None:
-        check_module(known.module, known.extra, f"output_format '{format_name}'", ", or use another format")
+    if known.module is None:
+        return None
+    return load_library(known.module, known.extra, f"output_format '{format_name}'", ", or use another format")
 
 
-def check_module(module: str, extra: str | None, what: str, cure: str = "") -> None:
-    """Raise a :class:`SynthflowConfigError` where a library is not there, naming what needs it and how to get it."""
+def load_library(module: str, extra: str | None, what: str, cure: str = "") -> Any:
+    """
+    Return a library that only some need.
+
+    :raises SynthflowConfigError: where it is not there; the error names what needs it, and how to get it
+    """
     try:
-        importlib.import_module(module)
+        return importlib.import_module(module)
     except ImportError:
         package = "airflow-provider-synthflow" + (f"[{extra}]" if extra else "")
         msg = (

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -90,20 +90,13 @@ class JsonLines:
             self._file.write(data)
 
 
-def gzip_compressor() -> Compressor:
-    """Return what makes one plain gzip member, the same for the same bytes."""
-    from isal import isal_zlib  # noqa: PLC0415 - only where a file is written
-
+def gzip_compressor(isal_zlib: Any) -> Compressor:
+    """Return what makes one plain gzip member, the same for the same bytes, by the library given."""
     compressor: Compressor = isal_zlib.compressobj(_GZIP_LEVEL, wbits=_GZIP_WITH_HEADER)
     return compressor
 
 
-def zstd_compressor() -> Compressor:
-    """
-    Return what makes one Zstandard frame with a checksum.
-
-    :raises ImportError: without the extra ``zstd``
-    """
-    import zstandard  # noqa: PLC0415 - an extra
-
-    return zstandard.ZstdCompressor(level=_ZSTD_LEVEL, write_checksum=True).compressobj()
+def zstd_compressor(zstandard: Any) -> Compressor:
+    """Return what makes one Zstandard frame with a checksum, by the library given."""
+    compressor: Compressor = zstandard.ZstdCompressor(level=_ZSTD_LEVEL, write_checksum=True).compressobj()
+    return compressor

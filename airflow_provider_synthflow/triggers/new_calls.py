@@ -27,6 +27,7 @@ from airflow_provider_synthflow.polling.poll import Poll, wait_for_calls
 from airflow_provider_synthflow.polling.time_grid import CellAnnouncer
 from airflow_provider_synthflow.polling.watch import Watch, beginning
 from airflow_provider_synthflow.triggers.cursor import Cursor, read_asset_names
+from airflow_provider_synthflow.triggers.shared_stream import SharedPolls
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping
@@ -81,6 +82,10 @@ class NewCallsPolls:
         if key not in watches:
             watches[key] = Watch(self._make_query(), self._read_settings)
         return watches[key]
+
+    def share(self) -> SharedPolls:
+        """Return what polls for all watchers with the same key."""
+        return SharedPolls(self.find_watch())
 
     async def begin(
         self, member: object, stack: AsyncExitStack, asset_states: Any

@@ -6,15 +6,20 @@ from __future__ import annotations
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
-from airflow.triggers.shared_stream import AdvanceItem, AdvanceOutcome, SharedStreamProducer
-
 from airflow_provider_synthflow.exceptions import SynthflowTransientError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
+    from airflow.triggers.shared_stream import AdvanceItem, AdvanceOutcome
+
     from airflow_provider_synthflow.polling.time_grid import PollResult
     from airflow_provider_synthflow.polling.watch import Watch
+
+try:
+    from airflow.triggers.shared_stream import SharedStreamProducer
+except ImportError:  # before Airflow 3.3, which asks for none
+    SharedStreamProducer = object  # type: ignore[assignment,misc]
 
 __all__ = ["SharedPolls"]
 

@@ -160,9 +160,7 @@ class SynthflowNewCallsTrigger(BaseEventTrigger):
 
         :param kwargs: what one of them was given
         """
-        from airflow_provider_synthflow.triggers.shared_stream import SharedPolls  # noqa: PLC0415 - new in Airflow 3.3
-
-        return SharedPolls(cls(**kwargs)._polls().find_watch())  # noqa: SLF001 - its own class
+        return cls(**kwargs)._polls().share()  # noqa: SLF001 - its own class
 
     async def filter_shared_stream(self, shared_stream: AsyncIterator[Any]) -> AsyncIterator[TriggerEvent]:
         """
