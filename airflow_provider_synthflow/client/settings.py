@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import ipaddress
 import re
@@ -10,10 +11,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from airflow_provider_synthflow.exceptions import SynthflowConfigError
+from airflow_provider_synthflow.exceptions import SynthflowConfigError, SynthflowError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 __all__ = ["REGIONS", "Settings", "is_loopback"]
 
@@ -114,7 +115,17 @@ class Settings:
 
     def told(self, text: str) -> str:
         """Return what an error says, with the connection that it concerns."""
-        return f"Connection '{self.conn_id}': {text}" if self.conn_id else text
+        prefix = f"Connection '{self.conn_id}': "
+        return text if not self.conn_id or text.startswith(prefix) else prefix + text
+
+    @contextlib.contextmanager
+    def named_in_errors(self) -> Iterator[None]:
+        """Name the connection in the errors of what knows of none, as the walk over pages."""
+        try:
+            yield
+        except SynthflowError as error:
+            error.args = (self.told(str(error)),)
+            raise
 
     @property
     def is_global(self) -> bool:

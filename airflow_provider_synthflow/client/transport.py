@@ -181,11 +181,8 @@ def read_answer(answer: HttpResponse, read: Callable[[bytes], Any], settings: Se
     error = make_error(answer.status, answer.headers, answer.body, settings)
     if error is not None:
         raise error
-    try:
+    with settings.named_in_errors():
         return read(answer.body)
-    except SynthflowProtocolError as flaw:
-        flaw.args = (settings.told(str(flaw)),)  # what reads a body knows of no connection
-        raise
 
 
 def read_address(answer: HttpResponse, path: str, settings: Settings) -> str:

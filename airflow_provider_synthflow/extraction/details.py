@@ -105,5 +105,5 @@ def _get(client: SynthflowClient, call_id: str) -> bytes | None:
         return None
     if len(rows) != 1 or rows[0].call_id != call_id:
         msg = "Get a call answered with another call than was asked for, or with several. Nothing was written."
-        raise SynthflowProtocolError(msg, call_ids=[call_id])
+        raise SynthflowProtocolError(client.settings.told(msg), call_ids=[call_id])
     return bytes(rows[0].raw)

@@ -17,7 +17,7 @@ from airflow_provider_synthflow.extraction.plan import STRAY_MS
 from airflow_provider_synthflow.extraction.privacy import Privacy
 from airflow_provider_synthflow.extraction.progress import Progress
 from airflow_provider_synthflow.extraction.start_order import NOWHERE, PageOrder, newest_first, placed
-from airflow_provider_synthflow.pagination.fetch import look_ahead, read_pages
+from airflow_provider_synthflow.pagination.fetch import look_ahead, read_client_pages
 from airflow_provider_synthflow.pagination.filter_check import FilterCheck
 from airflow_provider_synthflow.pagination.recalled_pages import RecalledPages
 from airflow_provider_synthflow.pagination.walk import Walk
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_synthflow.client.client import SynthflowClient
     from airflow_provider_synthflow.client.response import Page
+    from airflow_provider_synthflow.client.settings import Settings
     from airflow_provider_synthflow.extraction.checkpoint import Checkpoint
     from airflow_provider_synthflow.extraction.plan import WindowPlan
     from airflow_provider_synthflow.extraction.spill import Spill
@@ -107,19 +108,15 @@ def extract_window(
     walk = Walk(
         look_ahead=look_ahead(plan.concurrency), max_walks=plan.max_walks, from_the_end=newest_first, earlier=earlier
     )
-    keeper = _Keeper(plan, spill, privacy or Privacy())
+    keeper = _Keeper(plan, spill, privacy or Privacy(), client.settings)
     order = PageOrder()
     progress = Progress()
     log.info("Reading %s: asking %s for %s; agent %s.", plan.window, client.settings.host, asked, asked.model_id)
     if resume is not None:
         for page in resume.take_up(earlier):  # before the first answer, since of two readings the later counts
             keeper.take(order.take(page, keeper.place(page), backward=newest_first(page)))
-    for page in read_pages(
-        walk,
-        partial(client.page, asked),
-        concurrency=plan.concurrency,
-        sleep=sleep or client.wait,
-    ):
+    fetch = partial(client.page, asked)
+    for page in read_client_pages(walk, client, fetch, concurrency=plan.concurrency, sleep=sleep):
         keeper.take(order.take(page, keeper.place(page), backward=walk.tail_first))
         if resume is not None:
             resume.keep(page, walk)
@@ -142,7 +139,7 @@ class _Mark(Enum):
 class _Keeper:
     """Sort what comes into: in this window, not started, without a place, and elsewhere."""
 
-    def __init__(self, plan: WindowPlan, spill: Spill, privacy: Privacy) -> None:
+    def __init__(self, plan: WindowPlan, spill: Spill, privacy: Privacy, settings: Settings) -> None:
         self._window = plan.window
         self._include_unplaced = plan.include_unplaced
         reach = plan.settle_ms + STRAY_MS
@@ -150,6 +147,7 @@ class _Keeper:
         self._latest = plan.window.to_ms + reach
         self._spill = spill
         self._privacy = privacy
+        self._settings = settings
         self._check = FilterCheck(plan.query, include=plan.include_mismatched)
         self._marks: dict[str, _Mark] = {}  # most calls have none
         self._others: set[str] = set()  # of another agent or status
@@ -164,7 +162,8 @@ class _Keeper:
         """
         # The first call of a page stands for the others.
         self._has_addresses = self._has_addresses or any(_ADDRESS.search(row.raw) for row in page.rows[:1])
-        others = self._check.find_others(page.rows)
+        with self._settings.named_in_errors():
+            others = self._check.find_others(page.rows)
         calls = [placed(row) for row in page.rows if row.call_id not in page.stale]
         if others or self._others:
             self._others.difference_update(call_id for _, call_id, _ in calls)
@@ -178,7 +177,7 @@ class _Keeper:
                         f"The API ignored the window: asked for {self._window}, it sent a call that started at "
                         f"{format_instant(start)}. Nothing was written."
                     )
-                    raise SynthflowProtocolError(msg, call_ids=[call_id])
+                    raise SynthflowProtocolError(self._settings.told(msg), call_ids=[call_id])
         return calls
 
     def take(self, calls: Sequence[Placed]) -> None:
@@ -230,7 +229,7 @@ class _Keeper:
                 f"{len(unplaced)} final calls have no readable start, so that no window is known to be theirs: "
                 f"{named}. Nothing was written. Set on_unplaced='include' to have them in this window, marked."
             )
-            raise SynthflowProtocolError(msg, call_ids=unplaced)
+            raise SynthflowProtocolError(self._settings.told(msg), call_ids=unplaced)
         return Extraction(
             count=len(self._spill),
             unsettled=marked[_Mark.UNSETTLED],

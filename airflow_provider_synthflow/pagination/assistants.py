@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_synthflow.client.call import CallRow, decode_record, encode_record
 from airflow_provider_synthflow.client.response import Page
-from airflow_provider_synthflow.pagination.fetch import read_pages
+from airflow_provider_synthflow.pagination.fetch import read_client_pages
 from airflow_provider_synthflow.pagination.walk import Walk
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def read_assistants(client: SynthflowClient) -> list[dict[str, Any]]:
 
     walk = Walk()
     agents: dict[str, bytes] = {}
-    for page in read_pages(walk, ask, concurrency=1, sleep=client.wait):
+    for page in read_client_pages(walk, client, ask, concurrency=1):
         agents.update({row.call_id: row.raw for row in page.rows})
     for key in walk.gone():
         agents.pop(key, None)

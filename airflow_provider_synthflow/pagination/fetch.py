@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from airflow_provider_synthflow.client.response import Page
     from airflow_provider_synthflow.pagination.page_ranges import PageAsk
 
-__all__ = ["look_ahead", "read_pages", "read_rows", "share_one_heap"]
+__all__ = ["look_ahead", "read_client_pages", "read_pages", "read_rows", "share_one_heap"]
 
 _READY = 2
 
@@ -117,6 +117,27 @@ def _side_by_side(
         pool.shutdown(wait=False, cancel_futures=True)
 
 
+def read_client_pages(
+    walk: Walk,
+    client: SynthflowClient,
+    fetch: Callable[[int, int], Page],
+    *,
+    concurrency: int,
+    sleep: Callable[[float], None] | None = None,
+) -> Iterator[Page]:
+    """
+    Read pages as :func:`read_pages` does; errors, also the walk's own, name the client's connection.
+
+    :param walk: the walk to drive
+    :param client: what sends the requests
+    :param fetch: sends one of them
+    :param concurrency: how many requests may be in flight
+    :param sleep: how to wait between two rounds, in seconds; default: as the client waits
+    """
+    with client.settings.named_in_errors():
+        yield from read_pages(walk, fetch, concurrency=concurrency, sleep=sleep or client.wait)
+
+
 def read_rows(
     client: SynthflowClient,
     query: CallsQuery,
@@ -140,8 +161,9 @@ def read_rows(
     check = FilterCheck(query, include=include_mismatched)
     walk = Walk(limit=limit, offset=offset, look_ahead=concurrency)
     seen: set[str] = set()
-    for page in read_pages(walk, functools.partial(client.page, query), concurrency=concurrency, sleep=client.wait):
-        check.find_others(page.rows)
+    for page in read_client_pages(walk, client, functools.partial(client.page, query), concurrency=concurrency):
+        with client.settings.named_in_errors():
+            check.find_others(page.rows)
         for row in page.rows:
             if row.call_id not in seen:
                 seen.add(row.call_id)

@@ -535,6 +535,44 @@ def test_an_answer_that_is_not_what_the_api_promises_is_told_with_the_connection
         hook.list_calls_page(AGENT)
 
 
+@pytest.mark.parametrize(
+    ("behaviour", "error", "text"),
+    [
+        (Behaviour(ignore_window=True), SynthflowProtocolError, "The API ignored the window"),
+        (Behaviour(ignore_agent=True), SynthflowProtocolError, "The API does not keep to the filters"),
+        (
+            Behaviour(ignore_offset=True, echo_offset="actual", max_rows=7),
+            SynthflowProtocolError,
+            "The API does not page",
+        ),
+        (Behaviour(ignore_offset=True), SynthflowIncompleteError, "No complete walk over the calls"),
+    ],
+    ids=["window", "filters", "offset", "incomplete"],
+)
+def test_what_only_all_pages_show_to_be_wrong_is_told_with_the_connection(serve, behaviour, error, text):
+    calls = [*many_calls(250), make_call("old", -40 * DAY), make_call("other", agent="agent-2")]
+    _, hook = serve(calls, behaviour=behaviour)
+
+    with pytest.raises(error, match=f"^Connection 'synthflow_default': {text}"):
+        hook.list_calls_window(AGENT, (FROM, TO))
+
+
+def test_a_walk_by_hand_that_meets_another_agent_tells_the_connection(serve):
+    _, hook = serve([make_call("a"), make_call("other", agent="agent-2")], behaviour=Behaviour(ignore_agent=True))
+
+    with pytest.raises(SynthflowProtocolError, match=r"^Connection 'synthflow_default': The API does not keep"):
+        list(hook.list_calls(AGENT))
+
+
+def test_a_request_that_failed_in_a_walk_names_the_connection_once(serve):
+    _, hook = serve([make_call("a")], faults=[Fault(kind="html")], fields={"extra": {"max_attempts": 1}})
+
+    with pytest.raises(SynthflowProtocolError) as caught:
+        hook.list_calls_window(AGENT, (FROM, TO))
+
+    assert str(caught.value).count("Connection '") == 1
+
+
 class TestMasking:
     def test_covers_the_key_and_the_hash_key(self, connect, monkeypatch):
         masked = []

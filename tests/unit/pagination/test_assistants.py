@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import pytest
 
+from airflow_provider_synthflow.client.settings import Settings
 from airflow_provider_synthflow.exceptions import (
     SynthflowAuthError,
     SynthflowIncompleteError,
@@ -20,6 +21,8 @@ IDS = agent_ids(250)
 
 class ScriptedClient:
     """Answers each request for agents by what a function makes of its limit and offset."""
+
+    settings = Settings(base_url="http://127.0.0.1/v2", api_key="none", conn_id="of_team_a")
 
     def __init__(self, answer):
         self.answer = answer
