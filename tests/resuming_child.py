@@ -29,7 +29,7 @@ from airflow_provider_synthflow.hooks.query import read_query
 from airflow_provider_synthflow.output.publication import Publication
 from airflow_provider_synthflow.resume import checkpoint as resuming
 from airflow_provider_synthflow.resume.checkpoint import Checkpoint
-from airflow_provider_synthflow.resume.state import digest_of, key_of
+from airflow_provider_synthflow.resume.state import make_digest, make_key
 from airflow_provider_synthflow.storage.local import LocalStore
 from airflow_provider_synthflow.window import Window
 
@@ -155,9 +155,9 @@ def main() -> None:
     with MortalSender(Settings(job.url, job.key), job.kill_at) as client:
         resume = None
         if job.resume is not None:
-            digest = digest_of(plan, client.settings, Privacy())
+            digest = make_digest(plan, client.settings, Privacy())
             state = FileState(job.state)
-            resume = Checkpoint(store_of(job), state, key_of(plan), digest, privacy=Privacy(), retry=job.retry)
+            resume = Checkpoint(store_of(job), state, make_key(plan), digest, privacy=Privacy(), retry=job.retry)
         publication = Publication(LocalStore(job.out), job.model_id, plan.window, job.format, {})
         delivered = WindowJob(plan, publication, resume=resume).carry_out(client, look=lambda _: None)
     usage = resource.getrusage(resource.RUSAGE_SELF)

@@ -76,17 +76,17 @@ def _look_up(
     pending: deque[tuple[str, int, bytes, Future[bytes | None]]] = deque()
     try:
         for key, order, record in spill.items():
-            pending.append((key, order, record, pool.submit(_get, client, privacy.id_of(key))))
+            pending.append((key, order, record, pool.submit(_get, client, privacy.to_id(key))))
             if len(pending) > 2 * concurrency:
-                yield _next_of(pending)
+                yield _read_next(pending)
         while pending:
-            yield _next_of(pending)
+            yield _read_next(pending)
     finally:
         # Requests in flight end by their own time-out; those not yet sent are not sent any more.
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _next_of(
+def _read_next(
     pending: deque[tuple[str, int, bytes, Future[bytes | None]]],
 ) -> tuple[str, int, bytes, bytes | None]:
     key, order, record, details = pending.popleft()

@@ -198,7 +198,7 @@ class _Keeper:
                 marks[call_id] = mark
             elif marks:
                 marks.pop(call_id, None)
-            key = call_id if is_plain else privacy.key_of(call_id)
+            key = call_id if is_plain else privacy.to_key(call_id)
             if inside:
                 raw = mend_surrogates(row.raw)
                 if raw is not row.raw:
@@ -218,7 +218,7 @@ class _Keeper:
             self._marks.pop(key, None)
             self._others.discard(key)
             self._mended.discard(key)
-            self._spill.put([(self._privacy.key_of(key), 0, None)])
+            self._spill.put([(self._privacy.to_key(key), 0, None)])
         marked = Counter(self._marks.values())
         if marked[_Mark.UNPLACED] and not self._include_unplaced:
             unplaced = sorted(key for key, mark in self._marks.items() if mark is _Mark.UNPLACED)

@@ -71,7 +71,7 @@ class Privacy:
         """
         return sorted({*self.drop_fields, *self.hash_fields} & set(names))
 
-    def key_of(self, call_id: str) -> str:
+    def to_key(self, call_id: str) -> str:
         """
         Return what stands for a call while its window is put together: its id, or a hash where that is not to be kept.
 
@@ -88,7 +88,7 @@ class Privacy:
         """Remember from now on which call a key stands for, as long as this lives."""
         self._ids = {}
 
-    def id_of(self, key: str) -> str:
+    def to_id(self, key: str) -> str:
         """Return the id of the call that a key stands for, as :meth:`remember_ids` lets it know."""
         return (self._ids or {}).get(key, key)
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from airflow_provider_synthflow.extraction.extract import Extraction
     from airflow_provider_synthflow.extraction.plan import WindowPlan
 
-__all__ = ["result_of", "size_of", "with_calls"]
+__all__ = ["make_result", "measure", "with_calls"]
 
 _DIGITS = 20
 _DEEPEST = 100
@@ -29,7 +29,7 @@ _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 
-def result_of(plan: WindowPlan, extraction: Extraction) -> dict[str, Any]:
+def make_result(plan: WindowPlan, extraction: Extraction) -> dict[str, Any]:
     """
     Return the result of an extraction, without the calls and without what is said of a file.
 
@@ -81,7 +81,7 @@ def with_calls(
     """
     if used + size <= max_bytes:
         result = {**result, name: [_for_xcom(record) for record in records]}
-        size = size_of(result)
+        size = measure(result)
     if used + size > max_bytes:
         msg = (
             f"The result has {result['count']} {name} and {used + size} bytes, more than max_xcom_bytes ({max_bytes}): "
@@ -91,7 +91,7 @@ def with_calls(
     return result
 
 
-def size_of(result: dict[str, Any]) -> int:
+def measure(result: dict[str, Any]) -> int:
     """
     Return the bytes of an encoded result.
 

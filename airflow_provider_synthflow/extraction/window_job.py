@@ -13,7 +13,7 @@ from airflow_provider_synthflow.exceptions import SynthflowIncompleteError
 from airflow_provider_synthflow.extraction.details import add_details
 from airflow_provider_synthflow.extraction.extract import Extraction, extract_window
 from airflow_provider_synthflow.extraction.privacy import Privacy
-from airflow_provider_synthflow.extraction.result import result_of, with_calls
+from airflow_provider_synthflow.extraction.result import make_result, with_calls
 from airflow_provider_synthflow.extraction.spill import Spill
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ class WindowJob:
             if self.details:
                 extraction, details = self._add_details(client, extraction, spill, detailed)
                 spill = detailed  # noqa: PLW2901 - both are closed in the end
-            result = {**result_of(self.plan, extraction), **details, **self._described(), **self.origin}
+            result = {**make_result(self.plan, extraction), **details, **self._described(), **self.origin}
             if unknown := self.privacy.named.check():
                 result["unknown_fields"] = unknown
             if not extraction.count and self.on_empty == "fail":

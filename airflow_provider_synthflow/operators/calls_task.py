@@ -14,7 +14,7 @@ from airflow_provider_synthflow.exceptions import SynthflowError, SynthflowIncom
 from airflow_provider_synthflow.extraction.named_fields import NamedFields
 from airflow_provider_synthflow.extraction.plan import WindowPlan
 from airflow_provider_synthflow.extraction.privacy import Privacy
-from airflow_provider_synthflow.extraction.result import size_of
+from airflow_provider_synthflow.extraction.result import measure
 from airflow_provider_synthflow.extraction.window_job import WindowJob
 from airflow_provider_synthflow.hooks.query import warn_of_status
 from airflow_provider_synthflow.observability.asset_events import tell_outlets
@@ -176,7 +176,7 @@ class CallsTask(WindowsTask):
             if found.has_addresses:
                 self._tell_of_recordings()
         if "calls" in delivered.result:
-            self._xcom_bytes += size_of(delivered.result)
+            self._xcom_bytes += measure(delivered.result)
         return delivered.result
 
     def _warn_of_nothing(self, plan: WindowPlan, found: Extraction) -> None:

@@ -8,7 +8,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_synthflow.resume.checkpoint import JUDGED_FIELDS, Checkpoint
-from airflow_provider_synthflow.resume.state import digest_of, key_of
+from airflow_provider_synthflow.resume.state import make_digest, make_key
 from airflow_provider_synthflow.storage.address import FileAddress
 from airflow_provider_synthflow.storage.open_store import open_store, to_path_text
 from airflow_provider_synthflow.timestamps import to_milliseconds
@@ -106,8 +106,8 @@ def make_checkpoints(
         return lambda plan: Checkpoint(
             store,
             state,
-            key_of(plan),
-            digest_of(plan, settings, privacy),
+            make_key(plan),
+            make_digest(plan, settings, privacy),
             privacy=privacy,
             retry=retry,
             last=last,

@@ -23,7 +23,7 @@ from airflow_provider_synthflow.timestamps import read_instant, to_milliseconds
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-__all__ = ["COLUMNS", "RAW", "Column", "columns_of", "rebuild"]
+__all__ = ["COLUMNS", "RAW", "Column", "read_columns", "rebuild"]
 
 RAW = "_raw"
 """The last column: JSON text of an object with the fields, as received, that the other columns do not give back."""
@@ -97,7 +97,7 @@ That one is a column of the path (``model_id=…``); most readers refuse a colum
 """
 
 
-def columns_of(records: Sequence[bytes], columns: Sequence[Column] = COLUMNS) -> list[list[Any]]:
+def read_columns(records: Sequence[bytes], columns: Sequence[Column] = COLUMNS) -> list[list[Any]]:
     """
     Put records into columns.
 
@@ -134,7 +134,7 @@ def rebuild(row: Mapping[str, Any]) -> dict[str, Any]:
         elif column.kind == "epoch":
             value = str(to_milliseconds(value))
         elif column.kind == "iso":
-            value = _iso_of(value)
+            value = _to_iso(value)
         record[column.name] = value
     record.update(json.loads(row[RAW] or "{}"))
     return record
@@ -173,7 +173,7 @@ def _quoted(name: str) -> bytes:
 
 def _texts(raws: Sequence[Any]) -> tuple[list[Any], Iterable[int]]:
     try:
-        texts = _texts_decoder.decode(_list_of(raws))
+        texts = _texts_decoder.decode(_to_list(raws))
     except msgspec.MsgspecError:
         return _one_by_one(raws, _text)
     return [None if text is None else text.encode() for text in texts], ()
@@ -181,7 +181,7 @@ def _texts(raws: Sequence[Any]) -> tuple[list[Any], Iterable[int]]:
 
 def _wholes(raws: Sequence[Any]) -> tuple[list[Any], Iterable[int]]:
     try:
-        values: list[Any] = _wholes_decoder.decode(_list_of(raws))
+        values: list[Any] = _wholes_decoder.decode(_to_list(raws))
     except msgspec.MsgspecError:
         return _one_by_one(raws, _whole)
     present = [value for value in values if value is not None]
@@ -211,7 +211,7 @@ _CONVERTERS: dict[str, Callable[[Sequence[Any]], tuple[list[Any], Iterable[int]]
 }
 
 
-def _list_of(raws: Sequence[Any]) -> bytes:
+def _to_list(raws: Sequence[Any]) -> bytes:
     return b"[%b]" % b",".join(raws)
 
 
@@ -252,7 +252,7 @@ def _whole(raw: bytes) -> tuple[Any, bool]:
 def _instants(raws: Sequence[Any], exact: Callable[[str], int | None]) -> tuple[list[Any], Iterable[int]]:
     """Read instants; a text that the column's own way of writing does not give back is odd."""
     try:
-        texts = _texts_decoder.decode(_list_of(raws))
+        texts = _texts_decoder.decode(_to_list(raws))
     except msgspec.MsgspecError:
         texts = [_read(bytes(raw)) for raw in raws]
     values: list[Any] = []
@@ -286,12 +286,12 @@ def _of_iso_text(text: str) -> int | None:
     second, milli = text[17:19], text[20:]
     if len(text) != _ISO_LENGTH or text[19] != "." or not (text.isascii() and second.isdecimal() and milli.isdecimal()):
         return None
-    minute = _minute_of(text[:17])
+    minute = _read_minute(text[:17])
     return None if minute is None or second >= "60" else minute + int(second) * 1000 + int(milli)
 
 
 @lru_cache(maxsize=4096)
-def _minute_of(text: str) -> int | None:
+def _read_minute(text: str) -> int | None:
     """Read an ISO 8601 date and time before its seconds; a window has few different ones."""
     try:
         moment = dt.datetime.fromisoformat(f"{text}00")
@@ -302,5 +302,5 @@ def _minute_of(text: str) -> int | None:
     return (moment.replace(tzinfo=dt.timezone.utc) - _EPOCH) // dt.timedelta(milliseconds=1)
 
 
-def _iso_of(moment: dt.datetime) -> str:
+def _to_iso(moment: dt.datetime) -> str:
     return moment.astimezone(dt.timezone.utc).replace(tzinfo=None).isoformat(timespec="milliseconds")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from airflow_provider_synthflow.output.call_schema import COLUMNS, RAW, Column, columns_of
+from airflow_provider_synthflow.output.call_schema import COLUMNS, RAW, Column, read_columns
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -94,7 +94,7 @@ class ParquetRecords:
         """Put the records that are there into columns."""
         if not self._records:
             return
-        columns = zip(columns_of(self._records, self._columns), self._schema, strict=True)
+        columns = zip(read_columns(self._records, self._columns), self._schema, strict=True)
         arrays = [make_array(values, field.type) for values, field in columns]
         self._batches.append(pa.record_batch(arrays, schema=self._schema))
         self._batches_bytes += self._records_bytes

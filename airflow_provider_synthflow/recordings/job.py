@@ -136,7 +136,7 @@ class RecordingsJob:
             if in_a_row >= max(_FAILURES_IN_A_ROW, self._concurrency):
                 break
         if failures:
-            raise self._error_of(failures)
+            raise self._make_error(failures)
 
     def _bring_one(self, call: RecordedCall, shelf: RecordingShelf) -> RecordingItem:
         """Return the recording that is there, or download it, and tell what became of it."""
@@ -176,7 +176,7 @@ class RecordingsJob:
         if not isinstance(error, _OF_ONE):
             raise error
 
-    def _error_of(self, failures: Sequence[SynthflowError]) -> SynthflowError:
+    def _make_error(self, failures: Sequence[SynthflowError]) -> SynthflowError:
         """Return the error that stands for all: one that a retry may mend, where there is one."""
         error = next((each for each in failures if not isinstance(each, SynthflowConfigError)), failures[0])
         many = "1 recording" if len(failures) == 1 else f"{len(failures):,} recordings"

@@ -73,8 +73,8 @@ class Checkpoint:
 
     :param store: where the segments go
     :param state: what remembers them
-    :param key: under which name, see :func:`~airflow_provider_synthflow.resume.state.key_of`
-    :param digest: what is asked, see :func:`~airflow_provider_synthflow.resume.state.digest_of`
+    :param key: under which name, see :func:`~airflow_provider_synthflow.resume.state.make_key`
+    :param digest: what is asked, see :func:`~airflow_provider_synthflow.resume.state.make_digest`
     :param privacy: what is taken out of records before they are kept; it must leave :data:`JUDGED_FIELDS`
     :param retry: whether this is a further try of a task that nobody cleared: only that one takes up pages
     :param last: whether no try follows this one

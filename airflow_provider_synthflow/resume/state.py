@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from airflow_provider_synthflow.extraction.plan import WindowPlan
     from airflow_provider_synthflow.extraction.privacy import Privacy
 
-__all__ = ["LONGEST_MS", "CheckpointState", "digest_of", "key_of"]
+__all__ = ["LONGEST_MS", "CheckpointState", "make_digest", "make_key"]
 
 LONGEST_MS = 6 * 3_600_000
 """How old the first reading may be: far more than the tries of a task take, and less than people edit labels in."""
@@ -34,7 +34,7 @@ class CheckpointState:
     :param run: the directory of the segments, by chance
     :param seal: what the segments are sealed with, by chance, as hexadecimal digits: who can write into the store alone
         cannot make one
-    :param digest: what was asked, see :func:`digest_of`
+    :param digest: what was asked, see :func:`make_digest`
     :param begun_ms: when the first of them was read, UTC milliseconds since 1970
     """
 
@@ -82,7 +82,7 @@ class CheckpointState:
         return self.digest == digest and -_MOST_SKEW_MS <= now_ms - self.begun_ms <= LONGEST_MS
 
 
-def digest_of(plan: WindowPlan, settings: Settings, privacy: Privacy) -> str:
+def make_digest(plan: WindowPlan, settings: Settings, privacy: Privacy) -> str:
     """
     Return what two readings have in common only where each page of one may stand for the same page of the other.
 
@@ -106,7 +106,7 @@ def digest_of(plan: WindowPlan, settings: Settings, privacy: Privacy) -> str:
     return hashlib.blake2b(json.dumps(asked, sort_keys=True).encode(), key=key, digest_size=32).hexdigest()
 
 
-def key_of(plan: WindowPlan) -> str:
+def make_key(plan: WindowPlan) -> str:
     """
     Return the name under which the task state keeps a window's record.
 

@@ -161,18 +161,18 @@ def test_of_any_record_the_dropped_are_gone_the_hashed_hidden_and_the_others_as_
 
 @pytest.mark.parametrize("options", [{"drop_fields": ["call_id"]}, {"hash_fields": ["call_id"]}])
 def test_an_id_that_is_not_to_be_kept_is_not_kept_while_the_window_is_read_either(options):
-    key_of = Privacy(**options, key="secret").key_of
+    to_key = Privacy(**options, key="secret").to_key
 
-    assert key_of("a") == key_of("a") != key_of("b")
-    assert len({key_of("a"), key_of("\ud800"), key_of("")}) == 3
-    assert "a-long-call-id" not in key_of("a-long-call-id")
+    assert to_key("a") == to_key("a") != to_key("b")
+    assert len({to_key("a"), to_key("\ud800"), to_key("")}) == 3
+    assert "a-long-call-id" not in to_key("a-long-call-id")
 
 
 def test_an_id_that_is_kept_stands_for_itself():
-    assert Privacy(["name"], ["transcript"], key="secret").key_of("a") == "a"
+    assert Privacy(["name"], ["transcript"], key="secret").to_key("a") == "a"
 
 
 def test_the_key_of_a_hashed_id_is_the_hash_in_the_file():
     privacy = Privacy(hash_fields=["call_id"], key="secret")
 
-    assert json.loads(privacy.apply(b'{"call_id":"a"}')) == {"call_id": privacy.key_of("a")}
+    assert json.loads(privacy.apply(b'{"call_id":"a"}')) == {"call_id": privacy.to_key("a")}

@@ -12,7 +12,7 @@ from airflow_provider_synthflow import __version__
 from airflow_provider_synthflow.exceptions import SynthflowConfigError
 from airflow_provider_synthflow.extraction.extract import Extraction
 from airflow_provider_synthflow.extraction.plan import WindowPlan
-from airflow_provider_synthflow.extraction.result import result_of, with_calls
+from airflow_provider_synthflow.extraction.result import make_result, with_calls
 from airflow_provider_synthflow.hooks.query import read_query
 from airflow_provider_synthflow.window import Window
 from tests.unit.making import AGENT, FROM, FROM_MS, TO, TO_MS
@@ -38,7 +38,7 @@ def told(records: list[bytes], max_bytes: int = BOUNDLESS) -> dict[str, Any]:
 
 class TestNumbers:
     def test_are_those_of_the_extraction(self):
-        result = result_of(plan(call_status="busy", duration_min=3), extraction())
+        result = make_result(plan(call_status="busy", duration_min=3), extraction())
 
         assert result.pop("extracted_at").endswith("Z")
         assert result == {
@@ -59,19 +59,19 @@ class TestNumbers:
         }
 
     def test_tell_no_total_where_none_was_declared(self):
-        assert result_of(plan(), extraction(total_records=None))["total_records"] is None
+        assert make_result(plan(), extraction(total_records=None))["total_records"] is None
 
     @pytest.mark.parametrize("name", ["repeated", "mended", "mismatched"])
     def test_tell_what_is_odd_only_where_there_is_some(self, name):
-        assert result_of(plan(), extraction(**{name: 2}))[name] == 2
-        assert name not in result_of(plan(), extraction())
+        assert make_result(plan(), extraction(**{name: 2}))[name] == 2
+        assert name not in make_result(plan(), extraction())
 
     def test_mark_calls_without_a_start_where_there_are_some(self):
-        assert result_of(plan(), extraction(unplaced=2))["unplaced"] == 2
-        assert "unplaced" not in result_of(plan(), extraction(unplaced=0))
+        assert make_result(plan(), extraction(unplaced=2))["unplaced"] == 2
+        assert "unplaced" not in make_result(plan(), extraction(unplaced=0))
 
     def test_are_plain_values(self):
-        result = result_of(plan(), extraction(unplaced=1))
+        result = make_result(plan(), extraction(unplaced=1))
 
         assert json.loads(json.dumps(result)) == result
 

@@ -18,7 +18,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_synthflow.output.call_schema import COLUMNS, RAW, columns_of, rebuild
+from airflow_provider_synthflow.output.call_schema import COLUMNS, RAW, read_columns, rebuild
 from airflow_provider_synthflow.output.formats import open_writer
 from airflow_provider_synthflow.output.publication import Publication
 from airflow_provider_synthflow.storage.open_store import open_store
@@ -119,11 +119,11 @@ def test_records_with_the_same_fields_are_put_into_columns_as_each_alone(fields,
     width = max(1, len(fields))
     rows = [values[start : start + width] for start in range(0, len(values) - len(values) % width, width)]
     alike = [json.dumps(dict(zip(fields, row, strict=False))).encode() for row in rows]
-    alone = [columns_of([record]) for record in alike]
+    alone = [read_columns([record]) for record in alike]
     expected = [[one[at][0] for one in alone] for at in range(len(COLUMNS) + 1)]
 
-    assert columns_of(alike) == expected
-    assert [values[:-1] for values in columns_of([*alike, b'{"another":1}'])] == expected
+    assert read_columns(alike) == expected
+    assert [values[:-1] for values in read_columns([*alike, b'{"another":1}'])] == expected
 
 
 def test_columns_hold_the_documented_fields_typed():
@@ -277,4 +277,4 @@ class TestMonthOfWindows:
 
 
 def test_columns_are_as_many_as_the_schema_has():
-    assert len(columns_of([b"{}"])) == len(COLUMNS) + 1
+    assert len(read_columns([b"{}"])) == len(COLUMNS) + 1

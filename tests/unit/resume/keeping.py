@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_synthflow.extraction.privacy import Privacy
 from airflow_provider_synthflow.resume.checkpoint import Checkpoint
 from airflow_provider_synthflow.resume.segment_writer import SegmentWriter
-from airflow_provider_synthflow.resume.state import digest_of, key_of
+from airflow_provider_synthflow.resume.state import make_digest, make_key
 
 if TYPE_CHECKING:
     from airflow_provider_synthflow.client.settings import Settings
@@ -76,5 +76,5 @@ def checkpoint_for(
     :param privacy: what is taken out of records
     """
     privacy = privacy or Privacy()
-    digest = digest_of(plan, settings, privacy)
-    return Checkpoint(store, state, key_of(plan), digest, privacy=privacy, retry=retry, last=last)
+    digest = make_digest(plan, settings, privacy)
+    return Checkpoint(store, state, make_key(plan), digest, privacy=privacy, retry=retry, last=last)

@@ -13,13 +13,13 @@ from airflow_provider_synthflow.client.settings import Settings
 from airflow_provider_synthflow.extraction.plan import WindowPlan
 from airflow_provider_synthflow.extraction.privacy import Privacy
 from airflow_provider_synthflow.resume import state as recording
-from airflow_provider_synthflow.resume.state import LONGEST_MS, CheckpointState, digest_of, key_of
+from airflow_provider_synthflow.resume.state import LONGEST_MS, CheckpointState, make_digest, make_key
 from airflow_provider_synthflow.window import Window
 
 QUERY = CallsQuery("agent-1", lead_phone_number="+493023125001")
 PLAN = WindowPlan(Window(0, 1000), QUERY, 60_000)
 SETTINGS = Settings("https://api.synthflow.ai/v2", "a-key-0123456789", hash_key="pepper")
-DIGEST = digest_of(PLAN, SETTINGS, Privacy())
+DIGEST = make_digest(PLAN, SETTINGS, Privacy())
 SOUND = CheckpointState.begin(DIGEST, 1000)
 
 
@@ -58,15 +58,15 @@ def test_pages_serve_for_some_hours(age_ms, serves):
 @pytest.mark.parametrize(
     "other",
     [
-        digest_of(replace(PLAN, window=Window(0, 1001)), SETTINGS, Privacy()),
-        digest_of(replace(PLAN, settle_ms=60_001), SETTINGS, Privacy()),
-        digest_of(replace(PLAN, query=CallsQuery("agent-2", lead_phone_number="+493023125001")), SETTINGS, Privacy()),
-        digest_of(replace(PLAN, query=CallsQuery("agent-1")), SETTINGS, Privacy()),
-        digest_of(replace(PLAN, query=replace(QUERY, call_status="completed")), SETTINGS, Privacy()),
-        digest_of(PLAN, replace(SETTINGS, base_url="https://api.eu.synthflow.ai/v2"), Privacy()),
-        digest_of(PLAN, replace(SETTINGS, api_key="another-key-0123456789"), Privacy()),
-        digest_of(PLAN, SETTINGS, Privacy(["transcript"])),
-        digest_of(PLAN, SETTINGS, Privacy((), ["transcript"], key="pepper")),
+        make_digest(replace(PLAN, window=Window(0, 1001)), SETTINGS, Privacy()),
+        make_digest(replace(PLAN, settle_ms=60_001), SETTINGS, Privacy()),
+        make_digest(replace(PLAN, query=CallsQuery("agent-2", lead_phone_number="+493023125001")), SETTINGS, Privacy()),
+        make_digest(replace(PLAN, query=CallsQuery("agent-1")), SETTINGS, Privacy()),
+        make_digest(replace(PLAN, query=replace(QUERY, call_status="completed")), SETTINGS, Privacy()),
+        make_digest(PLAN, replace(SETTINGS, base_url="https://api.eu.synthflow.ai/v2"), Privacy()),
+        make_digest(PLAN, replace(SETTINGS, api_key="another-key-0123456789"), Privacy()),
+        make_digest(PLAN, SETTINGS, Privacy(["transcript"])),
+        make_digest(PLAN, SETTINGS, Privacy((), ["transcript"], key="pepper")),
     ],
 )
 def test_pages_serve_no_other_question(other):
@@ -76,18 +76,18 @@ def test_pages_serve_no_other_question(other):
 def test_pages_serve_no_other_version_of_the_package(monkeypatch):
     monkeypatch.setattr(recording, "__version__", "99.0")
 
-    assert digest_of(PLAN, SETTINGS, Privacy()) != DIGEST
+    assert make_digest(PLAN, SETTINGS, Privacy()) != DIGEST
 
 
 def test_pages_that_were_hashed_with_another_key_do_not_serve():
     privacy = Privacy((), ["transcript"], key="pepper")
-    other = digest_of(PLAN, replace(SETTINGS, hash_key="salt"), privacy)
+    other = make_digest(PLAN, replace(SETTINGS, hash_key="salt"), privacy)
 
-    assert other != digest_of(PLAN, SETTINGS, privacy)
+    assert other != make_digest(PLAN, SETTINGS, privacy)
 
 
 def test_neither_the_digest_nor_the_name_tells_who_was_called():
-    stored = json.dumps([key_of(PLAN), CheckpointState.begin(DIGEST, 1000).value()])
+    stored = json.dumps([make_key(PLAN), CheckpointState.begin(DIGEST, 1000).value()])
 
     assert "agent-1" not in stored
     assert "493023125001" not in stored
@@ -97,4 +97,4 @@ def test_neither_the_digest_nor_the_name_tells_who_was_called():
 def test_windows_and_agents_have_names_of_their_own():
     plans = [PLAN, replace(PLAN, window=Window(0, 1001)), replace(PLAN, query=CallsQuery("agent-2"))]
 
-    assert len({key_of(plan) for plan in plans}) == 3
+    assert len({make_key(plan) for plan in plans}) == 3
