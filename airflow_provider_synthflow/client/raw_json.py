@@ -13,13 +13,27 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["check_utf8", "decode_json", "is_nested_deeper", "refuse_constant", "split_elements", "split_members"]
+__all__ = [
+    "check_utf8",
+    "decode_json",
+    "is_nested_deeper",
+    "mend_surrogates",
+    "refuse_constant",
+    "split_elements",
+    "split_members",
+]
 
 _object_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _list_decoder = msgspec.json.Decoder(list[msgspec.Raw])
 _blank = re.compile(r"[ \t\n\r]*")
 _NESTING = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]')
 _PIECE = 8 * 1024
+_ESCAPE = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL
+)
+"""An escape in a JSON text; its group is half of a surrogate pair."""
+
+_MARK = re.compile(rb"\\u[dD][89a-fA-F]")  # in 5 KB found three times as fast as two texts are by `in`
 
 
 def check_utf8(body: bytes) -> None:
@@ -83,6 +97,14 @@ def refuse_constant(name: str) -> Any:
     """Refuse NaN and its like, which Python takes for a number in JSON and JSON does not know."""
     msg = f"{name} is not JSON"
     raise ValueError(msg)
+
+
+def mend_surrogates(raw: bytes) -> bytes:
+    """Return JSON in which each half of a surrogate pair is U+FFFD; the very same bytes where there is none."""
+    if not _MARK.search(raw):
+        return raw
+    mended = _ESCAPE.sub(lambda found: b"\\ufffd" if found[1] else found[0], raw)
+    return raw if mended == raw else mended
 
 
 def _split(body: bytes, opening: str) -> Iterator[tuple[str | None, bytes]]:

@@ -11,7 +11,7 @@ from enum import Enum
 from functools import partial
 from typing import TYPE_CHECKING
 
-from airflow_provider_synthflow.client.surrogates import mend_surrogates
+from airflow_provider_synthflow.client.raw_json import mend_surrogates
 from airflow_provider_synthflow.exceptions import SynthflowError, SynthflowProtocolError
 from airflow_provider_synthflow.extraction.plan import STRAY_MS
 from airflow_provider_synthflow.extraction.privacy import Privacy

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_synthflow.extraction.snapshot import take_snapshot
 from airflow_provider_synthflow.hooks.synthflow import SynthflowHook
-from airflow_provider_synthflow.observability.asset_events import tell_outlets
-from airflow_provider_synthflow.operators.origin import read_origin
+from airflow_provider_synthflow.operators.context import read_origin, tell_outlets
 from airflow_provider_synthflow.output.formats import check_format
 from airflow_provider_synthflow.output.snapshot import SnapshotPublication
 from airflow_provider_synthflow.storage.open_store import open_store, to_path_text

@@ -17,10 +17,9 @@ from airflow_provider_synthflow.extraction.privacy import Privacy
 from airflow_provider_synthflow.extraction.result import measure
 from airflow_provider_synthflow.extraction.window_job import WindowJob
 from airflow_provider_synthflow.hooks.query import warn_of_status
-from airflow_provider_synthflow.observability.asset_events import tell_outlets
 from airflow_provider_synthflow.observability.metrics import emit
 from airflow_provider_synthflow.operators.batch import AgentWindow, Batch, StillOpenError
-from airflow_provider_synthflow.operators.origin import read_origin
+from airflow_provider_synthflow.operators.context import read_origin, tell_outlets
 from airflow_provider_synthflow.operators.retries import finished_since, make_checkpoints
 from airflow_provider_synthflow.operators.windows_task import WindowsTask, now_ms
 from airflow_provider_synthflow.output.draft import TablesSpec

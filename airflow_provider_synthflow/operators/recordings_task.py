@@ -7,10 +7,9 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_synthflow.exceptions import SynthflowConfigError
-from airflow_provider_synthflow.observability.asset_events import tell_outlets
 from airflow_provider_synthflow.observability.metrics import RECORDINGS_DURATION, emit
 from airflow_provider_synthflow.operators.batch import AgentWindow, Batch, StillOpenError
-from airflow_provider_synthflow.operators.origin import read_origin
+from airflow_provider_synthflow.operators.context import read_origin, tell_outlets
 from airflow_provider_synthflow.operators.windows_task import WindowsTask, now_ms
 from airflow_provider_synthflow.parameters import is_nothing
 from airflow_provider_synthflow.recordings.calls import parse_results

@@ -14,7 +14,6 @@ import pytest
 from airflow.providers.common.compat.sdk import Stats, TaskDeferred
 
 from airflow_provider_synthflow.exceptions import SynthflowAgentsError, SynthflowAgentsFatalError
-from airflow_provider_synthflow.links.synthflow import SynthflowCallsLink, SynthflowOutputLink
 from airflow_provider_synthflow.operators import windows_task
 from airflow_provider_synthflow.operators.synthflow import SynthflowListCallsOperator
 from tests.synthflow_server import Fault
@@ -241,62 +240,6 @@ class TestWhatIsTold:
         ((name, took), _) = timed.call_args
         assert name == "synthflow.duration"
         assert dt.timedelta(0) < took < dt.timedelta(minutes=1)
-
-
-class TestLinks:
-    @pytest.mark.parametrize(
-        ("pushed", "address"),
-        [
-            ({"path": "s3://lake/a=1/calls.jsonl"}, "https://s3.console.aws.amazon.com/s3/object/lake?prefix=a%3D1%2Fcalls.jsonl"),
-            ([{"count": 0}, {"path": "gs://lake/calls.jsonl"}], "https://console.cloud.google.com/storage/browser/_details/lake/calls.jsonl"),
-            ({"path": "/lake/calls.jsonl"}, ""),
-            ({"calls": []}, ""),
-            ([], ""),
-            (None, ""),
-        ],
-    )  # fmt: skip
-    def test_output_leads_to_the_file_in_its_store_s_console(self, mocker, pushed, address):
-        from airflow.providers.common.compat.sdk import XCom  # noqa: PLC0415 - as the link does
-
-        mocker.patch.object(XCom, "get_value", return_value=pushed)
-
-        assert SynthflowOutputLink().get_link(operator(), ti_key=SimpleNamespace()) == address
-
-    @pytest.mark.parametrize(
-        ("extra", "leads"),
-        [
-            ({"region_name": "eu-central-1"}, True),
-            ({"endpoint_url": "http://minio:9000"}, False),
-            ({"service_config": {"s3": {"endpoint_url": "http://minio:9000"}}}, False),
-            (None, False),
-        ],
-    )
-    @pytest.mark.parametrize("where", ["output_conn_id", "output_path"])
-    def test_output_leads_to_no_console_of_another_s_store(self, mocker, monkeypatch, extra, leads, where):
-        from airflow.providers.common.compat.sdk import XCom  # noqa: PLC0415 - as the link does
-
-        mocker.patch.object(XCom, "get_value", return_value={"path": "s3://lake/calls.jsonl"})
-        if extra is not None:
-            monkeypatch.setenv("AIRFLOW_CONN_LAKE_CONN", json.dumps({"conn_type": "aws", "extra": extra}))
-        place = {"output_path": "s3://lake/x", "output_conn_id": "lake_conn"}
-        task = operator(**place) if where == "output_conn_id" else operator(output_path="s3://lake_conn@lake/x")
-
-        assert bool(SynthflowOutputLink().get_link(task, ti_key=SimpleNamespace())) is leads
-
-    @pytest.mark.parametrize("name", ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"])
-    def test_output_leads_to_no_console_of_another_s_store_in_the_environment(self, mocker, monkeypatch, name):
-        from airflow.providers.common.compat.sdk import XCom  # noqa: PLC0415 - as the link does
-
-        mocker.patch.object(XCom, "get_value", return_value={"path": "s3://lake/calls.jsonl"})
-        monkeypatch.setenv(name, "http://minio:9000")
-
-        assert SynthflowOutputLink().get_link(operator(), ti_key=SimpleNamespace()) == ""
-
-    def test_calls_leads_to_synthflow(self):
-        assert SynthflowCallsLink().get_link(operator(), ti_key=SimpleNamespace()) == "https://app.synthflow.ai"
-
-    def test_are_those_of_the_operator_by_their_names(self):
-        assert [link.name for link in operator().operator_extra_links] == ["Synthflow calls", "Output"]
 
 
 def test_files_that_another_task_wrote_before_the_window_was_settled_are_read_again(serve, tmp_path, monkeypatch):

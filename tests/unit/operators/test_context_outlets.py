@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 from airflow.providers.common.compat.sdk import Asset, AssetAlias
 
-from airflow_provider_synthflow.observability.asset_events import make_extra, tell_outlets
+from airflow_provider_synthflow.operators.context import make_extra, tell_outlets
 from airflow_provider_synthflow.operators.synthflow import SynthflowListCallsOperator
 from tests.synthflow_server import SynthflowApi, serve
 from tests.unit.making import AGENT, FROM, TO, many_calls

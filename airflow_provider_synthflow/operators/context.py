@@ -1,14 +1,29 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tell the assets among a task's outlets what was written: their events carry the result without the calls."""
+"""Airflow's context of a task: which run it is of, and the assets that are told what was written."""
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import TYPE_CHECKING, Any
+
+from airflow_provider_synthflow.timestamps import format_instant, to_milliseconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ["make_extra", "tell_outlets"]
+__all__ = ["make_extra", "read_origin", "tell_outlets"]
+
+
+def read_origin(context: Mapping[str, Any] | None) -> dict[str, str]:
+    """Return the ids of the DAG, the task and the run, and its logical date, so far as known: an audit names them."""
+    context = context or {}
+    instance = context.get("ti") or context.get("task_instance")
+    found = {name: getattr(instance, name, None) for name in ("dag_id", "task_id", "run_id")}
+    origin = {name: value for name, value in found.items() if isinstance(value, str)}
+    moment = context.get("logical_date")
+    if origin and isinstance(moment, dt.datetime) and moment.utcoffset() is not None:
+        origin["logical_date"] = format_instant(to_milliseconds(moment))
+    return origin
 
 
 def tell_outlets(

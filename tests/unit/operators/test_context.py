@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pendulum
 import pytest
 
-from airflow_provider_synthflow.operators.origin import read_origin
+from airflow_provider_synthflow.operators.context import read_origin
 from airflow_provider_synthflow.operators.synthflow import SynthflowListCallsOperator
 from tests.unit.making import AGENT, FROM, TO, make_call
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_synthflow.client.surrogates import mend_surrogates
+from airflow_provider_synthflow.client.raw_json import mend_surrogates
 
 
 @pytest.mark.parametrize(
