@@ -9,10 +9,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from airflow_provider_synthflow.auditing.coverage import choose_windows, find_gaps, find_overlaps
+from airflow_provider_synthflow.auditing.coverage import TimeMap, choose_windows, find_gaps, find_overlaps
 from airflow_provider_synthflow.auditing.cure import NO_ORIGIN, Cures, Origin
 from airflow_provider_synthflow.auditing.finding import Finding, plain
-from airflow_provider_synthflow.auditing.time_map import TimeMap
 from airflow_provider_synthflow.auditing.window_check import DAY_MS
 from airflow_provider_synthflow.exceptions import SynthflowError
 from airflow_provider_synthflow.timestamps import format_instant

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What windows make of a stretch of time: gaps, and windows that overlap. Pure."""
+"""What windows make of a stretch of time: gaps, windows that overlap, and the state of each hour. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-__all__ = ["Span", "choose_windows", "find_gaps", "find_overlaps"]
+__all__ = ["STATES", "Span", "TimeMap", "choose_windows", "find_gaps", "find_overlaps"]
+
+STATES = ("outside", "whole", "unsettled", "changed", "doubled", "gap", "damaged")
+"""The states of an hour, from the best to the worst; the worst of what happened in an hour is shown."""
+
+_HOUR_MS = 3_600_000
+_HOURS_A_DAY = 24
+_MOST_HOURS = 24 * 366 * 20
 
 
 class Span(Protocol):
@@ -95,3 +102,33 @@ def choose_windows(windows: Sequence[_Span]) -> set[int]:
             kept.add(ends[position - 1])
             position = taken[position - 1]
     return kept
+
+
+class TimeMap:
+    """
+    A byte for each hour between two instants; of more than twenty years the last twenty.
+
+    :param from_ms: the begin, UTC milliseconds since 1970
+    :param to_ms: the end, exclusive
+    """
+
+    def __init__(self, from_ms: int, to_ms: int) -> None:
+        last = -(-to_ms // _HOUR_MS)
+        self.first_hour = max(from_ms // _HOUR_MS, last - _MOST_HOURS)
+        self._hours = bytearray(max(0, last - self.first_hour))
+
+    def mark(self, from_ms: int, to_ms: int, state: str) -> None:
+        """Say of a stretch what state it is in; what is worse already stays."""
+        level = STATES.index(state)
+        begin = max(0, from_ms // _HOUR_MS - self.first_hour)
+        end = min(len(self._hours), -(-to_ms // _HOUR_MS) - self.first_hour)
+        for hour in range(begin, end):
+            self._hours[hour] = max(self._hours[hour], level)
+
+    def days(self) -> Iterator[tuple[int, bytes]]:
+        """Yield each day, as days since 1970, with the levels of its 24 hours."""
+        begin = self.first_hour // _HOURS_A_DAY
+        padded = bytes(self.first_hour % _HOURS_A_DAY) + self._hours
+        padded += bytes(-len(padded) % _HOURS_A_DAY)
+        for number in range(len(padded) // _HOURS_A_DAY):
+            yield begin + number, padded[number * _HOURS_A_DAY : (number + 1) * _HOURS_A_DAY]

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_synthflow import __version__
 from airflow_provider_synthflow.auditing import FAILING, FINDINGS
+from airflow_provider_synthflow.auditing.coverage import STATES
 from airflow_provider_synthflow.auditing.finding import Finding, count_findings, plain
-from airflow_provider_synthflow.auditing.time_map import STATES
 from airflow_provider_synthflow.exceptions import SynthflowConfigError
 from airflow_provider_synthflow.storage.address import FileAddress
 from airflow_provider_synthflow.storage.open_store import open_store
