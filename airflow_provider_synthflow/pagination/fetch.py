@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Read the pages of a walk, one after the other or several at a time in threads."""
+"""Read the pages of a walk: one after the other, several at a time in threads, or on an event loop."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import platform
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from queue import SimpleQueue
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from airflow_provider_synthflow.exceptions import SynthflowRequestError
 from airflow_provider_synthflow.pagination.filter_check import FilterCheck
@@ -17,7 +17,7 @@ from airflow_provider_synthflow.pagination.sending_order import SendingOrder
 from airflow_provider_synthflow.pagination.walk import Walk
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
     from concurrent.futures import Future
 
     from airflow_provider_synthflow.client.call import CallRow
@@ -26,9 +26,22 @@ if TYPE_CHECKING:
     from airflow_provider_synthflow.client.response import Page
     from airflow_provider_synthflow.pagination.page_ranges import PageAsk
 
-__all__ = ["look_ahead", "read_client_pages", "read_pages", "read_rows", "share_one_heap"]
+__all__ = ["PageReader", "aread_pages", "look_ahead", "read_client_pages", "read_pages", "read_rows", "share_one_heap"]
 
 _READY = 2
+
+
+class PageReader(Protocol):
+    """What knows which page to ask for next, as a walk does; it has no more to ask for once all answers are there."""
+
+    def asks(self) -> Sequence[PageAsk]:
+        """Return the pages to ask for now."""
+
+    def receive(self, ask: PageAsk, page: Page) -> bool:
+        """Take in a page, and return whether its rows are to be used."""
+
+    def refuse(self, ask: PageAsk, error: SynthflowRequestError) -> None:
+        """Take in that the API refused a page, or raise."""
 
 
 def look_ahead(concurrency: int) -> int:
@@ -41,12 +54,12 @@ def look_ahead(concurrency: int) -> int:
 
 
 def read_pages(
-    walk: Walk, fetch: Callable[[int, int], Page], *, concurrency: int, sleep: Callable[[float], None]
+    walk: PageReader, fetch: Callable[[int, int], Page], *, concurrency: int, sleep: Callable[[float], None]
 ) -> Iterator[Page]:
     """
     Send what a walk asks for until it is done, and yield the pages whose rows are to be used, each with its offset.
 
-    :param walk: the walk to drive
+    :param walk: the walk, or what asks for pages as one does
     :param fetch: sends one request, of a limit and an offset, and returns its page
     :param concurrency: how many requests may be in flight
     :param sleep: how to wait between two rounds, in seconds
@@ -58,41 +71,57 @@ def read_pages(
         yield from _side_by_side(walk, fetch, concurrency, sleep)
 
 
-def _one_by_one(walk: Walk, fetch: Callable[[int, int], Page], sleep: Callable[[float], None]) -> Iterator[Page]:
-    walks = walk.walks
-    while not walk.done:
-        for ask in walk.asks():
+def _one_by_one(walk: PageReader, fetch: Callable[[int, int], Page], sleep: Callable[[float], None]) -> Iterator[Page]:
+    while asks := walk.asks():
+        for ask in asks:
+            if ask.pause:
+                sleep(ask.pause)
             try:
                 page = fetch(ask.limit, ask.offset)
-            except SynthflowRequestError as error:  # noqa: PERF203 - a request costs far more
+            except SynthflowRequestError as error:
                 walk.refuse(ask, error)
             else:
                 if walk.receive(ask, page):
                     yield replace(page, offset=ask.start)
-        if walk.walks != walks:
-            walks = walk.walks
-            sleep(walk.pause)
+
+
+async def aread_pages(
+    walk: PageReader, fetch: Callable[[int, int], Awaitable[Page]], *, sleep: Callable[[float], Awaitable[None]]
+) -> AsyncIterator[Page]:
+    """Do as :func:`read_pages` does, one request after the other, on an event loop."""
+    while asks := walk.asks():
+        for ask in asks:
+            if ask.pause:
+                await sleep(ask.pause)
+            try:
+                page = await fetch(ask.limit, ask.offset)
+            except SynthflowRequestError as error:
+                walk.refuse(ask, error)
+            else:
+                if walk.receive(ask, page):
+                    yield replace(page, offset=ask.start)
 
 
 def _side_by_side(
-    walk: Walk, fetch: Callable[[int, int], Page], concurrency: int, sleep: Callable[[float], None]
+    walk: PageReader, fetch: Callable[[int, int], Page], concurrency: int, sleep: Callable[[float], None]
 ) -> Iterator[Page]:
     pending: dict[Future[Page], PageAsk] = {}
     answered: SimpleQueue[Future[Page]] = SimpleQueue()  # to wait for any of the futures costs more than for a queue
     sending_order = SendingOrder()
-    walks = walk.walks
     share_one_heap()
     pool = ThreadPoolExecutor(concurrency, thread_name_prefix="synthflow-page")
 
     def send() -> None:
         for ask in walk.asks():
+            if ask.pause:
+                sleep(ask.pause)
             future = pool.submit(fetch, ask.limit, ask.offset)
             pending[future] = ask
             future.add_done_callback(answered.put)
 
     try:
         send()
-        while not walk.done:
+        while pending:
             future = answered.get()
             ask = pending.pop(future)
             usable = None
@@ -106,9 +135,6 @@ def _side_by_side(
                     stale = sending_order.find_stale(page, ask.serial, in_flight)
                     usable = replace(page, offset=ask.start, stale=frozenset(stale))
             sending_order.land(ask.serial)
-            if walk.walks != walks:
-                walks = walk.walks
-                sleep(walk.pause)
             send()  # before the page's rows are used, so that the next one is on its way meanwhile
             if usable is not None:
                 yield usable

@@ -20,6 +20,7 @@ class PageAsk:
     :param behind: whether it is to show that nothing follows the rows that are there
     :param closing: whether it is to show that nothing lies behind the declared total
     :param shift: how many rows before its offset a page begins
+    :param pause: how many seconds to wait before it is sent
     """
 
     start: int
@@ -29,6 +30,7 @@ class PageAsk:
     behind: bool = False
     closing: bool = False
     shift: int = 0
+    pause: float = 0.0
 
     @property
     def offset(self) -> int:

@@ -38,8 +38,8 @@ class Walk:
     """
     The reading of all pages of one query until the result is proven complete.
 
-    Send what :meth:`asks` returns, give each page to :meth:`receive`, until :attr:`done`; before the requests of a
-    further round wait :attr:`pause` seconds. Then :attr:`ids` are the complete list, and :meth:`gone` what left it.
+    Send what :meth:`asks` returns, the first of a further round after its pause, and give each page to
+    :meth:`receive`, until :attr:`done`. Then :attr:`ids` are the complete list, and :meth:`gone` what left it.
     With ``from_the_end`` saying so of the first page, the first round goes on with the last one, and back from there.
     """
 
@@ -47,7 +47,7 @@ class Walk:
         self, *, limit: int = 100, offset: int = 0, look_ahead: int = 1, max_walks: int = 5,
         from_the_end: Callable[[Page], bool] | None = None, earlier: RecalledPages | None = None,
     ) -> None:  # fmt: skip
-        self.done, self.walks, self.pause = False, 1, 0.0
+        self.done, self.walks = False, 1
         self.total: int | None = None
         self.recalled = self.recalled_rows = 0
         self.repeated = 0  # rows that came twice in a list that sends rows twice; known once it is done
@@ -163,9 +163,10 @@ class Walk:
         layout = PageLayout(self._offset, self._page_size, self._overlap, self._end)
         page, rest = layout.last(part) if self.tail_first else layout.first(part)
         self._to_read.extendleft(rest)
-        return PageAsk(
-            page.reach, self._limit, self._serial, page.stop, behind=page.behind, shift=self._agreement.shift
-        )
+        is_further = self.walks > 1 and not self._asked
+        pause = min(_FIRST_PAUSE * 2 ** (self.walks - 2), _LONGEST_PAUSE) if is_further else 0.0
+        shift = self._agreement.shift
+        return PageAsk(page.reach, self._limit, self._serial, page.stop, behind=page.behind, shift=shift, pause=pause)
 
     def _next_part(self, *, look: bool = False) -> RowRange | None:
         """Take the next part of the list to read, or only look whether there is one."""
@@ -384,7 +385,6 @@ class Walk:
     def _begin_round(self, bad: frozenset[int] | None) -> None:
         self.walks += 1
         self.recalled_rows, self.tail_first = 0, False  # some are read again
-        self.pause = min(_FIRST_PAUSE * 2 ** (self.walks - 2), _LONGEST_PAUSE)
         self._readings.give_up(None if self.total is None else bad, len(self._trouble))
         if self._trouble.has_doubles or self._agreement.expects_repeats or self._distrusted or self._trouble.far:
             self._readings.forget_all()

@@ -6,14 +6,13 @@ from __future__ import annotations
 import logging
 import time
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_synthflow.exceptions import (
-    SynthflowProtocolError,
-    SynthflowRequestError,
-    SynthflowTransientError,
-)
+from airflow_provider_synthflow.exceptions import SynthflowProtocolError, SynthflowTransientError
 from airflow_provider_synthflow.extraction.plan import MARGIN_MS, STRAY_MS
+from airflow_provider_synthflow.pagination.fetch import aread_pages, read_pages
+from airflow_provider_synthflow.pagination.page_ranges import PageAsk
 from airflow_provider_synthflow.timestamps import format_instant
 
 if TYPE_CHECKING:
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from airflow_provider_synthflow.client.client import SynthflowClient
     from airflow_provider_synthflow.client.query import CallsQuery
     from airflow_provider_synthflow.client.response import Page
+    from airflow_provider_synthflow.exceptions import SynthflowRequestError
     from airflow_provider_synthflow.polling.backoff import PollSchedule
 
 __all__ = ["PASSING", "Counting", "Poll", "poll", "wait_for_calls"]
@@ -38,10 +38,9 @@ class Poll:
     """
     One poll: has a number of calls started since an instant?
 
-    Send what :meth:`next_page` returns and give the answer to :meth:`receive` or :meth:`refuse`, until there is none
-    to send. Mostly that is one small page: where there are fewer calls than are waited for, the declared total tells.
-    Once there are enough, the page at the other end of the list follows, and where calls that do not count are among
-    them, a few more (:class:`~airflow_provider_synthflow.polling.poll.Counting`).
+    What to send, its :attr:`counting` knows. Mostly that is one small page: where there are fewer calls than are
+    waited for, the declared total tells. Once there are enough, the page at the other end of the list follows, and
+    where calls that do not count are among them, a few more.
 
     :param query: the agent and the filters, without bounds
     :param from_ms: UTC milliseconds since 1970, inclusive
@@ -55,11 +54,11 @@ class Poll:
     to_ms: int
     to_given: bool
     min_calls: int = 1
-    _counting: Counting = field(init=False)
+    counting: Counting = field(init=False)
 
     def __post_init__(self) -> None:
         """Begin to count."""
-        self._counting = Counting(self.from_ms, self.to_ms, self.min_calls)
+        self.counting = Counting(self.from_ms, self.to_ms, self.min_calls)
 
     def again(self, now_ms: int) -> Poll:
         """
@@ -84,35 +83,10 @@ class Poll:
         """
         return self.query.between(max(0, self.from_ms - MARGIN_MS), self.to_ms + STRAY_MS if self.to_given else None)
 
-    def next_page(self) -> tuple[int, int] | None:
-        """Return the limit and the offset of the next page to ask for, or None where the answer is known."""
-        return self._counting.next_page()
-
-    def receive(self, offset: int, page: Page) -> None:
-        """
-        Take in a page.
-
-        :param offset: what it was asked for by
-        :param page: what came
-        """
-        self._counting.receive(offset, page)
-
-    def refuse(self, offset: int, error: SynthflowRequestError) -> None:
-        """
-        Take in that the API refused a page; what it does behind a list's end, or far in it, is not documented.
-
-        :param offset: what it was asked for by
-        :param error: how it was refused
-        :raises SynthflowRequestError: that, where it was the first page
-        """
-        if offset == 0:
-            raise error
-        self._counting.refuse(offset)
-
     @property
     def count(self) -> int:
         """Return how many calls count, as far as it is known: at least so many."""
-        return self._counting.count
+        return self.counting.count
 
     @property
     def satisfied(self) -> bool:
@@ -121,7 +95,7 @@ class Poll:
 
     def result(self) -> dict[str, Any]:
         """Return what the sensor hands on: counts and instants, never data of a call."""
-        newest = max(self._counting.starts.values(), default=None)
+        newest = max(self.counting.starts.values(), default=None)
         return {
             "model_id": self.query.model_id,
             "from_date": format_instant(self.from_ms),
@@ -138,14 +112,8 @@ def poll(client: SynthflowClient, state: Poll) -> Poll:
     :param state: what to ask for
     :raises SynthflowError: typed
     """
-    while (ask := state.next_page()) is not None:
-        limit, offset = ask
-        try:
-            page = client.page(state.asked, limit, offset)
-        except SynthflowRequestError as error:
-            state.refuse(offset, error)
-        else:
-            state.receive(offset, page)
+    for _ in read_pages(state.counting, partial(client.page, state.asked), concurrency=1, sleep=client.wait):
+        pass  # none is handed on: the counting has taken in what there is to know
     return state
 
 
@@ -175,7 +143,8 @@ async def wait_for_calls(
         current = state.again(clock())
         try:
             if not current.lies_ahead:
-                await _carry_out(client, current)
+                async for _ in aread_pages(current.counting, partial(client.page, current.asked), sleep=client.wait):
+                    pass  # as in :func:`poll`
         except PASSING as error:
             pause = schedule.after_error(error)
             log.warning(
@@ -193,17 +162,6 @@ async def wait_for_calls(
     return None
 
 
-async def _carry_out(client: AsyncSynthflowClient, state: Poll) -> None:
-    while (ask := state.next_page()) is not None:
-        limit, offset = ask
-        try:
-            page = await client.page(state.asked, limit, offset)
-        except SynthflowRequestError as error:
-            state.refuse(offset, error)
-        else:
-            state.receive(offset, page)
-
-
 _LARGEST_PAGE = 100
 _MOST_PAGES = 10
 _MOST_PROBES = 20
@@ -219,7 +177,7 @@ class Counting:
     turns out not to be sorted, or declares no total, is read from its begin, ten pages at the most, and only the calls
     that were seen count.
 
-    Ask for what :meth:`next_page` returns and give the answer to :meth:`receive`, until it returns None.
+    It is driven as a walk is (:class:`~airflow_provider_synthflow.pagination.fetch.PageReader`).
 
     :param from_ms: UTC milliseconds since 1970, inclusive
     :param to_ms: UTC milliseconds since 1970, exclusive
@@ -242,31 +200,28 @@ class Counting:
         self._is_sorted = True
         self._ended = False
 
-    def next_page(self) -> tuple[int, int] | None:
-        """Return the limit and the offset of the next page to ask for, or None where the answer is known."""
-        if self._ended:
-            return None
-        if self.pages == 0:
-            return min(self._wanted, _LARGEST_PAGE), 0
-        if self.pages >= (_MOST_PROBES if self._can_be_halved else _MOST_PAGES):
+    def asks(self) -> list[PageAsk]:
+        """Return the next page to ask for; none where the answer is known."""
+        offset = self._next_offset()
+        limit = _LARGEST_PAGE if self.pages else min(self._wanted, _LARGEST_PAGE)
+        return [] if offset is None else [PageAsk(offset, limit, self.pages)]
+
+    def _next_offset(self) -> int | None:
+        if self._ended or self.pages >= (_MOST_PROBES if self._can_be_halved else _MOST_PAGES):
             return None
         if self.total is None or not self._is_sorted:
-            return _LARGEST_PAGE, self._reach
+            return self._reach
         gaps = self._gaps()
         if not gaps or self.count + sum(end - begin for begin, end in gaps) < self._wanted:
             return None
         begin, end = gaps[-1]
         if end == self._end:
-            return _LARGEST_PAGE, max(begin, end - _LARGEST_PAGE)
-        return _LARGEST_PAGE, max(begin, (begin + end - _LARGEST_PAGE) // 2)
+            return max(begin, end - _LARGEST_PAGE)
+        return max(begin, (begin + end - _LARGEST_PAGE) // 2)
 
-    def receive(self, offset: int, page: Page) -> None:
-        """
-        Take in a page.
-
-        :param offset: what it was asked for by
-        :param page: what came
-        """
+    def receive(self, ask: PageAsk, page: Page) -> bool:
+        """Take in a page; nobody else is to use its rows."""
+        offset = ask.offset
         self.pages += 1
         if page.total is not None:
             self.total = page.total
@@ -290,13 +245,17 @@ class Counting:
         sides = [side for _, side in sorted(self._sides.items()) if side is not None]
         if sides != sorted(sides) and sides != sorted(sides, reverse=True):
             self._is_sorted = False
+        return False
 
-    def refuse(self, offset: int) -> None:
+    def refuse(self, ask: PageAsk, error: SynthflowRequestError) -> None:
         """
-        Note that the API refused a page behind the first one: its list ends before, or is not told so far.
+        Take in that the API refused a page behind the first one: its list ends before, or is not told so far.
 
-        :param offset: what it was asked for by
+        :raises SynthflowRequestError: where it was the first one
         """
+        offset = ask.offset
+        if offset == 0:
+            raise error
         self.pages += 1
         if self.total is None or not self._is_sorted:
             self._ended = True

@@ -8,11 +8,13 @@ import logging
 import time
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING
 
 from airflow_provider_synthflow.client.async_client import AsyncSynthflowClient
-from airflow_provider_synthflow.exceptions import SynthflowError, SynthflowIncompleteError, SynthflowRequestError
+from airflow_provider_synthflow.exceptions import SynthflowError, SynthflowIncompleteError
 from airflow_provider_synthflow.extraction.plan import WindowPlan
+from airflow_provider_synthflow.pagination.fetch import aread_pages
 from airflow_provider_synthflow.pagination.walk import Walk
 from airflow_provider_synthflow.polling.backoff import Backoff, PollSchedule
 from airflow_provider_synthflow.polling.poll import PASSING
@@ -194,36 +196,14 @@ class Watch:
 
 async def _read_starts(client: AsyncSynthflowClient, plan: WindowPlan) -> list[int]:
     """Return the start of each call in a window, proven complete like the extraction of the window."""
-    asked = plan.asked
     walk = Walk(max_walks=plan.max_walks)
-    walks = walk.walks
-    starts: dict[str, int | None] = {}
-    unplaced: set[str] = set()
-    while not walk.done:
-        for ask in walk.asks():
-            try:
-                page = await client.page(asked, ask.limit, ask.offset)
-            except SynthflowRequestError as error:
-                walk.refuse(ask, error)
-                continue
-            if walk.receive(ask, page):
-                for row in page.rows:
-                    starts[row.call_id] = row.started_ms
-                    _mark(unplaced, row.call_id, row.started_ms is None and row.final)
-        if walk.walks != walks:
-            walks = walk.walks
-            await client.wait(walk.pause)
-    if unplaced & walk.ids:
+    found: dict[str, tuple[int | None, bool]] = {}
+    async for page in aread_pages(walk, partial(client.page, plan.asked), sleep=client.wait):
+        found.update((row.call_id, (row.started_ms, row.final)) for row in page.rows)
+    calls = [found[key] for key in walk.ids]
+    unplaced = sum(start is None and final for start, final in calls)
+    if unplaced:
         log.warning(
-            "%d final calls have no readable start, so that no cell is theirs: they are not announced.",
-            len(unplaced & walk.ids),
+            "%d final calls have no readable start, so that no cell is theirs: they are not announced.", unplaced
         )
-    found = (starts[key] for key in walk.ids)
-    return [start for start in found if start is not None and start in plan.window]
-
-
-def _mark(marked: set[str], key: str, is_marked: Any) -> None:
-    if is_marked:
-        marked.add(key)
-    else:
-        marked.discard(key)
+    return [start for start, _ in calls if start is not None and start in plan.window]

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ from airflow_provider_synthflow.exceptions import (
     SynthflowRequestError,
     SynthflowTransientError,
 )
-from airflow_provider_synthflow.pagination.fetch import look_ahead, read_pages, read_rows
+from airflow_provider_synthflow.pagination.fetch import aread_pages, look_ahead, read_pages, read_rows
 from airflow_provider_synthflow.pagination.walk import Walk
 from tests.loopback import LoopbackSender
 from tests.synthflow_server import Behaviour, Change, SynthflowApi
@@ -249,6 +250,55 @@ def test_it_waits_before_each_further_round_and_only_then(concurrency):
         list(read(fetch, concurrency=concurrency, pauses=pauses)[1])
 
     assert pauses == [0.5, 1.0, 2.0, 4.0]
+
+
+class TestOnAnEventLoop:
+    @staticmethod
+    def read(fetch, *, limit=10):
+        """Return the walk, the ids that came, and the pauses."""
+        walk, pauses = Walk(limit=limit), []
+
+        async def answer(limit, offset):
+            await asyncio.sleep(0)
+            return fetch(limit, offset)
+
+        async def sleep(seconds):
+            await asyncio.sleep(0)
+            pauses.append(seconds)
+
+        async def rows():
+            return [call_id async for page in aread_pages(walk, answer, sleep=sleep) for call_id in ids_of(page)]
+
+        return walk, asyncio.run(rows()), pauses
+
+    def test_the_same_is_asked_for_in_the_same_order_as_without_one(self):
+        listing = Listing.of(205)
+        fetch, plain = Fetch(listing), Fetch(listing)
+
+        walk, rows, pauses = self.read(fetch)
+        expected = [call_id for page in read(plain, concurrency=1)[1] for call_id in ids_of(page)]
+
+        assert (rows, fetch.offsets, pauses) == (expected, plain.offsets, [])
+        assert walk.ids == set(listing.ids)
+
+    def test_a_refused_page_is_left_to_the_walk_and_a_refused_first_page_is_the_error(self):
+        listing, error = Listing.of(100), SynthflowRequestError("Unknown model_id.", status=404)
+
+        assert self.read(Fetch(listing, fail_at=(3,), error=error))[0].ids == set(listing.ids)
+        with pytest.raises(SynthflowRequestError, match="Unknown model_id"):
+            self.read(Fetch(listing, fail_at=(1,), error=error))
+
+    def test_it_waits_before_a_further_round_and_hands_on_no_page_that_is_not_to_be_used(self):
+        listing = Listing.of(30)
+        fetch = Fetch(listing)
+        answers = iter([page_of(["strange"], 30, offset=3)] * 2)
+
+        walk, rows, pauses = self.read(
+            lambda limit, offset: (next(answers, None) if offset else None) or fetch(limit, offset)
+        )
+
+        assert set(rows) == walk.ids == set(listing.ids)
+        assert pauses == [0.5]
 
 
 @pytest.mark.parametrize("concurrency", [1, 4])

@@ -429,7 +429,9 @@ class TestPauses:
         assert went.pauses == [0.5, 1.0, 2.0, 4.0, 8.0, 10.0, 10.0, 10.0]
 
     def test_do_not_come_before_the_first_round(self):
-        assert Walk().pause == 0.0
+        (first,) = Walk().asks()
+
+        assert first.pause == 0.0
 
     @pytest.mark.parametrize("max_walks", [0, 1])
     def test_do_not_come_where_one_round_is_all(self, max_walks):

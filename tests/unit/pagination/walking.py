@@ -105,11 +105,11 @@ def drive(
     """
     log = log or Drive()
     flying: list[PageAsk] = []
-    walks = walk.walks
     answered = 0
     while not walk.done:
         asks = walk.asks()
         log.asks += asks
+        log.pauses += [ask.pause for ask in asks if ask.pause]
         flying += asks
         log.most_in_flight = max(log.most_in_flight, len(flying))
         ask = flying.pop(pick(len(flying)))
@@ -125,7 +125,4 @@ def drive(
         else:
             if walk.receive(ask, page):
                 log.used += ids_of(page)
-        if walk.walks != walks:
-            walks = walk.walks
-            log.pauses.append(walk.pause)
     return log

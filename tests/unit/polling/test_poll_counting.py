@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import random
+import time
 
 import pytest
 from hypothesis import given, settings
@@ -11,6 +12,8 @@ from hypothesis import strategies as st
 
 from airflow_provider_synthflow.client.call import CallRow
 from airflow_provider_synthflow.client.response import Page
+from airflow_provider_synthflow.exceptions import SynthflowRequestError
+from airflow_provider_synthflow.pagination.fetch import read_pages
 from airflow_provider_synthflow.polling.poll import Counting
 from tests.effort import count_examples
 
@@ -32,12 +35,13 @@ def count(rows: list[CallRow], wanted: int, *, total: int | None = -1, most: int
     """Ask for pages of a list as a server with these ways would tell it, until the answer is known."""
     counting = Counting(FROM_MS, TO_MS, wanted)
     declared = len(rows) if total == -1 else total
-    while (ask := counting.next_page()) is not None:
-        limit, offset = ask
+
+    def fetch(limit: int, offset: int) -> Page:
         if offset >= refused_from:
-            counting.refuse(offset)
-            continue
-        counting.receive(offset, Page(rows[offset : offset + min(limit, most)], declared, limit, offset))
+            raise SynthflowRequestError("Offset is out of range.", status=400)
+        return Page(rows[offset : offset + min(limit, most)], declared, limit, offset)
+
+    assert list(read_pages(counting, fetch, concurrency=1, sleep=time.sleep)) == []
     return counting
 
 
