@@ -19,9 +19,9 @@ FOLDER = Path(os.environ["RESUMED_FOLDER"])
 class Telling(SynthflowListCallsOperator):
     """Write down the process, then work."""
 
-    def work(self, context):
+    def execute(self, context):
         (FOLDER / f"try-{context['ti'].try_number}.pid").write_text(str(os.getpid()))
-        return super().work(context)
+        return super().execute(context)
 
 
 with DAG("resumed", schedule=None, start_date=pendulum.datetime(2024, 1, 1)):
