@@ -57,7 +57,7 @@ def read_pages(
     walk: PageReader, fetch: Callable[[int, int], Page], *, concurrency: int, sleep: Callable[[float], None]
 ) -> Iterator[Page]:
     """
-    Send what a walk asks for until it is done, and yield the pages whose rows are to be used, each with its offset.
+    Return an iterator that sends what a walk asks for until it is done: of the pages to be used, each with its offset.
 
     :param walk: the walk, or what asks for pages as one does
     :param fetch: sends one request, of a limit and an offset, and returns its page
@@ -66,9 +66,8 @@ def read_pages(
     :raises SynthflowError: what ``fetch`` and the walk raise
     """
     if concurrency <= 1:
-        yield from _one_by_one(walk, fetch, sleep)
-    else:
-        yield from _side_by_side(walk, fetch, concurrency, sleep)
+        return _one_by_one(walk, fetch, sleep)
+    return _side_by_side(walk, fetch, concurrency, sleep)
 
 
 def _one_by_one(walk: PageReader, fetch: Callable[[int, int], Page], sleep: Callable[[float], None]) -> Iterator[Page]:

@@ -150,8 +150,9 @@ def test_every_requirement_has_a_lower_bound_and_none_an_upper_one(metadata):
     assert [each for each in bounds if not re.fullmatch(r"[\w.-]+(\[\w+\])?>=[\d.]+", each)] == []
 
 
-def test_the_entry_point_is_the_one_that_airflow_looks_for(wheel):
+def test_the_entry_points_are_those_that_airflow_looks_for(wheel):
     assert wheel[f"{STEM}.dist-info/entry_points.txt"].decode().split() == [
+        "[airflow.plugins]", "synthflow", "=", f"{NAME}.plugins.coverage:SynthflowPlugin",
         "[apache_airflow_provider]", "provider_info", "=", f"{NAME}.get_provider_info:get_provider_info",
     ]  # fmt: skip
 

@@ -65,7 +65,9 @@ FIELDS = {
     SynthflowAgentsFatalError: {"model_ids": ("agent-1",), "done": 3},
 }
 
-SHELLS = {"hooks", "operators", "sensors", "triggers", "links", "retry_policies", "get_provider_info.py"}
+SHELLS = {
+    "hooks", "operators", "plugins", "sensors", "triggers", "links", "retry_policies", "get_provider_info.py",
+}  # fmt: skip
 """What speaks with Airflow; all else of the package is plain Python."""
 METRICS = ("observability", "metrics.py")
 """Sends to Airflow's metrics; the operators alone load it."""
