@@ -32,6 +32,13 @@ import pytest  # noqa: E402 - the environment comes first
 
 from tests.effort import DEFAULT_EXAMPLES  # noqa: E402 - likewise
 
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Run one worker more than there are processors: many tests wait for a server, and the others use the time."""
+    return (os.cpu_count() or 1) + 1
+
+
 try:
     import hypothesis
 except ImportError:  # the environment of `make stores` has none

@@ -554,7 +554,7 @@ def test_what_only_all_pages_show_to_be_wrong_is_told_with_the_connection(serve,
     _, hook = serve(calls, behaviour=behaviour)
 
     with pytest.raises(error, match=f"^Connection 'synthflow_default': {text}"):
-        hook.list_calls_window(AGENT, (FROM, TO), max_walks=2)
+        hook.list_calls_window(AGENT, (FROM, TO), max_walks=3)
 
 
 def test_a_walk_by_hand_that_meets_another_agent_tells_the_connection(serve):
