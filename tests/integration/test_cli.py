@@ -11,6 +11,8 @@ from airflow_provider_synthflow import __version__
 from tests.integration.airflow_home import AirflowHome
 from tests.synthflow_server import TEST_KEY, SynthflowApi, serve
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def server():
