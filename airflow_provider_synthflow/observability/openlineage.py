@@ -3,16 +3,10 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_synthflow.storage.address import FileAddress
-
-try:
-    from airflow.providers.openlineage.extractors import OperatorLineage
-    from openlineage.client import facet_v2
-    from openlineage.client.event_v2 import InputDataset, OutputDataset
-except ImportError:  # it is an extra
-    OperatorLineage = None  # type: ignore[assignment,misc]
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -32,15 +26,19 @@ def make_lineage(results: Iterable[Mapping[str, Any]], host: str, *, what: str =
     :param what: what was read: ``calls``, or ``recordings``, of which each is a file
     :return: the ``OperatorLineage`` of Airflow's OpenLineage provider, or None where that is not installed
     """
-    if OperatorLineage is None:
+    try:
+        # An extra, which loads Airflow's models of its database: only once OpenLineage asks, and has it loaded.
+        extractors = import_module("airflow.providers.openlineage.extractors")
+        facets, events = import_module("openlineage.client.facet_v2"), import_module("openlineage.client.event_v2")
+    except ImportError:
         return None
     results = list(results)
     rows: dict[str, int] = {}
     for result in results:
         rows[result["model_id"]] = rows.get(result["model_id"], 0) + result["count"]
-    counted = getattr(facet_v2, "input_statistics_input_dataset", None)  # older clients know no counts of inputs
+    counted = getattr(facets, "input_statistics_input_dataset", None)  # older clients know no counts of inputs
     inputs = [
-        InputDataset(
+        events.InputDataset(
             namespace=f"synthflow://{host}",
             name=f"{what}/{model_id}",
             inputFacets={"inputStatistics": counted.InputStatisticsInputDatasetFacet(rowCount=count)}
@@ -54,8 +52,9 @@ def make_lineage(results: Iterable[Mapping[str, Any]], host: str, *, what: str =
         if "path" not in result:
             continue
         namespace, name = FileAddress.parse(result["path"]).dataset
-        statistics = facet_v2.output_statistics_output_dataset.OutputStatisticsOutputDatasetFacet(
+        statistics = facets.output_statistics_output_dataset.OutputStatisticsOutputDatasetFacet(
             rowCount=result["count"], size=result["bytes"], fileCount=1 if what == "calls" else result["count"]
         )
-        outputs.append(OutputDataset(namespace=namespace, name=name, outputFacets={"outputStatistics": statistics}))
-    return OperatorLineage(inputs=inputs, outputs=outputs)
+        facet = {"outputStatistics": statistics}
+        outputs.append(events.OutputDataset(namespace=namespace, name=name, outputFacets=facet))
+    return extractors.OperatorLineage(inputs=inputs, outputs=outputs)

@@ -19,6 +19,15 @@ with DAG("dag", schedule=None):
     SynthflowNewCallsSensor(task_id="new", model_id="a") >> SynthflowListCallsOperator(task_id="calls", model_id="a")
 """
 CASES = {name: f"import {name}" for name in OURS} | {"DAG file": DAG_FILE}
+WORKERS = [
+    f"airflow_provider_synthflow.{name}"
+    for name in (
+        "hooks.session", "operators.assistants_task", "operators.audit_task", "operators.calls_task",
+        "operators.recordings_task", "sensors.new_calls", "triggers.new_calls",
+    )
+]  # fmt: skip
+"""What is loaded once there is work."""
+EXTRAS = ("airflow.providers.openlineage", "azure", "gcsfs", "openlineage", "pyarrow", "s3fs", "zstandard")
 ALLOWED = {"airflow", "airflow_provider_synthflow", *sys.stdlib_module_names}
 
 # Airflow is imported once; each case runs in a copy of that process, as a DAG processor's do.
@@ -32,7 +41,7 @@ except ImportError:  # Airflow 2.11
     from airflow.models import DAG, BaseOperator
 with DAG("plain", schedule=None):
     BaseOperator(task_id="plain")
-for name, code in {[*CASES.items()]!r}:
+for name, code in {[*CASES.items(), *((name, f"import {name}") for name in WORKERS)]!r}:
     if os.fork() == 0:
         before = set(sys.modules)
         exec(code, {{"DAG": DAG}})
@@ -60,6 +69,12 @@ def test_no_library_is_loaded_that_airflow_has_not_loaded(loaded, case):
     assert {name for name in names if name.split(".")[0] not in ALLOWED} == set()
     assert any(name.startswith("airflow_provider_synthflow.") for name in names)
     assert not any(name.startswith("airflow_provider_synthflow.client.") for name in names)
+
+
+@pytest.mark.parametrize("module", WORKERS)
+def test_a_worker_loads_no_extra_before_it_is_used(loaded, module):
+    assert {name for name in loaded[module] if f"{name}.".startswith(tuple(f"{extra}." for extra in EXTRAS))} == set()
+    assert module in loaded[module]
 
 
 def test_provider_discovery_loads_nothing():
