@@ -68,9 +68,6 @@ def get_provider_info() -> dict[str, Any]:
             "airflow_provider_synthflow.links.synthflow.SynthflowOutputLink",
         ],
         "config": _CONFIG,
-        "plugins": [
-            {"name": "synthflow", "plugin-class": "airflow_provider_synthflow.plugins.coverage.SynthflowPlugin"}
-        ],
         "asset-uris": [{"schemes": ["synthflow"], "handler": None}],
         "connection-types": [
             {

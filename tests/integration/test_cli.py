@@ -41,6 +41,15 @@ def test_the_provider_is_listed(airflow):
     assert ours["version"] == __version__
 
 
+@pytest.mark.parametrize("lazy", ["True", "False"])
+def test_the_plugin_is_loaded_once_also_where_providers_are_loaded_at_once(tmp_path, lazy):
+    at_once = {f"AIRFLOW__CORE__LAZY_{what}": lazy for what in ("DISCOVER_PROVIDERS", "LOAD_PLUGINS")}
+    done = AirflowHome(tmp_path, at_once).airflow("plugins", "--output", "json")
+
+    assert [each["name"] for each in json_of(done)].count("synthflow") == 1
+    assert "'synthflow' already registered" not in done.stdout + done.stderr
+
+
 def test_a_connection_is_added_got_and_tested(airflow, server):
     extra = json.dumps({"region": "eu", "timeout": 5})
     airflow.airflow(

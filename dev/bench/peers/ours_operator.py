@@ -10,6 +10,7 @@ from typing import Any
 
 from peer import KEY, Job, run
 
+from airflow_provider_synthflow.operators import calls_task  # noqa: F401 - imports are left out, as of the others
 from airflow_provider_synthflow.operators.synthflow import SynthflowListCallsOperator
 
 
