@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from airflow_provider_synthflow import exceptions
-from airflow_provider_synthflow.extraction.extract import Extraction
+from airflow_provider_synthflow.extraction.result import WindowResult
 from airflow_provider_synthflow.hooks.synthflow import SynthflowHook
 from airflow_provider_synthflow.links.synthflow import SynthflowAuditLink, SynthflowCallsLink, SynthflowOutputLink
 from airflow_provider_synthflow.observability import metrics
@@ -112,7 +112,7 @@ def reference() -> str:
 
 def _metrics() -> str:
     """Return the table of the metrics; what a counter counts is what the extraction says of its number."""
-    numbers = {name: text for kind, name, text in _fields(Extraction)[1] if kind == "param"}
+    numbers = {name: text for kind, name, text in _fields(WindowResult)[1] if kind == "param"}
     numbers |= {"recordings": "recordings downloaded", "recording_bytes": "bytes that came with recordings"}
     rows = [(name, "counter", numbers["count" if key == "calls" else key]) for key, name in metrics.COUNTERS.items()]
     rows.append((metrics.RECORDINGS_DURATION, "timer", "seconds until the recordings of a window were there"))

@@ -159,13 +159,13 @@ def main() -> None:
             state = FileState(job.state)
             resume = Checkpoint(store_of(job), state, make_key(plan), digest, privacy=Privacy(), retry=job.retry)
         publication = Publication(LocalStore(job.out), job.model_id, plan.window, job.format, {})
-        delivered = WindowJob(plan, publication, resume=resume).carry_out(client, look=lambda _: None)
+        found = WindowJob(plan, publication, resume=resume).carry_out(client, look=lambda _: None)
     usage = resource.getrusage(resource.RUSAGE_SELF)
     print(
         json.dumps(
             {
-                **delivered.result,
-                "recalled": delivered.extraction.recalled if delivered.extraction else 0,
+                **found.value,
+                "recalled": found.recalled,
                 "seconds": time.monotonic() - begun,
                 "cpu": usage.ru_utime + usage.ru_stime,
                 "memory": peak_memory(),

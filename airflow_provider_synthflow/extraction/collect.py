@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_synthflow.client.call import decode_record
 from airflow_provider_synthflow.exceptions import SynthflowConfigError
-from airflow_provider_synthflow.extraction.extract import Extraction, extract_window
+from airflow_provider_synthflow.extraction.extract import extract_window
 from airflow_provider_synthflow.extraction.plan import WindowPlan
 from airflow_provider_synthflow.extraction.spill import Spill
 from airflow_provider_synthflow.parameters import read_duration, read_parameter
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_synthflow.client.client import SynthflowClient
     from airflow_provider_synthflow.client.query import CallsQuery
+    from airflow_provider_synthflow.extraction.result import WindowResult
 
 __all__ = ["WindowCalls", "collect_window"]
 
@@ -31,7 +32,7 @@ class WindowCalls(list[dict[str, Any]]):
     :param extraction: the numbers of the walk
     """
 
-    def __init__(self, calls: Iterable[dict[str, Any]], extraction: Extraction) -> None:
+    def __init__(self, calls: Iterable[dict[str, Any]], extraction: WindowResult) -> None:
         super().__init__(calls)
         self.extraction = extraction
 

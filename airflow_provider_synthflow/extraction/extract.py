@@ -6,7 +6,6 @@ from __future__ import annotations
 import logging
 import re
 from collections import Counter
-from dataclasses import dataclass
 from enum import Enum
 from functools import partial
 from typing import TYPE_CHECKING
@@ -16,7 +15,8 @@ from airflow_provider_synthflow.exceptions import SynthflowError, SynthflowProto
 from airflow_provider_synthflow.extraction.plan import STRAY_MS
 from airflow_provider_synthflow.extraction.privacy import Privacy
 from airflow_provider_synthflow.extraction.progress import Progress
-from airflow_provider_synthflow.extraction.start_order import NOWHERE, PageOrder, newest_first, placed
+from airflow_provider_synthflow.extraction.result import WindowResult
+from airflow_provider_synthflow.extraction.start_order import PageOrder, newest_first, with_start
 from airflow_provider_synthflow.pagination.fetch import look_ahead, read_client_pages
 from airflow_provider_synthflow.pagination.filter_check import FilterCheck
 from airflow_provider_synthflow.pagination.recalled_pages import RecalledPages
@@ -32,53 +32,14 @@ if TYPE_CHECKING:
     from airflow_provider_synthflow.extraction.checkpoint import Checkpoint
     from airflow_provider_synthflow.extraction.plan import WindowPlan
     from airflow_provider_synthflow.extraction.spill import Spill
-    from airflow_provider_synthflow.extraction.start_order import Placed
+    from airflow_provider_synthflow.extraction.start_order import Started
 
-__all__ = ["Extraction", "extract_window"]
+__all__ = ["extract_window"]
 
 log = logging.getLogger(__name__)
 
 _NAMED = 10
 _ADDRESS = re.compile(rb'"recording_url"\s*:\s*"')
-
-
-@dataclass(frozen=True)
-class Extraction:
-    """
-    What an extraction found; the calls themselves are in the spill.
-
-    :param count: calls in the window
-    :param unsettled: of them, those not in a final status
-    :param not_started: calls without a start that are not final: they come with the window in which they start
-    :param unplaced: final calls without a start that were included
-    :param total_records: what the server declared for what was asked; None where it declares nothing
-    :param pages: pages of the complete walk
-    :param requests: requests sent, retries included
-    :param walks: walks needed
-    :param retries: of the requests, those sent again
-    :param waits: how often a request waited, for the pace or before a further try
-    :param repeated: rows that came twice, of a list that sends rows twice
-    :param mended: calls in whose texts half of a surrogate pair was replaced
-    :param mismatched: calls in the window of another agent or status than asked for, which were included
-    :param has_addresses: whether calls came with the address of a recording
-    :param recalled: of the pages, those that an earlier try of the task had read at first
-    """
-
-    count: int
-    unsettled: int
-    not_started: int
-    unplaced: int
-    total_records: int | None
-    pages: int
-    requests: int
-    walks: int
-    retries: int = 0
-    waits: int = 0
-    recalled: int = 0
-    repeated: int = 0
-    mended: int = 0
-    mismatched: int = 0
-    has_addresses: bool = False
 
 
 def extract_window(
@@ -89,7 +50,7 @@ def extract_window(
     privacy: Privacy | None = None,
     sleep: Callable[[float], None] | None = None,
     resume: Checkpoint | None = None,
-) -> Extraction:
+) -> WindowResult:
     """
     Bring the calls of one window into a spill, each exactly once, proven complete.
 
@@ -154,7 +115,7 @@ class _Keeper:
         self._mended: set[str] = set()
         self._has_addresses = False
 
-    def place(self, page: Page) -> list[Placed]:
+    def place(self, page: Page) -> list[Started]:
         """
         Find out when the calls of a page started; those that came with a page sent later are left out.
 
@@ -164,14 +125,14 @@ class _Keeper:
         self._has_addresses = self._has_addresses or any(_ADDRESS.search(row.raw) for row in page.rows[:1])
         with self._settings.named_in_errors():
             others = self._check.find_others(page.rows)
-        calls = [placed(row) for row in page.rows if row.call_id not in page.stale]
+        calls = [with_start(row) for row in page.rows if row.call_id not in page.stale]
         if others or self._others:
             self._others.difference_update(call_id for _, call_id, _ in calls)
             self._others.update(others - page.stale)
         if calls and not self._earliest <= min(calls)[0] <= max(calls)[0] <= self._latest:
             for start, call_id, row in calls:
                 # One that never became final may be stuck since long ago, and match a filter on the end of calls.
-                near = start == NOWHERE or self._earliest <= start <= self._latest
+                near = row.started_ms is None or self._earliest <= start <= self._latest
                 if not near and row.final:
                     msg = (
                         f"The API ignored the window: asked for {self._window}, it sent a call that started at "
@@ -180,7 +141,7 @@ class _Keeper:
                     raise SynthflowProtocolError(self._settings.told(msg), call_ids=[call_id])
         return calls
 
-    def take(self, calls: Sequence[Placed]) -> None:
+    def take(self, calls: Sequence[Started]) -> None:
         """Take in calls; of two readings of the same call the later one counts."""
         low, high = self._window.from_ms, self._window.to_ms
         privacy, marks = self._privacy, self._marks
@@ -190,7 +151,7 @@ class _Keeper:
             final = row.final
             inside = low <= start < high
             mark = None if final or not inside else _Mark.UNSETTLED
-            if start == NOWHERE:
+            if row.started_ms is None:
                 mark = _Mark.UNPLACED if final else _Mark.NOT_STARTED
                 inside = final and self._include_unplaced
                 start = high  # noqa: PLW2901 - where it is included, it comes last
@@ -212,7 +173,7 @@ class _Keeper:
                 self._mended.discard(call_id)
         self._spill.put(due)
 
-    def finish(self, walk: Walk, requests: int, retries: int, waits: int) -> Extraction:
+    def finish(self, walk: Walk, requests: int, retries: int, waits: int) -> WindowResult:
         """Leave in the spill what the complete walk holds."""
         for key in walk.gone():
             self._marks.pop(key, None)
@@ -230,7 +191,7 @@ class _Keeper:
                 f"{named}. Nothing was written. Set on_unplaced='include' to have them in this window, marked."
             )
             raise SynthflowProtocolError(self._settings.told(msg), call_ids=unplaced)
-        return Extraction(
+        return WindowResult(
             count=len(self._spill),
             unsettled=marked[_Mark.UNSETTLED],
             not_started=marked[_Mark.NOT_STARTED],

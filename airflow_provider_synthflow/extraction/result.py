@@ -7,6 +7,7 @@ import json
 import math
 import re
 import time
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_synthflow import __version__
@@ -18,10 +19,9 @@ from airflow_provider_synthflow.timestamps import format_instant
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from airflow_provider_synthflow.extraction.extract import Extraction
     from airflow_provider_synthflow.extraction.plan import WindowPlan
 
-__all__ = ["make_result", "measure", "with_calls"]
+__all__ = ["WindowResult", "make_result", "measure", "with_calls"]
 
 _DIGITS = 20
 _DEEPEST = 100
@@ -29,32 +29,81 @@ _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 
-def make_result(plan: WindowPlan, extraction: Extraction) -> dict[str, Any]:
+@dataclass(frozen=True)
+class WindowResult:
     """
-    Return the result of an extraction, without the calls and without what is said of a file.
+    What came of a window; the calls themselves are in the spill.
+
+    :param count: calls in the window
+    :param unsettled: of them, those not in a final status
+    :param not_started: calls without a start that are not final: they come with the window in which they start
+    :param unplaced: final calls without a start that were included
+    :param total_records: what the server declared for what was asked; None where it declares nothing
+    :param pages: pages of the complete walk
+    :param requests: requests sent, retries included
+    :param walks: walks needed
+    :param retries: of the requests, those sent again
+    :param waits: how often a request waited, for the pace or before a further try
+    :param repeated: rows that came twice, of a list that sends rows twice
+    :param mended: calls in whose texts half of a surrogate pair was replaced
+    :param mismatched: calls in the window of another agent or status than asked for, which were included
+    :param has_addresses: whether calls came with the address of a recording
+    :param recalled: of the pages, those that an earlier try of the task had read at first
+    :param seconds: from the first request to the published file
+    :param value: what the task returns
+    """
+
+    count: int
+    unsettled: int
+    not_started: int
+    unplaced: int
+    total_records: int | None
+    pages: int
+    requests: int
+    walks: int
+    retries: int = 0
+    waits: int = 0
+    recalled: int = 0
+    repeated: int = 0
+    mended: int = 0
+    mismatched: int = 0
+    has_addresses: bool = False
+    seconds: float = 0.0
+    value: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Return what was read, by the names that the metrics have for it."""
+        names = ("pages", "requests", "retries", "waits", "walks")
+        return {"calls": self.count, **{name: getattr(self, name) for name in names}}
+
+
+def make_result(plan: WindowPlan, found: WindowResult) -> dict[str, Any]:
+    """
+    Return what the task returns of a window, without the calls and without what is said of a file.
 
     :param plan: what was asked for
-    :param extraction: what was found
+    :param found: what was found
     """
     result: dict[str, Any] = {
         "model_id": plan.query.model_id,
         "from_date": plan.window.from_iso,
         "to_date": plan.window.to_iso,
-        "count": extraction.count,
-        "unsettled": extraction.unsettled,
-        "not_started": extraction.not_started,
-        "total_records": extraction.total_records,
+        "count": found.count,
+        "unsettled": found.unsettled,
+        "not_started": found.not_started,
+        "total_records": found.total_records,
         "asked": {"from_date": plan.asked.from_ms, "to_date": plan.asked.to_ms},
         "query": plan.query.filters(),
-        "pages": extraction.pages,
-        "requests": extraction.requests,
-        "walks": extraction.walks,
+        "pages": found.pages,
+        "requests": found.requests,
+        "walks": found.walks,
         "changed": True,
         "provider_version": __version__,
         "extracted_at": format_instant(time.time_ns() // 1_000_000),
     }
     for name in ("unplaced", "repeated", "mended", "mismatched"):
-        if number := getattr(extraction, name):
+        if number := getattr(found, name):
             result[name] = number
     return result
 

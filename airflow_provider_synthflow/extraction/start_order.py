@@ -9,14 +9,13 @@ if TYPE_CHECKING:
     from airflow_provider_synthflow.client.call import CallRow
     from airflow_provider_synthflow.client.response import Page
 
-    Placed = tuple[int, str, CallRow]
+    Started = tuple[int, str, CallRow]
 
-__all__ = ["NOWHERE", "PageOrder", "newest_first", "placed"]
+__all__ = ["PageOrder", "newest_first", "with_start"]
 
 _MOST_HELD = 8 * 1024 * 1024
 
-NOWHERE = -(1 << 62)
-"""The start of a call that has none that can be read."""
+_NO_START = -(1 << 62)  # None cannot be compared
 
 
 def newest_first(page: Page) -> bool:
@@ -29,13 +28,13 @@ def newest_first(page: Page) -> bool:
     return bool(starts) and starts[0] > starts[-1]
 
 
-def placed(row: CallRow) -> Placed:
+def with_start(row: CallRow) -> Started:
     """
-    Return when a call started, or NOWHERE, its id, and the call.
+    Return when a call started, its id, and the call; the start of one that has none is before all others.
 
     :param row: the call
     """
-    return (NOWHERE if row.started_ms is None else row.started_ms, row.call_id, row)
+    return (_NO_START if row.started_ms is None else row.started_ms, row.call_id, row)
 
 
 class PageOrder:
@@ -52,11 +51,11 @@ class PageOrder:
         self._backward = False
         self._edge: int | None = None  # up to where, or from where on, all pages have been handed on
         # where a page begins and ends, its calls, and their bytes
-        self._waiting: list[tuple[int, int, dict[str, Placed], int]] = []
-        self._newest: dict[str, Placed] = {}
+        self._waiting: list[tuple[int, int, dict[str, Started], int]] = []
+        self._newest: dict[str, Started] = {}
         self._gave_up = False
 
-    def take(self, page: Page, calls: list[Placed], *, backward: bool) -> list[Placed]:
+    def take(self, page: Page, calls: list[Started], *, backward: bool) -> list[Started]:
         """
         Take in a page, and return the calls that are due by now.
 
@@ -77,7 +76,7 @@ class PageOrder:
                 del earlier[call_id]
         size = sum([len(row.raw) for row in page.rows])
         self._waiting.append((begin, begin + len(page.rows), by_id, size))
-        due: list[Placed] = []
+        due: list[Started] = []
         while (place := self._next_due()) is not None:
             due += self._hand_on(self._waiting.pop(place)[2])
         held = sum([len(row.raw) for _, _, row in self._newest.values()]) + sum([page[3] for page in self._waiting])
@@ -86,9 +85,9 @@ class PageOrder:
             due += self.rest()
         return due
 
-    def rest(self) -> list[Placed]:
+    def rest(self) -> list[Started]:
         """Return the calls that still wait."""
-        rest: list[Placed] = []
+        rest: list[Started] = []
         for _, _, calls, _ in sorted(self._waiting, key=lambda page: page[0], reverse=self._backward):
             rest += self._hand_on(calls)
         self._waiting.clear()
@@ -105,7 +104,7 @@ class PageOrder:
                 return place
         return None
 
-    def _hand_on(self, calls: dict[str, Placed]) -> list[Placed]:
+    def _hand_on(self, calls: dict[str, Started]) -> list[Started]:
         """Return a page's calls in order, but for those that start with its newest."""
         ranked = sorted((self._newest | calls if self._newest else calls).values())
         count = len(ranked)

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_synthflow.exceptions import SynthflowIncompleteError
 from airflow_provider_synthflow.extraction.details import add_details
-from airflow_provider_synthflow.extraction.extract import Extraction, extract_window
+from airflow_provider_synthflow.extraction.extract import extract_window
 from airflow_provider_synthflow.extraction.privacy import Privacy
-from airflow_provider_synthflow.extraction.result import make_result, with_calls
+from airflow_provider_synthflow.extraction.result import WindowResult, make_result, with_calls
 from airflow_provider_synthflow.extraction.spill import Spill
 
 if TYPE_CHECKING:
@@ -25,33 +25,9 @@ if TYPE_CHECKING:
     from airflow_provider_synthflow.output.draft import Draft
     from airflow_provider_synthflow.output.publication import Publication
 
-__all__ = ["Delivered", "WindowJob"]
+__all__ = ["WindowJob"]
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Delivered:
-    """
-    What became of a window: its result, and the numbers of its extraction.
-
-    :param result: what the task returns
-    :param extraction: the numbers of the reading; None where an earlier try's file was kept
-    :param seconds: how long it took
-    """
-
-    result: dict[str, Any]
-    extraction: Extraction | None
-    seconds: float
-
-    @property
-    def counts(self) -> dict[str, int]:
-        """Return what was read, by the names that the metrics have for it; nothing for a file that was kept."""
-        found = self.extraction
-        if found is None:
-            return {}
-        names = ("pages", "requests", "retries", "waits", "walks")
-        return {"calls": found.count, **{name: getattr(found, name) for name in names}}
 
 
 @dataclass(frozen=True)
@@ -80,9 +56,9 @@ class WindowJob:
     origin: Mapping[str, str] = field(default_factory=dict)
     details: bool = False
 
-    def finished(self, since_ms: int | None) -> Delivered | None:
+    def finished(self, since_ms: int | None) -> dict[str, Any] | None:
         """
-        Return what an earlier try has delivered already, if its file is there and whole.
+        Return what an earlier try has published already, if its file is there and whole.
 
         :param since_ms: from when on a file counts, UTC milliseconds since 1970; None: none does
         """
@@ -97,9 +73,11 @@ class WindowJob:
         log.info("An earlier try of this run has written %s: it is kept.", result["path"])
         if self.resume is not None:
             self.resume.remove()  # it was killed before it could
-        return Delivered(result, None, 0.0)
+        return result
 
-    def carry_out(self, client: SynthflowClient, *, look: Callable[[Extraction], None], used: int = 0) -> Delivered:
+    def carry_out(
+        self, client: SynthflowClient, *, look: Callable[[WindowResult], None], used: int = 0
+    ) -> WindowResult:
         """
         Read the window and publish its calls.
 
@@ -114,32 +92,32 @@ class WindowJob:
         with self.resume or nullcontext(), Spill() as spill, self._draft(spill) as draft, Spill() as detailed:
             if self.details:
                 self.privacy.remember_ids()
-            extraction = extract_window(client, self.plan, spill, privacy=self.privacy, resume=self.resume)
-            look(extraction)
+            found = extract_window(client, self.plan, spill, privacy=self.privacy, resume=self.resume)
+            look(found)
             details: dict[str, Any] = {}
             if self.details:
-                extraction, details = self._add_details(client, extraction, spill, detailed)
+                found, details = self._add_details(client, found, spill, detailed)
                 spill = detailed  # noqa: PLW2901 - both are closed in the end
-            result = {**make_result(self.plan, extraction), **details, **self._described(), **self.origin}
+            result = {**make_result(self.plan, found), **details, **self._described(), **self.origin}
             if unknown := self.privacy.named.check():
                 result["unknown_fields"] = unknown
-            if not extraction.count and self.on_empty == "fail":
+            if not found.count and self.on_empty == "fail":
                 msg = f"There are no calls in {self.plan.window}, and on_empty is 'fail'."
-                raise SynthflowIncompleteError(msg, expected=1, received=0, walks=extraction.walks)
+                raise SynthflowIncompleteError(msg, expected=1, received=0, walks=found.walks)
             if self.publication is None:
                 result = with_calls(result, spill.records(), spill.size(), self.max_bytes, used=used)
             # Nothing is written for an empty window that is skipped, unless calls of it are there from before.
-            elif extraction.count or self.on_empty != "skip" or self.publication.manifest() is not None:
+            elif found.count or self.on_empty != "skip" or self.publication.manifest() is not None:
                 # Where the calls came in another order, they are read back, in part from the draft.
                 whole = draft if spill.in_step() else None
                 result = self.publication.publish(spill.records(), result, draft=whole)
-        delivered = Delivered(result, extraction, time.monotonic() - begun)
-        log.info("%s", self._closing(delivered, extraction))
-        return delivered
+        found = replace(found, seconds=time.monotonic() - begun, value=result)
+        log.info("%s", self._closing(found))
+        return found
 
     def _add_details(
-        self, client: SynthflowClient, found: Extraction, spill: Spill, into: Spill
-    ) -> tuple[Extraction, dict[str, Any]]:
+        self, client: SynthflowClient, found: WindowResult, spill: Spill, into: Spill
+    ) -> tuple[WindowResult, dict[str, Any]]:
         """Return the numbers with those of the details, and what the result says of these."""
         names = ("requests", "retries", "waits")
         before = {name: getattr(client, name) for name in names}
@@ -164,9 +142,9 @@ class WindowJob:
         described = {"drop_fields": self.privacy.drop_fields, "hash_fields": self.privacy.hash_fields}
         return {name: sorted(fields) for name, fields in described.items() if fields}
 
-    def _closing(self, delivered: Delivered, found: Extraction) -> str:
+    def _closing(self, found: WindowResult) -> str:
         """Return the line that closes the log of a window."""
-        result = delivered.result
+        result = found.value
         calls = [_count(found.count, "call")]
         for number, what in (
             (found.unsettled, "not final"),
@@ -181,7 +159,7 @@ class WindowJob:
             where = f"{_count(result['bytes'], 'byte')} {'written' if result['changed'] else 'there already'}"
         return (
             f"{', '.join(calls)}; {declared}, {_count(found.pages, 'page')}, {_count(found.requests, 'request')} "
-            f"({found.retries:,} sent again), {_count(found.walks, 'walk')}, {delivered.seconds:.1f} s; {where}: "
+            f"({found.retries:,} sent again), {_count(found.walks, 'walk')}, {found.seconds:.1f} s; {where}: "
             f"{self.plan.window} of agent {self.plan.query.model_id}{', ' if 'path' in result else ''}"
             f"{result.get('path', '')}."
         )

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from airflow.providers.common.compat.sdk import Context
 
-    from airflow_provider_synthflow.extraction.extract import Extraction
+    from airflow_provider_synthflow.extraction.result import WindowResult
     from airflow_provider_synthflow.operators.waiting import WaitingOperator
     from airflow_provider_synthflow.resume.checkpoint import Checkpoint
     from airflow_provider_synthflow.window.window import Window
@@ -166,19 +166,19 @@ class CallsTask(WindowsTask):
         """Bring one window to where it goes, and count it in the metrics."""
         client = self._hook.client
         with self._failures.of_window(job.plan.query.model_id, client) as tags:
-            delivered = job.finished(since_ms) or job.carry_out(
-                client, look=partial(self._check_unsettled, job.plan), used=self._xcom_bytes
-            )
-        if (found := delivered.extraction) is not None:
-            emit(delivered.counts, delivered.seconds, tags)
-            self._warn_of_nothing(job.plan, found)
-            if found.has_addresses:
-                self._tell_of_recordings()
-        if "calls" in delivered.result:
-            self._xcom_bytes += measure(delivered.result)
-        return delivered.result
+            kept = job.finished(since_ms)
+            if kept is not None:
+                return kept
+            found = job.carry_out(client, look=partial(self._check_unsettled, job.plan), used=self._xcom_bytes)
+        emit(found.counts, found.seconds, tags)
+        self._warn_of_nothing(job.plan, found)
+        if found.has_addresses:
+            self._tell_of_recordings()
+        if "calls" in found.value:
+            self._xcom_bytes += measure(found.value)
+        return found.value
 
-    def _warn_of_nothing(self, plan: WindowPlan, found: Extraction) -> None:
+    def _warn_of_nothing(self, plan: WindowPlan, found: WindowResult) -> None:
         """Warn where the API has nothing at all for what was asked: a misspelt agent or status looks the same."""
         if found.total_records or found.count or found.not_started or found.unplaced:
             return
@@ -215,7 +215,7 @@ class CallsTask(WindowsTask):
             _KEEPER,
         )
 
-    def _check_unsettled(self, plan: WindowPlan, found: Extraction) -> None:
+    def _check_unsettled(self, plan: WindowPlan, found: WindowResult) -> None:
         """Raise where calls that are not final keep a window from being published."""
         if not found.unsettled:
             return

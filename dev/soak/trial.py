@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_synthflow.client.call import decode_record
 from airflow_provider_synthflow.client.query import CallsQuery
 from airflow_provider_synthflow.exceptions import SynthflowError
-from airflow_provider_synthflow.extraction.extract import Extraction, extract_window
+from airflow_provider_synthflow.extraction.extract import extract_window
 from airflow_provider_synthflow.extraction.plan import WindowPlan
+from airflow_provider_synthflow.extraction.result import WindowResult
 from airflow_provider_synthflow.extraction.spill import Spill
 from airflow_provider_synthflow.window import Window
 from dev.soak.scenario import AGENT, BASE_MS, RECEIVER
@@ -135,7 +136,7 @@ def _check(
         mended += record["transcript"] is not None and text != call.record["transcript"]
         if record["transcript"] not in {text, None}:  # it comes late
             outcome.garbled.append(call_id)
-    if isinstance(result, Extraction) and (result.mended, result.mismatched) != (mended, others):
+    if isinstance(result, WindowResult) and (result.mended, result.mismatched) != (mended, others):
         outcome.miscounted.append(window)
 
 

@@ -26,7 +26,7 @@ def read(job: Job) -> dict[str, Any]:
     plan = WindowPlan(Window(job.from_ms, job.to_ms), query, settle_ms=0, concurrency=job.concurrency)
     publication = Publication(open_store(job.out), job.model_id, plan.window, job.format, query.filters())
     with SynthflowClient(Settings(job.url, KEY)) as client:
-        result = WindowJob(plan, publication).carry_out(client, look=lambda _: None).result
+        result = WindowJob(plan, publication).carry_out(client, look=lambda _: None).value
     return {name: result[name] for name in ("count", "requests", "walks", "bytes", "sha256")}
 
 

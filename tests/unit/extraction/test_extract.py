@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 from contextlib import ExitStack
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -17,13 +17,16 @@ from airflow_provider_synthflow.exceptions import (
     SynthflowProtocolError,
     SynthflowTransientError,
 )
-from airflow_provider_synthflow.extraction.extract import Extraction, extract_window
+from airflow_provider_synthflow.extraction.extract import extract_window
 from airflow_provider_synthflow.extraction.plan import WindowPlan
 from airflow_provider_synthflow.extraction.privacy import Privacy
 from airflow_provider_synthflow.extraction.spill import Spill
 from airflow_provider_synthflow.window import Window
 from tests.synthflow_server import TEST_KEY, Behaviour, Change, Fault
 from tests.unit.making import AGENT, DAY, FROM_MS, HOUR, TO_MS, make_call, many_calls
+
+if TYPE_CHECKING:
+    from airflow_provider_synthflow.extraction.result import WindowResult
 
 WINDOW = Window(FROM_MS, TO_MS)
 
@@ -34,7 +37,7 @@ def extract(synthflow):
 
     def run(
         calls: Any = (), *, privacy: Privacy | None = None, plan: dict[str, Any] | None = None, **options: Any
-    ) -> tuple[Extraction, list[dict[str, Any]]]:
+    ) -> tuple[WindowResult, list[dict[str, Any]]]:
         run.server = synthflow(calls, **options)
         run.pauses = []
         settings = Settings(run.server.url, TEST_KEY, max_attempts=1)
@@ -217,7 +220,7 @@ class TestIgnoredWindow:
 
 
 class TestRepeatedReading:
-    def moved(self, extract: Any, *, before: Any = None, **update: Any) -> tuple[Extraction, list[dict[str, Any]]]:
+    def moved(self, extract: Any, *, before: Any = None, **update: Any) -> tuple[WindowResult, list[dict[str, Any]]]:
         """Let the server declare a wrong total once, so that all is read again, and change a call in between."""
         changes = [Change(at=(1,), after=True, add=(make_call("new", 9),), update={"a": update})]
         return extract(

@@ -10,9 +10,8 @@ import pytest
 
 from airflow_provider_synthflow import __version__
 from airflow_provider_synthflow.exceptions import SynthflowConfigError
-from airflow_provider_synthflow.extraction.extract import Extraction
 from airflow_provider_synthflow.extraction.plan import WindowPlan
-from airflow_provider_synthflow.extraction.result import make_result, with_calls
+from airflow_provider_synthflow.extraction.result import WindowResult, make_result, with_calls
 from airflow_provider_synthflow.hooks.query import read_query
 from airflow_provider_synthflow.window import Window
 from tests.unit.making import AGENT, FROM, FROM_MS, TO, TO_MS
@@ -20,12 +19,12 @@ from tests.unit.making import AGENT, FROM, FROM_MS, TO, TO_MS
 BOUNDLESS = 10**9
 
 
-def extraction(**numbers: Any) -> Extraction:
+def extraction(**numbers: Any) -> WindowResult:
     ordinary = {
         "count": 3, "unsettled": 1, "not_started": 2, "unplaced": 0, "total_records": 9, "pages": 4, "requests": 6,
         "walks": 2,
     }  # fmt: skip
-    return Extraction(**{**ordinary, **numbers})
+    return WindowResult(**{**ordinary, **numbers})
 
 
 def plan(**filters: Any) -> WindowPlan:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from airflow_provider_synthflow.client.call import CallRow
 from airflow_provider_synthflow.client.response import Page
 from airflow_provider_synthflow.extraction import start_order as page_order
-from airflow_provider_synthflow.extraction.start_order import NOWHERE, PageOrder, newest_first, placed
+from airflow_provider_synthflow.extraction.start_order import PageOrder, newest_first, with_start
 from tests.unit.making import FROM_MS
 
 
@@ -21,7 +21,7 @@ def row(number: int, start: int | None, reading: int = 0) -> CallRow:
 
 def orders_of(rows):
     """Return what the calls are to be sorted by, for those that have a start."""
-    return [(start, call_id) for start, call_id, _ in rows if start != NOWHERE]
+    return [(start, call_id) for start, call_id, row in rows if row.started_ms is not None]
 
 
 @st.composite
@@ -53,7 +53,7 @@ def through(order, backward, pages):
 
 def taken(order, page, *, backward=False):
     """Return what is due after a page."""
-    return order.take(page, [placed(row) for row in page.rows], backward=backward)
+    return order.take(page, [with_start(row) for row in page.rows], backward=backward)
 
 
 def latest(pages):

@@ -71,7 +71,7 @@ def deliver(tmp_path, monkeypatch):
         plan = WindowPlan(WINDOW, query, 3_600_000, concurrency=concurrency)
         publication = Publication(LocalStore(str(root)), AGENT, WINDOW, format_name, query.filters())
         made = WindowJob(plan, publication, on_empty=on_empty).carry_out(client, look=lambda _: None)
-        return Made(made.result, tree_of(Path(root)), sorted_=bool(read_back), offsets=offsets)
+        return Made(made.value, tree_of(Path(root)), sorted_=bool(read_back), offsets=offsets)
 
     return run
 
