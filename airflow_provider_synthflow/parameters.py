@@ -77,11 +77,8 @@ def has_template(value: Any) -> bool:
 
 
 def to_renderable(path: Any) -> Any:
-    """
-    Return a path so that Airflow renders templates in it: a ``pathlib.Path`` as text.
-
-    Airflow takes a path for text that needs no rendering, and 3.1 also looks whether it is there.
-    """
+    """Return a path so that Airflow renders templates in it: a ``pathlib.Path`` as text."""
+    # Airflow takes a path for text that needs no rendering, and 3.1 also looks whether it is there.
     return os.fspath(path) if isinstance(path, os.PathLike) and not hasattr(path, "protocol") else path
 
 
@@ -234,11 +231,7 @@ FILTERS: dict[str, Reader] = {
 
 
 def read_parameter(read: Reader, value: Any, name: str) -> Any:
-    """
-    Read a parameter of a task.
-
-    :raises SynthflowConfigError: where it cannot be meant; as :class:`SynthflowWindowError` for a bound in time
-    """
+    """Read a parameter of a task."""
     try:
         return read(value, name)
     except ValueError as error:
@@ -256,11 +249,7 @@ class CheckedParameters:
     _given: dict[str, Any]
 
     def check_fixed(self) -> None:
-        """
-        Note what is given, and check what is fixed in the DAG file; at the end of the constructor.
-
-        :raises SynthflowConfigError: for what is fixed and wrong
-        """
+        """Note what is given, and check what is fixed in the DAG file; at the end of the constructor."""
         self._given = {}
         for name in self.readers:
             value = getattr(self, name)
@@ -272,11 +261,7 @@ class CheckedParameters:
                 self._read(name)
 
     def read_parameters(self) -> dict[str, Any]:
-        """
-        Return all parameters, read; None for what is not given.
-
-        :raises SynthflowConfigError: for what is wrong, or is given and rendered to nothing
-        """
+        """Return all parameters, read; None for what is not given."""
         return {name: self._read(name) for name in self.readers}
 
     def _read(self, name: str) -> Any:

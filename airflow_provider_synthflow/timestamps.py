@@ -27,15 +27,7 @@ _NUMBER = r"\d{1,19}(\.\d{1,20})?([eE]\+?\d{1,2})?"  # 1776876567837, 1776876567
 
 
 def to_milliseconds(value: object, *, name: str = "time") -> int:
-    """
-    Turn a time that a user gave into UTC milliseconds since 1970.
-
-    :param value: an aware datetime (also pendulum's), an integer of epoch milliseconds, a string of such an
-        integer (what a rendered template gives), or an ISO 8601 date-time with a zone.
-        What is finer than a millisecond is cut off.
-    :param name: what to call the value in an error
-    :raises ValueError: for a time without a zone, or what is no time at all
-    """
+    """Turn a time that a user gave into UTC milliseconds since 1970."""
     if isinstance(value, dt.datetime):
         moment: object = value
     elif isinstance(value, (bool, dt.date)):
@@ -81,25 +73,15 @@ def _whole(text: str, name: str) -> int:
 
 
 def format_instant(milliseconds: int) -> str:
-    """
-    Write UTC milliseconds as ISO 8601 with three decimals, such as ``2026-11-23T00:00:00.000Z``.
-
-    :param milliseconds: UTC milliseconds since 1970
-    """
+    """Write UTC milliseconds as ISO 8601 with three decimals, such as ``2026-11-23T00:00:00.000Z``."""
     moment = _EPOCH + milliseconds * _MILLISECOND
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{milliseconds % 1000:03d}Z"
 
 
 def instant_of_epoch(value: int | Decimal) -> int | None:
-    """
-    Read a number that the API sent as a time; its size tells its unit.
-
-    Below 10^11 it is seconds (as milliseconds that would be before March 1973), below 10^14 milliseconds,
-    then microseconds, then nanoseconds. Zero and negative numbers are no time.
-
-    :param value: a positive number since 1970
-    :return: UTC milliseconds since 1970, or None
-    """
+    """Read a number that the API sent as a time; its size tells its unit."""
+    # Below 10^11 it is seconds (as milliseconds that would be before March 1973), below 10^14 milliseconds, then
+    # microseconds, then nanoseconds. Zero and negative numbers are no time.
     if not 0 < value < 10**20:
         return None
     if value < _SECONDS:
@@ -112,12 +94,7 @@ def instant_of_epoch(value: int | Decimal) -> int | None:
 
 
 def instant_of_iso(text: str) -> int | None:
-    """
-    Read an ISO 8601 date-time that the API sent, taken as UTC where it has no zone.
-
-    :param text: such as ``2026-04-22T16:49:27.837`` (the API's naive fields are UTC)
-    :return: UTC milliseconds since 1970, or None where it is no date-time
-    """
+    """Read an ISO 8601 date-time that the API sent, taken as UTC where it has no zone."""
     moment = _parse(text)
     if not isinstance(moment, dt.datetime):
         return None
@@ -127,12 +104,7 @@ def instant_of_iso(text: str) -> int | None:
 
 
 def read_instant(value: Any) -> int | None:
-    """
-    Read a time as any version of the API may write it, exact to the millisecond.
-
-    :param value: a number of (milli)seconds, the text of one, ISO 8601 (UTC where it has no zone), or anything
-    :return: UTC milliseconds since 1970, or None where it is no time
-    """
+    """Read a time as any version of the API may write it, exact to the millisecond."""
     if isinstance(value, bool):
         return None
     if isinstance(value, int):

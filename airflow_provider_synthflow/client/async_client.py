@@ -50,13 +50,7 @@ class SharedHttp:
 
 
 class AsyncSynthflowClient:
-    """
-    The API as coroutines ask it; :meth:`open` makes one.
-
-    :param settings: where to, with which key, how patiently
-    :param shared: the connections
-    :param sleep: how to wait, in seconds
-    """
+    """The API as coroutines ask it; :meth:`open` makes one."""
 
     def __init__(
         self,
@@ -75,11 +69,7 @@ class AsyncSynthflowClient:
     @classmethod
     @asynccontextmanager
     async def open(cls, settings: Settings) -> AsyncIterator[AsyncSynthflowClient]:
-        """
-        Give a client; its connections are given back with it, also where it is cancelled.
-
-        :param settings: where to, with which key, how patiently
-        """
+        """Give a client; its connections are given back with it, also where it is cancelled."""
         async with shared_http_client(settings) as shared:
             yield cls(settings, shared)
 
@@ -89,14 +79,7 @@ class AsyncSynthflowClient:
         return self._shared.users
 
     async def page(self, query: CallsQuery, limit: int, offset: int) -> Page:
-        """
-        Ask for one page of List calls.
-
-        :param query: which calls
-        :param limit: how many, 1 to 100
-        :param offset: the index of the first
-        :raises SynthflowError: typed, after the retries
-        """
+        """Ask for one page of List calls."""
         return await self.ask("/calls", query.parameters(limit, offset), lambda body: read_page(body, offset))
 
     async def wait(self, seconds: float) -> None:
@@ -104,14 +87,7 @@ class AsyncSynthflowClient:
         await self._sleep(seconds)
 
     async def ask(self, path: str, parameters: Mapping[str, str], read: Callable[[bytes], _T]) -> _T:
-        """
-        Send a GET until there is a proper answer, and read it.
-
-        :param path: the path below the base URL
-        :param parameters: the request's parameters
-        :param read: what makes the result of the body; its retriable errors count as tries, too
-        :raises SynthflowError: typed, after the retries
-        """
+        """Send a GET until there is a proper answer, and read it."""
 
         async def once() -> _T:
             return cast("_T", await self._send(path, parameters, read))
@@ -119,12 +95,7 @@ class AsyncSynthflowClient:
         return await self.retrying(once)
 
     async def retrying(self, once: Callable[[], Awaitable[_T]]) -> _T:
-        """
-        Call something at its pace until it succeeds, its error is final, or the tries are used up.
-
-        :param once: sends one request and reads its answer
-        :raises SynthflowError: the last error, with the number of tries
-        """
+        """Call something at its pace until it succeeds, its error is final, or the tries are used up."""
         steps = tries(self.settings.max_attempts, self.pace, self._count_retry)
         wait = next(steps)
         while True:
@@ -180,12 +151,7 @@ _shared: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Settings, SharedHttp]
 
 @asynccontextmanager
 async def shared_http_client(settings: Settings) -> AsyncIterator[SharedHttp]:
-    """
-    Give the running loop's connections for some settings; they are closed when the last user leaves.
-
-    :param settings: where to, with which key
-    :raises SynthflowConfigError: where the environment names certificates or a proxy that cannot be used
-    """
+    """Give the running loop's connections for some settings; they are closed when the last user leaves."""
     proxy = read_proxy(settings, "socksio")
     certificates = await asyncio.to_thread(trust, read_bundle(settings), settings)
     clients = _shared.setdefault(asyncio.get_running_loop(), {})

@@ -53,12 +53,9 @@ def to_extension(content_type: str | None, head: bytes) -> str:
 
 
 def is_text(content_type: str | None, head: bytes) -> bool:
-    """
-    Tell whether what came is a text or a page, and no audio.
-
-    Bytes that are known to begin an audio file decide, then the content type. Under the type of an audio only markup
-    and JSON are a text; under none that tells, whatever can be read.
-    """
+    """Tell whether what came is a text or a page, and no audio."""
+    # Bytes that are known to begin an audio file decide, then the content type. Under the type of an audio only
+    # markup and JSON are a text; under none that tells, whatever can be read.
     if _told_by(head):
         return False
     bare = _bare(content_type)

@@ -65,13 +65,7 @@ class _Bearer(requests.auth.AuthBase):
 
 
 class SynthflowClient:
-    """
-    The API as tasks ask it, from any number of threads.
-
-    :param settings: where to, with which key, how patiently
-    :param pace: the pace that the requests share; default: one of its own
-    :param sleep: how to wait; default: until the time is over or the client is closed
-    """
+    """The API as tasks ask it, from any number of threads."""
 
     def __init__(
         self, settings: Settings, *, pace: RateLimiter | None = None, sleep: Callable[[float], None] | None = None
@@ -105,12 +99,7 @@ class SynthflowClient:
         self._local = threading.local()
 
     def session(self) -> requests.Session:
-        """
-        Return this thread's session: authenticated, with kept-alive connections.
-
-        :raises SynthflowTransientError: where the client is closed
-        :raises SynthflowConfigError: where the environment names a proxy or certificates that cannot be used
-        """
+        """Return this thread's session: authenticated, with kept-alive connections."""
         if self._closed.is_set():
             raise SynthflowTransientError(CLOSED)
         session: requests.Session | None = getattr(self._local, "session", None)
@@ -123,14 +112,7 @@ class SynthflowClient:
         self._sleep(seconds)
 
     def page(self, query: CallsQuery, limit: int, offset: int) -> Page:
-        """
-        Ask for one page of List calls.
-
-        :param query: which calls
-        :param limit: how many, 1 to 100
-        :param offset: the index of the first
-        :raises SynthflowError: typed, after the retries
-        """
+        """Ask for one page of List calls."""
 
         def once() -> Page:
             sent = time.monotonic_ns()
@@ -141,35 +123,15 @@ class SynthflowClient:
         return self.retrying(once)
 
     def elements(self, path: str, name: str, parameters: Mapping[str, str]) -> tuple[list[dict[str, Any]], int | None]:
-        """
-        Ask for one page of another list, and its declared total.
-
-        :param path: the path below the base URL
-        :param name: the list's name in the envelope
-        :param parameters: the request's parameters
-        :raises SynthflowError: typed, after the retries
-        """
+        """Ask for one page of another list, and its declared total."""
         return self.ask(path, parameters, lambda body: read_elements(body, name))
 
     def ask(self, path: str, parameters: Mapping[str, str], read: Callable[[bytes], _T]) -> _T:
-        """
-        Send a GET until there is a proper answer, and read it.
-
-        :param path: the path below the base URL
-        :param parameters: the request's parameters
-        :param read: what makes the result of the body; its retriable errors count as tries, too
-        :raises SynthflowError: typed, after the retries
-        """
+        """Send a GET until there is a proper answer, and read it."""
         return cast("_T", self.retrying(lambda: read_answer(self.send(path, parameters), read, self.settings)))
 
     def redirect(self, path: str) -> str:
-        """
-        Ask for a path that answers with another address, and return that address; nothing is asked of it.
-
-        :param path: the path below the base URL
-        :raises SynthflowProtocolError: where no address came, or one that is neither https nor on this machine
-        :raises SynthflowError: typed, after the retries
-        """
+        """Ask for a path that answers with another address, and return that address; nothing is asked of it."""
         return self.retrying(lambda: self.redirect_once(path))
 
     def redirect_once(self, path: str) -> str:
@@ -177,12 +139,7 @@ class SynthflowClient:
         return read_address(self.send(path, {}), path, self.settings)
 
     def retrying(self, once: Callable[[], _T]) -> _T:
-        """
-        Call something at the shared pace until it succeeds, its error is final, or the tries are used up.
-
-        :param once: sends one request and reads its answer
-        :raises SynthflowError: the last error, with the number of tries
-        """
+        """Call something at the shared pace until it succeeds, its error is final, or the tries are used up."""
         steps = tries(self.settings.max_attempts, self.pace, self._count_retry)
         wait = next(steps)
         while True:
@@ -200,15 +157,7 @@ class SynthflowClient:
             wait = steps.throw(failure)
 
     def send(self, path: str, parameters: Mapping[str, str]) -> HttpResponse:
-        """
-        Send one GET, once, and return its answer whatever its status; redirects are not followed.
-
-        :param path: the path below the base URL
-        :param parameters: the request's parameters
-        :raises SynthflowTransientError: where no whole answer came in time
-        :raises SynthflowConfigError: where none can ever come
-        :raises SynthflowProtocolError: where it is larger than the connection allows
-        """
+        """Send one GET, once, and return its answer whatever its status; redirects are not followed."""
         with self._lock:
             self.requests += 1
         settings = self.settings

@@ -21,12 +21,7 @@ _TIMEOUT = 10.0
 
 
 def check_connection(settings: Settings) -> tuple[bool, str]:
-    """
-    Ask for one agent, Synthflow's documented way to verify a key.
-
-    :param settings: where to ask, with which key
-    :return: whether it went well, and a sentence without any secret
-    """
+    """Ask for one agent, Synthflow's documented way to verify a key."""
     try:
         _ask(settings)
     except SynthflowAuthError as error:

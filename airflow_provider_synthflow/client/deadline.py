@@ -43,13 +43,7 @@ _bounds = _Bounds()
 
 @contextmanager
 def within(seconds: float, most_bytes: int, on_excess: Callable[[], Exception]) -> Iterator[None]:
-    """
-    Bound what is done inside of the block, in this thread and by sessions with a :class:`DeadlineAdapter`.
-
-    :param seconds: how long it may take
-    :param most_bytes: how many bytes may come
-    :param on_excess: makes the error where more come
-    """
+    """Bound what is done inside of the block, in this thread and by sessions with a :class:`DeadlineAdapter`."""
     _bounds.ends_at = time.monotonic() + seconds
     _bounds.bytes_left = most_bytes
     _bounds.on_excess = on_excess

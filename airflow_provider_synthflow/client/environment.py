@@ -27,13 +27,7 @@ _trusted_lock = threading.Lock()
 
 
 def read_proxy(settings: Settings, socks_library: str) -> str | None:
-    """
-    Return the address of the proxy, None where there is none, as for a server on this machine.
-
-    :param settings: where the requests go
-    :param socks_library: the module that speaks SOCKS for the HTTP library that asks
-    :raises SynthflowConfigError: where the environment names a proxy that cannot be used
-    """
+    """Return the address of the proxy, None where there is none, as for a server on this machine."""
     if settings.is_local:
         return None
     url = settings.base_url
@@ -82,13 +76,7 @@ def read_bundle(settings: Settings) -> str:
 
 
 def trust(bundle: str, settings: Settings) -> ssl.SSLContext:
-    """
-    Return what trusts the certificates of a file or a folder, which are read once: that takes a while.
-
-    :param bundle: the path of the certificates
-    :param settings: where the requests go
-    :raises SynthflowConfigError: where there are none
-    """
+    """Return what trusts the certificates of a file or a folder, which are read once: that takes a while."""
     with _trusted_lock:
         known = _trusted.get(bundle)
         if known is not None:

@@ -24,14 +24,7 @@ _TUNNEL = re.compile(r"(?:Tunnel connection failed: )?([1-5]\d\d)\b")
 def make_failure(
     error: Exception, settings: Settings, proxy: str | None, bad_address: tuple[type[Exception], ...]
 ) -> SynthflowError:
-    """
-    Make a typed error of a failure, whose own text may hold the address with its parameters and is left out.
-
-    :param error: what the HTTP library raised
-    :param settings: where the request went
-    :param proxy: the proxy on the way, as it may be shown, None where there is none
-    :param bad_address: the library's errors for an address that is none
-    """
+    """Make a typed error of a failure, whose own text may hold the address with its parameters and is left out."""
     host = settings.host
     causes = list(_causes(error))
     for each in causes:

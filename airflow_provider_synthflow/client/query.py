@@ -13,17 +13,7 @@ __all__ = ["CallsQuery"]
 
 @dataclass(frozen=True)
 class CallsQuery:
-    """
-    The calls to ask for; what is None is not sent.
-
-    :param model_id: the agent whose calls are listed; the API lists one agent a request
-    :param from_ms: the API's ``from_date``, UTC milliseconds since 1970
-    :param to_ms: the API's ``to_date``, UTC milliseconds since 1970
-    :param call_status: one status, as the API writes it
-    :param duration_min: seconds
-    :param duration_max: seconds
-    :param lead_phone_number: caller or callee, E.164 with its plus sign
-    """
+    """The calls to ask for; what is None is not sent."""
 
     model_id: str
     from_ms: int | None = None
@@ -34,12 +24,7 @@ class CallsQuery:
     lead_phone_number: str | None = field(default=None, repr=False)
 
     def between(self, from_ms: int | None, to_ms: int | None) -> CallsQuery:
-        """
-        Return the same query with other bounds.
-
-        :param from_ms: UTC milliseconds since 1970, None to send none
-        :param to_ms: UTC milliseconds since 1970, None to send none
-        """
+        """Return the same query with other bounds."""
         return replace(self, from_ms=from_ms, to_ms=to_ms)
 
     def filters(self) -> dict[str, Any]:
@@ -64,12 +49,7 @@ class CallsQuery:
         return ", ".join(f"{name}={value}" for name, value in asked.items() if value is not None) or "no filter"
 
     def parameters(self, limit: int, offset: int) -> dict[str, str]:
-        """
-        Return the request's parameters for one page.
-
-        :param limit: how many calls to ask for
-        :param offset: the index of the first
-        """
+        """Return the request's parameters for one page."""
         values: dict[str, Any] = {
             "model_id": self.model_id,
             "limit": limit,

@@ -23,14 +23,11 @@ _FULL_SPEED = 0.01
 
 
 class RateLimiter:
-    """
-    The shared pace of requests: an interval between two starts, at first none.
+    """The shared pace of requests: an interval between two starts, at first none."""
 
-    A limit that is reached doubles the interval, once: not again by what was reserved before, and not again before a
-    request has come through. It may halt all requests until a moment. Each success takes a tenth off the interval.
-
-    :param clock: seconds that only grow; default: the system's monotonic clock
-    """
+    # A limit that is reached doubles the interval, once: not again by what was reserved before, and not again before
+    # a request has come through. It may halt all requests until a moment. Each success takes a tenth off the
+    # interval.
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.now = clock
@@ -56,26 +53,15 @@ class RateLimiter:
             return start - now
 
     def refuse(self, reserved_at: float, wait: float = 0.0) -> None:
-        """
-        Slow down after a server's trouble (5xx).
-
-        :param reserved_at: when the request took its start, by this pace's clock
-        :param wait: seconds during which no request is to start
-        """
+        """Slow down after a server's trouble (5xx)."""
         with self._lock:
             self._halt(self.now() + wait)
             self._lower(reserved_at)
 
     def close(self, reserved_at: float, backoff: Callable[[int], float]) -> float:
-        """
-        Halt all requests after one was refused for the rate limit (429), and return for how many seconds.
-
-        What was refused together waits together, so that nothing that is refused later is sent before it; and as long
-        as no request comes through, each further refusal is the next round of the same limit.
-
-        :param reserved_at: when the request took its start, by this pace's clock
-        :param backoff: returns how long to wait in a round, from 1
-        """
+        """Halt all requests after one was refused for the rate limit (429), and return for how many seconds."""
+        # What was refused together waits together, so that nothing that is refused later is sent before it; and as
+        # long as no request comes through, each further refusal is the next round of the same limit.
         with self._lock:
             now = self.now()
             if self._came_through:
@@ -88,11 +74,7 @@ class RateLimiter:
             return max(self.halted_until - now, 0.0)
 
     def succeed(self, reserved_at: float) -> None:
-        """
-        Speed up a little after a success.
-
-        :param reserved_at: when the request took its start, by this pace's clock
-        """
+        """Speed up a little after a success."""
         if not self.interval:
             return
         with self._lock:

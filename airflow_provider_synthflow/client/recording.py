@@ -77,13 +77,7 @@ class _LastError(Exception):
 
 
 class RecordingDownloader:
-    """
-    The downloads of recordings, from any number of threads.
-
-    :param client: asks the API for the addresses, at the pace of all its requests
-    :param max_bytes: the size above which a recording is refused; None: none is
-    :param on_bytes: is told of each piece's length
-    """
+    """The downloads of recordings, from any number of threads."""
 
     def __init__(
         self,
@@ -122,17 +116,7 @@ class RecordingDownloader:
             session.close()
 
     def download(self, call_id: str, open_sink: Callable[[str], AbstractContextManager[Sink]]) -> Recording:
-        """
-        Download the recording of a call; each try asks the API for the address and begins anew.
-
-        :param call_id: the API's opaque id
-        :param open_sink: opens, for the ending of the file's name, what takes the bytes; what was written counts only
-            where its context ends without an error
-        :raises SynthflowRequestError: where there is no recording (404)
-        :raises SynthflowAuthError: where the key is not entitled to it (403), or not accepted
-        :raises SynthflowTransientError: where no whole recording came, after all tries
-        :raises SynthflowError: typed
-        """
+        """Download the recording of a call; each try asks the API for the address and begins anew."""
         path = call_path(call_id, "/recording")
         missing = 0
 
@@ -370,11 +354,8 @@ def _find_socket(response: requests.Response) -> socket.socket | None:
 
 
 def _has_more(raw: Any) -> bool:
-    """
-    Tell whether more than the last byte of a body is there already.
-
-    HTTP libraries stop at the declared length, and would pass a recording that is cut by a wrong one.
-    """
+    """Tell whether more than the last byte of a body is there already."""
+    # HTTP libraries stop at the declared length, and would pass a recording that is cut by a wrong one.
     reader: Any = getattr(getattr(raw, "_fp", None), "fp", None)
     listening = getattr(getattr(reader, "raw", None), "_sock", None)
     if not hasattr(reader, "peek"):

@@ -22,12 +22,7 @@ __all__ = ["download_to_file"]
 
 
 def download_to_file(client: SynthflowClient, call_id: str, file: IO[bytes] | str | os.PathLike[str]) -> dict[str, Any]:
-    """
-    Download the recording of a call into a binary file that is open, or into a path, where it appears whole.
-
-    :return: ``bytes``, ``sha256`` and ``content_type``
-    :raises SynthflowError: typed; a file that is open is then as long as it was, where it can be cut
-    """
+    """Download the recording of a call into a binary file that is open, or into a path, where it appears whole."""
     sink = _Path(Path(file)) if isinstance(file, (str, os.PathLike)) else _OpenFile(file)
     with RecordingDownloader(client) as downloader:
         found = downloader.download(call_id, sink.open)

@@ -41,13 +41,7 @@ _CURE = "The API is in trouble: run the task again later."
 
 
 def retry_after_seconds(value: str | None, *, now: float | None = None) -> float | None:
-    """
-    Read a Retry-After header, which holds seconds or an HTTP date.
-
-    :param value: the header, None where there was none
-    :param now: seconds since 1970, the time to count a date from; default: now
-    :return: seconds from 0 to 300, or None where the header says nothing usable
-    """
+    """Read a Retry-After header, which holds seconds or an HTTP date."""
     if value is None or not value.strip():
         return None
     text = value.strip()
@@ -73,17 +67,10 @@ def is_retriable(error: BaseException) -> bool:
 
 
 def wait_seconds(attempt: int, error: BaseException | None, jitter: float | None = None) -> float:
-    """
-    Return how long to wait before the next try: the larger of what the server asked for and the own backoff.
-
-    The backoff doubles from half a second, give or take a quarter, to a minute at the most. Under a rate limit it
-    doubles from two seconds, and less of it is chance. Up to a second comes on top of what the server asked for, so
-    that many tasks do not return in step.
-
-    :param attempt: how many tries there were, from 1
-    :param error: what the last try ended with
-    :param jitter: a number from 0 to 1 that decides on what is left to chance; default: drawn here
-    """
+    """Return how long to wait before the next try: the larger of what the server asked for and the own backoff."""
+    # The backoff doubles from half a second, give or take a quarter, to a minute at the most. Under a rate limit it
+    # doubles from two seconds, and less of it is chance. Up to a second comes on top of what the server asked for, so
+    # that many tasks do not return in step.
     chance = random.random() if jitter is None else jitter  # noqa: S311 - spreads load, guards nothing
     limited = getattr(error, "status", None) == _LIMITED
     first, least, spread = (2.0, 0.98, 0.08) if limited else (0.5, 0.75, 0.5)
@@ -93,16 +80,9 @@ def wait_seconds(attempt: int, error: BaseException | None, jitter: float | None
 
 
 def tries(max_attempts: int, pace: RateLimiter, count_retry: Callable[[], None]) -> Generator[float | None, None, None]:
-    """
-    Yield what a request is to do next, until it is through: wait so many seconds, or, where it is None, be sent.
-
-    What it fails with is thrown in where it was sent, and raised again where no further try helps. Under a rate limit
-    the last try comes a minute or more after the first refusal.
-
-    :param max_attempts: how often the request is sent
-    :param pace: the pace that it shares with others
-    :param count_retry: is called before each further try
-    """
+    """Yield what a request is to do next, until it is through: wait so many seconds, or, where it is None, be sent."""
+    # What it fails with is thrown in where it was sent, and raised again where no further try helps. Under a rate
+    # limit the last try comes a minute or more after the first refusal.
     limited_at: float | None = None
     for number in itertools.count(1):
         delay, known = pace.reserve(), pace.halted_until

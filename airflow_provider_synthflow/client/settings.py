@@ -36,18 +36,7 @@ _MIB = 1024 * 1024
 
 @dataclass(frozen=True)
 class Settings:
-    """
-    What is needed to reach the API.
-
-    :param base_url: the API's address with its path, without a slash at the end
-    :param api_key: the workspace's key
-    :param region: the region's name, None where a host is set
-    :param timeout: seconds that one whole request may take, connecting and the last byte of its answer included
-    :param max_response_bytes: the largest body of one answer, unpacked
-    :param max_attempts: how often one request is sent before it is given up
-    :param hash_key: the secret of ``hash_fields``, None where there is none
-    :param conn_id: the connection's id, for the errors
-    """
+    """What is needed to reach the API."""
 
     base_url: str
     api_key: str = field(repr=False)
@@ -69,17 +58,7 @@ class Settings:
         extra: Mapping[str, Any] | None = None,
         conn_id: str = "synthflow_default",
     ) -> Settings:
-        """
-        Read the fields of a connection.
-
-        :param password: the API key
-        :param host: optional: a base URL, a host, or a host with a port
-        :param schema: optional: ``http`` or ``https``, or a path
-        :param port: optional: the host's port
-        :param extra: optional: region, timeout, max_response_bytes, max_attempts, hash_key, allow_insecure
-        :param conn_id: the connection's id, for the errors
-        :raises SynthflowConfigError: for a missing key, an unknown region or extra, a wrong number, a key over http
-        """
+        """Read the fields of a connection."""
         extra = extra or {}
         _check_names(extra, conn_id)
         key = _key(password, conn_id)

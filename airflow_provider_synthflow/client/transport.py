@@ -57,16 +57,9 @@ class HttpResponse:
 
 
 class BodyReader:
-    """
-    The body of an answer, put together of its pieces and unpacked, within the connection's limit.
+    """The body of an answer, put together of its pieces and unpacked, within the connection's limit."""
 
-    Of an error's body only what is short is kept: its status is what counts.
-
-    :param status: the HTTP status
-    :param headers: the headers, found by any case
-    :param settings: the limit
-    :raises SynthflowProtocolError: where the answer says that it is larger
-    """
+    # Of an error's body only what is short is kept: its status is what counts.
 
     def __init__(self, status: int, headers: Mapping[str, str], settings: Settings) -> None:
         self._settings = settings
@@ -156,13 +149,7 @@ def make_headers(settings: Settings) -> dict[str, str]:
 
 
 def call_path(call_id: str, suffix: str = "") -> str:
-    """
-    Return the path of a call below the base URL.
-
-    :param call_id: the API's opaque id
-    :param suffix: what follows, such as ``/recording``
-    :raises ValueError: where it is no id, or one that a path would take for a place
-    """
+    """Return the path of a call below the base URL."""
     if not isinstance(call_id, str) or not call_id or call_id in {".", ".."}:
         msg = "call_id is missing or no id: give the id of a call, as the API writes it."
         raise ValueError(msg)
@@ -170,14 +157,7 @@ def call_path(call_id: str, suffix: str = "") -> str:
 
 
 def read_answer(answer: HttpResponse, read: Callable[[bytes], Any], settings: Settings) -> Any:
-    """
-    Read an answer, or raise what it says is wrong.
-
-    :param answer: what came back
-    :param read: what makes the result of the body
-    :param settings: where the request went
-    :raises SynthflowError: typed
-    """
+    """Read an answer, or raise what it says is wrong."""
     error = make_error(answer.status, answer.headers, answer.body, settings)
     if error is not None:
         raise error
@@ -186,14 +166,7 @@ def read_answer(answer: HttpResponse, read: Callable[[bytes], Any], settings: Se
 
 
 def read_address(answer: HttpResponse, path: str, settings: Settings) -> str:
-    """
-    Return the address that an answer redirects to: https, or http on this machine alone.
-
-    :param answer: what came back
-    :param path: the path that was asked for, below the base URL
-    :param settings: where the request went
-    :raises SynthflowError: typed, where it is no redirect or to no such address
-    """
+    """Return the address that an answer redirects to: https, or http on this machine alone."""
     location = answer.headers.get("Location")
     if not 300 <= answer.status < 400 or not location:
         error = make_error(answer.status, answer.headers, answer.body, settings)

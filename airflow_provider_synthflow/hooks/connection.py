@@ -26,12 +26,7 @@ _reads: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, tuple[float, asyn
 
 
 def read_connection(conn_id: str) -> Settings:
-    """
-    Read a connection, and have Airflow mask its secrets.
-
-    :param conn_id: the connection's id
-    :raises SynthflowConfigError: where there is no such connection, or it is not usable
-    """
+    """Read a connection, and have Airflow mask its secrets."""
     try:
         connection = BaseHook.get_connection(conn_id)
     except AirflowNotFoundException:
@@ -40,15 +35,9 @@ def read_connection(conn_id: str) -> Settings:
 
 
 async def aread_connection(conn_id: str) -> Settings:
-    """
-    Read a connection from an event loop, which is not held up, on every Airflow.
-
-    All that ask within some seconds share one reading: each one is several requests to Airflow, and a triggerer that
-    starts with a thousand triggers would be busy with them for minutes.
-
-    :param conn_id: the connection's id
-    :raises SynthflowConfigError: where there is no such connection, or it is not usable
-    """
+    """Read a connection from an event loop, which is not held up, on every Airflow."""
+    # All that ask within some seconds share one reading: each one is several requests to Airflow, and a triggerer
+    # that starts with a thousand triggers would be busy with them for minutes.
     reads = _reads.setdefault(asyncio.get_running_loop(), {})
     begun, reading = reads.get(conn_id, (0.0, None))
     if reading is None or (reading.done() and (_has_failed(reading) or time.monotonic() - begun > _FRESH_SECONDS)):

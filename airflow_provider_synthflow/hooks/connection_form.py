@@ -64,13 +64,8 @@ CONN_FIELDS: dict[str, dict[str, Any]] = {
 
 
 def form_widgets() -> dict[str, Any]:
-    """
-    Return the connection's own fields for Airflow before 3.2, whose form is made of wtforms fields.
-
-    Airflow puts its own classes in the place of these while it asks, so that they are looked up each time.
-
-    :raises ImportError: where Airflow brings no wtforms, and so asks for none
-    """
+    """Return the connection's own fields for Airflow before 3.2, whose form is made of wtforms fields."""
+    # Airflow puts its own classes in the place of these while it asks, so that they are looked up each time.
     looks = importlib.import_module("flask_appbuilder.fieldwidgets")
     fields = importlib.import_module("wtforms")
     validators = importlib.import_module("wtforms.validators")

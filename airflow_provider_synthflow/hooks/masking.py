@@ -19,13 +19,10 @@ else:
 
 
 class HiddenNumber:
-    """
-    A task's field with a telephone number, which Airflow masks in logs and does not store among the rendered fields.
+    """A telephone number in a task's field: masked in logs, and not stored among the rendered fields."""
 
-    Airflow 3.0 does not mask what it stores there, so that masking alone would leave the number in its database. And a
-    field it is, since what renders the templates of a mapped task sets the fields and calls nothing of the task. It is
-    hidden whatever its type: a template that renders native values makes an int of it.
-    """
+    # Airflow 3.0 does not mask rendered fields, so masking alone would leave the number in its database. It is a
+    # descriptor since rendering a mapped task only sets fields. Native rendering may make an int of it.
 
     def __set_name__(self, owner: type, name: str) -> None:
         """Take in the field's name."""

@@ -45,11 +45,7 @@ def read_query(
     to_date: InstantLike | None = None,
     **filters: Any,
 ) -> CallsQuery:
-    """
-    Read a query as users write it; an empty filter counts as None.
-
-    :raises ValueError: for a naive time, a missing agent, or a filter of the wrong type
-    """
+    """Read a query as users write it; an empty filter counts as None."""
     return CallsQuery(
         model_id=read_agent(model_id),
         from_ms=None if from_date is None else read_time(from_date, "from_date"),

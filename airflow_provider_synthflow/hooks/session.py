@@ -32,11 +32,7 @@ _CHOICES = {"fail", "include"}
 
 
 class HookSession:
-    """
-    A connection that was read, and what is asked through it.
-
-    :raises SynthflowConfigError: where there is no such connection, or it is not usable
-    """
+    """A connection that was read, and what is asked through it."""
 
     def __init__(self, conn_id: str) -> None:
         self.settings: Settings = read_connection(conn_id)

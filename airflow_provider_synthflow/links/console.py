@@ -17,13 +17,7 @@ _ENDPOINTS_IN_THE_ENVIRONMENT = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "STO
 
 
 def find_console(operator: Any, ti_key: Any, xcom: str) -> str:
-    """
-    Return the address of a task's file in its store's console, or nothing where it has none.
-
-    :param operator: the task's operator, whose connection tells whether the store is the cloud's own
-    :param ti_key: the task instance
-    :param xcom: the XCom that tells where the file is: a path, a result with one, or a list of results
-    """
+    """Return the address of a task's file in its store's console, or nothing where it has none."""
     found: Any = XCom.get_value(key=xcom, ti_key=ti_key)
     if isinstance(found, list):
         found = next((each for each in found if isinstance(each, dict) and each.get("path")), None)

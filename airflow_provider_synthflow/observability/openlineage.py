@@ -15,17 +15,10 @@ __all__ = ["make_lineage"]
 
 
 def make_lineage(results: Iterable[Mapping[str, Any]], host: str, *, what: str = "calls") -> Any:
-    """
-    Return the lineage of a task's results.
-
-    The input of each agent is ``calls/<model_id>`` (or what else was read) at ``synthflow://<host>``, with the calls
-    read; the output of each window is its file, with rows and bytes. Results that went to XCom have no output.
-
-    :param results: the results of the task's windows, without calls
-    :param host: the API's host
-    :param what: what was read: ``calls``, or ``recordings``, of which each is a file
-    :return: the ``OperatorLineage`` of Airflow's OpenLineage provider, or None where that is not installed
-    """
+    """Return the lineage of a task's results."""
+    # The input of each agent is ``calls/<model_id>`` (or what else was read) at ``synthflow://<host>``, with the
+    # calls read; the output of each window is its file, with rows and bytes. Results that went to XCom have no
+    # output.
     try:
         # An extra, which loads Airflow's models of its database: only once OpenLineage asks, and has it loaded.
         extractors = import_module("airflow.providers.openlineage.extractors")

@@ -37,11 +37,7 @@ class AuditTask:
         self._hook = SynthflowHook(asked.synthflow_conn_id) if asks else None
 
     def run(self) -> dict[str, Any]:
-        """
-        Audit the lake, write the report, and fail where something of ``fail_on`` was found.
-
-        :raises SynthflowAuditError: with all findings
-        """
+        """Audit the lake, write the report, and fail where something of ``fail_on`` was found."""
         outcome = self._audit()
         result = outcome.result()
         for sentence in (*outcome.looked_at, *outcome.notes):

@@ -30,12 +30,7 @@ _NAMED = 10
 
 @dataclass(frozen=True)
 class AgentWindow:
-    """
-    One window of one agent.
-
-    :param model_id: the agent
-    :param window: the window
-    """
+    """One window of one agent."""
 
     model_id: str
     window: Window
@@ -46,12 +41,7 @@ class AgentWindow:
 
 
 class StillOpenError(Exception):
-    """
-    Windows with calls that are not final, which are to be read again.
-
-    :param until_ms: when, UTC milliseconds since 1970
-    :param count: how many windows
-    """
+    """Windows with calls that are not final, which are to be read again."""
 
     def __init__(self, until_ms: int, count: int = 1) -> None:
         super().__init__(f"{count} window(s) have calls that are not final")
@@ -69,12 +59,9 @@ class Batch:
 
     @contextmanager
     def going_on(self, part: AgentWindow) -> Iterator[None]:
-        """
-        Keep the failure of a window for the end, unless it is the only one.
-
-        What is wrong with the connection, the parameters or the store ends the task at once: no other window would
-        fare better. That the key is not entitled to one agent (403) does not.
-        """
+        """Keep the failure of a window for the end, unless it is the only one."""
+        # What is wrong with the connection, the parameters or the store ends the task at once: no other window would
+        # fare better. That the key is not entitled to one agent (403) does not.
         self._left -= 1
         try:
             yield
@@ -90,13 +77,7 @@ class Batch:
             log.error("%s failed, %d of %d are still to come: %s", part, self._left, self._count, error)  # noqa: TRY400 - the error itself is raised at the end
 
     def check(self) -> None:
-        """
-        Raise for the windows that are not done; to be called after the last.
-
-        :raises StillOpenError: where one is to be read again, whatever else failed: that is tried again with it
-        :raises SynthflowAgentsError: naming those that failed; as :class:`SynthflowAgentsFatalError` where no retry
-            mends any of them
-        """
+        """Raise for the windows that are not done; to be called after the last."""
         if self._open_until:
             raise StillOpenError(min(self._open_until), len(self._open_until))
         if self._failures:

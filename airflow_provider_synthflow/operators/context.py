@@ -29,13 +29,7 @@ def read_origin(context: Mapping[str, Any] | None) -> dict[str, str]:
 def tell_outlets(
     context: Mapping[str, Any], outlets: Iterable[Any], result: dict[str, Any] | list[dict[str, Any]]
 ) -> None:
-    """
-    Put the result, without the calls, into the event of each asset among the outlets.
-
-    :param context: the task's context; without outlets nothing of it is needed
-    :param outlets: the task's outlets; what is no asset, such as an alias, is passed over
-    :param result: what the task returns
-    """
+    """Put the result, without the calls, into the event of each asset among the outlets."""
     assets = [outlet for outlet in outlets if hasattr(outlet, "uri") or type(outlet).__name__ == "AssetNameRef"]
     events = context.get("outlet_events") if assets else None
     if events is None:
@@ -45,11 +39,7 @@ def tell_outlets(
 
 
 def make_extra(result: dict[str, Any] | list[dict[str, Any]]) -> dict[str, Any]:
-    """
-    Return what an asset's event says of a result: the result without the calls, or a list of these as ``results``.
-
-    :param result: what the task returns
-    """
+    """Return the ``extra`` of an asset's event: the result without its calls, or ``results`` with a list of these."""
     if isinstance(result, list):
         return {"results": [make_extra(each) for each in result]}
     return {name: value for name, value in result.items() if name != "calls" or isinstance(value, int)}

@@ -27,15 +27,8 @@ _SECOND = 2
 
 
 def finished_since(context: Mapping[str, Any] | None) -> int | None:
-    """
-    Return from when on a file that is there may be an earlier try's of this very task, or None.
-
-    None unless this is a retry: whoever clears a task, or runs it again, wants its windows read anew. Airflow raises
-    ``max_tries`` when a task is cleared, by which the two are told apart; after a clearing nothing is kept, since the
-    run's start is not the start of its tries any more.
-
-    The start of the run, UTC milliseconds since 1970.
-    """
+    """Return the start of the run, since which a file may be an earlier try's; None unless this is a retry."""
+    # Whoever clears a task wants its windows read anew; the run's start is not the start of its tries any more.
     context = context or {}
     begun = getattr(context.get("dag_run"), "start_date", None)
     if not is_retry(context):
@@ -46,12 +39,8 @@ def finished_since(context: Mapping[str, Any] | None) -> int | None:
 
 
 def is_retry(context: Mapping[str, Any] | None) -> bool:
-    """
-    Tell whether this is a further try of a task that nobody cleared.
-
-    One that was cleared while it ran counts as one, too: Airflow leaves its numbers as they were.
-
-    """
+    """Tell whether this is a further try of a task that nobody cleared."""
+    # Airflow raises `max_tries` when a task is cleared, but not for one that is cleared while it runs.
     number, limit, retries = _numbers(context)
     return number is not None and limit is not None and limit == retries and _SECOND <= number <= limit + 1
 
@@ -86,11 +75,7 @@ def make_checkpoints(
     settings: Settings,
     privacy: Privacy,
 ) -> Callable[[WindowPlan], Checkpoint | None]:
-    """
-    Return what gives for a window what keeps its finished pages, or None where none are to be kept, or cannot be.
-
-    :raises SynthflowConfigError: for a store or a connection that is not known
-    """
+    """Return what gives for a window what keeps its finished pages, or None where none are to be kept, or cannot be."""
     if resume_path is None:
         return lambda _: None
     path = to_path_text(resume_path, "resume_path")

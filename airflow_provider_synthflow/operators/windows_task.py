@@ -73,11 +73,7 @@ class WindowsTask:
         return make_lineage(self.finished, self.host, what=self.read_what)
 
     def go_on(self, event: Any, since_ms: int | None) -> None:
-        """
-        Take up the work after a wait in the triggerer.
-
-        :raises SynthflowProtocolError: where the event is no moment
-        """
+        """Take up the work after a wait in the triggerer."""
         if not isinstance(event, dt.datetime) or event.utcoffset() is None:
             msg = (
                 "The triggerer ended the wait with an event that is no moment in time. Run the task again; where that "

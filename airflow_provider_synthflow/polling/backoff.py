@@ -21,19 +21,11 @@ _PER_COMPANION = 0.02
 
 
 class PollSchedule:
-    """
-    The waits between polls.
+    """The waits between polls."""
 
-    Polls keep to a rhythm: the next one is due an interval after the last one was due, however long it took; polls in
-    between change nothing. After an error the wait grows from half a second to a minute, with jitter, and never less
-    than the server asked for.
-
-    :param interval: seconds between two polls; at least one
-    :param exponential: let the interval grow, as Airflow's sensors do: it doubles with each poll, and is drawn from
-        between once and twice that
-    :param longest: seconds; the cap on a grown interval, None for none
-    :param clock: seconds that only grow; default: the system's monotonic clock
-    """
+    # Polls keep to a rhythm: the next one is due an interval after the last one was due, however long it took; polls
+    # in between change nothing. After an error the wait grows from half a second to a minute, with jitter, and never
+    # less than the server asked for.
 
     def __init__(
         self,
@@ -54,11 +46,7 @@ class PollSchedule:
         self._due: float | None = None
 
     def at_first(self, companions: int = 1) -> float:
-        """
-        Return how many seconds to wait before the first poll, so that many that start at once do not poll at once.
-
-        :param companions: how many poll by the same way
-        """
+        """Return the seconds before the first poll: pollers that start together spread out."""
         return random.uniform(0, min(self.interval, companions * _PER_COMPANION))  # noqa: S311 - spreads load
 
     def recover(self) -> None:
@@ -92,12 +80,7 @@ class PollSchedule:
 
 
 class Backoff:
-    """
-    The wait before something that failed begins again: twice as long each time.
-
-    :param longest: seconds; the cap
-    :param clock: seconds that only grow; default: the system's monotonic clock
-    """
+    """The wait before something that failed begins again: twice as long each time."""
 
     def __init__(self, longest: float = 600.0, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._longest = longest

@@ -35,19 +35,10 @@ PASSING = (SynthflowTransientError, SynthflowProtocolError)
 
 @dataclass
 class Poll:
-    """
-    One poll: has a number of calls started since an instant?
+    """One poll: has a number of calls started since an instant?"""
 
-    What to send, its :attr:`counting` knows. Mostly that is one small page: where there are fewer calls than are
-    waited for, the declared total tells. Once there are enough, the page at the other end of the list follows, and
-    where calls that do not count are among them, a few more.
-
-    :param query: the agent and the filters, without bounds
-    :param from_ms: UTC milliseconds since 1970, inclusive
-    :param to_ms: UTC milliseconds since 1970, exclusive
-    :param to_given: whether the end was given, or is now
-    :param min_calls: how many calls are waited for
-    """
+    # Mostly one small page is read: its declared total tells whether there are too few calls. If there are enough, the
+    # page at the other end of the list follows, and a few more if some of the calls do not count.
 
     query: CallsQuery
     from_ms: int
@@ -61,11 +52,7 @@ class Poll:
         self.counting = Counting(self.from_ms, self.to_ms, self.min_calls)
 
     def again(self, now_ms: int) -> Poll:
-        """
-        Return the same poll anew, up to now where no end was given.
-
-        :param now_ms: UTC milliseconds since 1970
-        """
+        """Return the same poll anew, up to now where no end was given."""
         return replace(self, to_ms=self.to_ms if self.to_given else now_ms)
 
     @property
@@ -75,12 +62,9 @@ class Poll:
 
     @property
     def asked(self) -> CallsQuery:
-        """
-        Return the query with the bounds that are sent.
-
-        The API's ``to_date`` may bound a call's end, so that it is sent with a day to spare, and not at all where
-        the end is now: the calls are counted by their own start.
-        """
+        """Return the query with the bounds that are sent."""
+        # The API's ``to_date`` may bound a call's end, so that it is sent with a day to spare, and not at all where
+        # the end is now: the calls are counted by their own start.
         return self.query.between(max(0, self.from_ms - MARGIN_MS), self.to_ms + STRAY_MS if self.to_given else None)
 
     @property
@@ -105,13 +89,7 @@ class Poll:
 
 
 def poll(client: SynthflowClient, state: Poll) -> Poll:
-    """
-    Carry out a poll.
-
-    :param client: where to ask
-    :param state: what to ask for
-    :raises SynthflowError: typed
-    """
+    """Carry out a poll."""
     for _ in read_pages(state.counting, partial(client.page, state.asked), concurrency=1, sleep=client.wait):
         pass  # none is handed on: the counting has taken in what there is to know
     return state
@@ -125,14 +103,9 @@ async def wait_for_calls(
     deadline_ms: int | None = None,
     clock: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
 ) -> Poll | None:
-    """
-    Poll again and again until enough calls have started; trouble that may pass is waited out.
-
-    There is a last poll at the deadline. Where the time is over, None is returned, and ``schedule.error`` tells what
-    the last poll ended with.
-
-    :raises SynthflowError: typed, for what does not pass
-    """
+    """Poll again and again until enough calls have started; trouble that may pass is waited out."""
+    # There is a last poll at the deadline. Where the time is over, None is returned, and ``schedule.error`` tells
+    # what the last poll ended with.
     pause, over = schedule.at_first(client.companions), False
     while not over:
         left = float("inf") if deadline_ms is None else max(0.0, (deadline_ms - clock()) / 1000)
@@ -168,21 +141,11 @@ _MOST_PROBES = 20
 
 
 class Counting:
-    """
-    The count of the calls of a list that started between two instants.
+    """The count of the calls of a list that started between two instants."""
 
-    A list that is sorted by the start, whichever way, holds the calls that count in one piece. So its first and its
-    last page are read, and where one of them shows calls outside, the end of the piece is looked for by halving, as a
-    word is in a dictionary: twenty pages at the most, which is enough for some hundred thousand calls. A list that
-    turns out not to be sorted, or declares no total, is read from its begin, ten pages at the most, and only the calls
-    that were seen count.
-
-    It is driven as a walk is (:class:`~airflow_provider_synthflow.pagination.fetch.PageReader`).
-
-    :param from_ms: UTC milliseconds since 1970, inclusive
-    :param to_ms: UTC milliseconds since 1970, exclusive
-    :param wanted: how many there are to be; it need not be known how many fewer there are
-    """
+    # In a list sorted by start, either way, the calls that count are one range. The first and the last page are read; if
+    # one shows calls outside, a binary search finds the end of the range: at most twenty pages. A list that is not
+    # sorted or declares no total is read from its beginning, at most ten pages, and only the calls seen count.
 
     def __init__(self, from_ms: int, to_ms: int, wanted: int) -> None:
         self.starts: dict[str, int] = {}
@@ -248,11 +211,7 @@ class Counting:
         return False
 
     def refuse(self, ask: PageAsk, error: SynthflowRequestError) -> None:
-        """
-        Take in that the API refused a page behind the first one: its list ends before, or is not told so far.
-
-        :raises SynthflowRequestError: where it was the first one
-        """
+        """Take in that the API refused a page behind the first one: its list ends before, or is not told so far."""
         offset = ask.offset
         if offset == 0:
             raise error

@@ -20,12 +20,7 @@ _MOST_CELLS = 1000
 
 @dataclass
 class PollResult:
-    """
-    What one poll found: the start of each call in ``[from_ms, to_ms)``, which is empty where nothing had to be read.
-
-    :param now_ms: when it was read, or before
-    :param on_stored: what those who were told of the poll want done once their events are stored
-    """
+    """The starts of the calls that one poll found in ``[from_ms, to_ms)``, an empty range if nothing was read."""
 
     from_ms: int
     to_ms: int
@@ -35,18 +30,10 @@ class PollResult:
 
 
 class CellAnnouncer:
-    """
-    The announcements of the cells of a grid that is aligned to 1970: each once, in the order of time.
+    """The announcements of the cells of a grid that is aligned to 1970: each once, in the order of time."""
 
-    Ask for the calls of :meth:`wanted`, hand what came to :meth:`next_event`, send what it returns, if it returns
-    something, and say so by :meth:`announced`. What is before the :attr:`cursor` need never be asked for again.
-    Instants are UTC milliseconds since 1970.
-
-    :param settle_ms: how long after its end a cell is left alone
-    :param start_ms: where to begin; the cell that it lies in is the first
-    :param min_calls: how many calls to gather before cells are announced
-    :param gather_ms: how long a settled call may wait for others; then it is announced without them
-    """
+    # Read the calls of `wanted`, pass them to `next_event`, send the event that it returns, if any, and confirm it with
+    # `announced`. What lies before `cursor` is never read again. Instants are UTC milliseconds since 1970.
 
     def __init__(
         self,
@@ -103,12 +90,9 @@ class CellAnnouncer:
         self.read_to = end
 
     def event(self, now_ms: int) -> dict[str, Any] | None:
-        """
-        Return what to announce now, or None.
-
-        It begins and ends with a cell that holds calls, and as a rule so does every cell between. Where calls are
-        gathered, empty cells between them come along, so that one run reads all that was gathered.
-        """
+        """Return what to announce now, or None."""
+        # It begins and ends with a cell that holds calls, and as a rule so does every cell between. Where calls are
+        # gathered, empty cells between them come along, so that one run reads all that was gathered.
         if not self._waiting:
             return None
         first = min(self._waiting)

@@ -93,12 +93,7 @@ class Watch:
         most_failures: int,
         assets: Sequence[str] = (),
     ) -> None:
-        """
-        Have the polls cover what an announcer wants.
-
-        :param most_failures: how many polls in a row may fail before the watch ends in an error
-        :param assets: what is watched, for the log
-        """
+        """Have the polls cover what an announcer wants."""
         self._members[member] = _Member(announcer, interval, most_failures, assets)
         self._joined.set()
         self._has_newcomer = True
@@ -114,11 +109,7 @@ class Watch:
         self._hold_off.failed(self._interval)
 
     async def polls(self) -> AsyncGenerator[PollResult, None]:
-        """
-        Yield one poll after the other, for ever.
-
-        :raises SynthflowError: typed: at once for what does not pass, and after too many failures in a row
-        """
+        """Yield one poll after the other, for ever."""
         await asyncio.sleep(self._hold_off.left)
         try:
             settings = await self._read_settings()

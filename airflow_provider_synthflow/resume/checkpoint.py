@@ -42,43 +42,20 @@ class TaskState(Protocol):
     """Small values kept for a task, from one of its tries to the next."""
 
     def get(self, key: str, /) -> Any:
-        """
-        Return a value, None where there is none.
-
-        :param key: its name
-        """
+        """Return a value, None where there is none."""
 
     def set(self, key: str, value: Any, /) -> None:
-        """
-        Keep a value.
-
-        :param key: its name
-        :param value: what JSON can hold
-        """
+        """Keep a value."""
 
     def delete(self, key: str, /) -> None:
-        """
-        Forget a value, if there is one.
-
-        :param key: its name
-        """
+        """Forget a value, if there is one."""
 
 
 class Checkpoint:
-    """
-    The finished pages of one window, kept and remembered from try to try.
+    """The finished pages of one window, kept and remembered from try to try."""
 
-    As a context manager it ends with the window: the segments are removed, but where an error or a kill ended the try
-    and another try may take them up.
-
-    :param store: where the segments go
-    :param state: what remembers them
-    :param key: under which name, see :func:`~airflow_provider_synthflow.resume.state.make_key`
-    :param digest: what is asked, see :func:`~airflow_provider_synthflow.resume.state.make_digest`
-    :param privacy: what is taken out of records before they are kept; it must leave :data:`JUDGED_FIELDS`
-    :param retry: whether this is a further try of a task that nobody cleared: only that one takes up pages
-    :param last: whether no try follows this one
-    """
+    # As a context manager it ends with the window: the segments are removed, but where an error or a kill ended the
+    # try and another try may take them up.
 
     def __init__(
         self,
@@ -125,14 +102,9 @@ class Checkpoint:
             self._writer.close(0)  # the process is to end, and is not held up
 
     def take_up(self, earlier: RecalledPages) -> Iterator[Page]:
-        """
-        Hand over, before a walk begins, the pages that an earlier try has kept, and yield them in the order of reading.
-
-        Whether they are taken up the walk decides when its first page has come: what it then does not hold is to be
-        left out again.
-
-        :param earlier: what holds them for the walk
-        """
+        """Hand the pages that an earlier try kept to a walk, and yield them in the order of reading."""
+        # Whether they are taken up the walk decides when its first page has come: what it then does not hold is to be
+        # left out again.
         self._begun_ms = time.time_ns() // 1_000_000
         self._since = time.monotonic()
         self._remember()
@@ -157,12 +129,7 @@ class Checkpoint:
         self._forget()
 
     def keep(self, page: Page, walk: Walk) -> None:
-        """
-        Keep a page whose rows are used, if no row of it can change any more.
-
-        :param page: the page; its offset is known
-        :param walk: the walk that it belongs to
-        """
+        """Keep a page whose rows are used, if no row of it can change any more."""
         self._hear(walk)
         if self._off or page.total is None or page.offset is None or not page.rows:
             return

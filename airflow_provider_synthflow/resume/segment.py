@@ -17,13 +17,7 @@ _FAST = 1  # of zlib's levels: it shrinks calls to a quarter, and the best would
 
 
 class KeptPage(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """
-    One page as it was read.
-
-    :param offset: the index of its first row
-    :param total: how many rows the list had, as the page declared
-    :param rows: the records in order, each as JSON, as they may be stored
-    """
+    """One page as it was read."""
 
     offset: int
     total: int
@@ -38,24 +32,13 @@ _decoder = msgspec.msgpack.Decoder(list[KeptPage])
 
 
 def seal_segment(pages: list[KeptPage], key: bytes) -> bytes:
-    """
-    Return the bytes of a segment.
-
-    :param pages: what it holds
-    :param key: what it is sealed with, 16 to 64 bytes
-    """
+    """Return the bytes of a segment."""
     body = zlib.compress(msgspec.msgpack.encode(pages), _FAST)
     return b"".join((_MAGIC, _mac(body, key), body))
 
 
 def unseal_segment(data: bytes, key: bytes) -> list[KeptPage]:
-    """
-    Return the pages of a segment.
-
-    :param data: its bytes
-    :param key: what it was sealed with
-    :raises BrokenPieceError: where a byte is missing or another, or the key is
-    """
+    """Return the pages of a segment."""
     begin = len(_MAGIC) + _MAC_BYTES
     body = data[begin:]
     if not data.startswith(_MAGIC) or not hmac.compare_digest(data[len(_MAGIC) : begin], _mac(body, key)):

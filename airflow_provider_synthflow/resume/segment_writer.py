@@ -18,25 +18,12 @@ __all__ = ["SegmentWriter", "segment_name"]
 
 
 def segment_name(run: str, number: int) -> str:
-    """
-    Return the name of a segment below the directory of all runs.
-
-    :param run: the directory of the run
-    :param number: which of its segments, from 1
-    """
+    """Return the name of a segment below the directory of all runs."""
     return f"{run}/{number:06}.pages"
 
 
 class SegmentWriter:
-    """
-    A writer of segments, one after the other; one may wait while another is written.
-
-    :param store: where they go
-    :param run: the directory of the run
-    :param key: what they are sealed with
-    :param written: how many segments the run has already
-    :param change: what a record is made to before it is kept
-    """
+    """A writer of segments, one after the other; one may wait while another is written."""
 
     def __init__(self, store: Store, run: str, key: bytes, *, written: int, change: Callable[[bytes], bytes]) -> None:
         self.failure: Exception | None = None
@@ -51,12 +38,7 @@ class SegmentWriter:
         self._thread.start()
 
     def offer(self, pages: list[KeptPage]) -> bool:
-        """
-        Hand over a segment, unless the store is so slow that another one still waits.
-
-        :param pages: what it holds, the records as they were received
-        :return: whether it is taken
-        """
+        """Hand over a segment, unless the store is so slow that another one still waits."""
         try:
             self._due.put_nowait(pages)
         except Full:
@@ -64,12 +46,7 @@ class SegmentWriter:
         return True
 
     def close(self, seconds: float) -> bool:
-        """
-        Write what waits, and end.
-
-        :param seconds: how long to wait for that
-        :return: whether nothing is written any more
-        """
+        """Write what waits, and end."""
         try:
             self._due.put(None, timeout=seconds)
         except Full:

@@ -28,15 +28,7 @@ _HEX = re.compile(r"[0-9a-f]{32,64}")
 
 @dataclass(frozen=True)
 class CheckpointState:
-    """
-    The segments of one window: where they are, and what they answer.
-
-    :param run: the directory of the segments, by chance
-    :param seal: what the segments are sealed with, by chance, as hexadecimal digits: who can write into the store alone
-        cannot make one
-    :param digest: what was asked, see :func:`make_digest`
-    :param begun_ms: when the first of them was read, UTC milliseconds since 1970
-    """
+    """The segments of one window: where they are, and what they answer."""
 
     run: str
     seal: str
@@ -45,21 +37,12 @@ class CheckpointState:
 
     @classmethod
     def begin(cls, digest: str, begun_ms: int) -> CheckpointState:
-        """
-        Name the segments of a window that nothing was kept of so far.
-
-        :param digest: what is asked
-        :param begun_ms: when the first page was read, UTC milliseconds since 1970
-        """
+        """Name the segments of a window that nothing was kept of so far."""
         return cls(secrets.token_hex(16), secrets.token_hex(32), digest, begun_ms)
 
     @classmethod
     def of(cls, value: Any) -> CheckpointState | None:
-        """
-        Read what the task state holds, or return None for what is no such record.
-
-        :param value: what :meth:`value` returned once, or anything
-        """
+        """Read what the task state holds, or return None for what is no such record."""
         try:
             record = cls(**value)
             # The run becomes a path: nothing else may come into it.
@@ -73,26 +56,14 @@ class CheckpointState:
         return asdict(self)
 
     def serves(self, digest: str, now_ms: int) -> bool:
-        """
-        Tell whether the segments answer what is asked now, and are young enough.
-
-        :param digest: what is asked
-        :param now_ms: UTC milliseconds since 1970
-        """
+        """Tell whether the segments answer what is asked now, and are young enough."""
         return self.digest == digest and -_MOST_SKEW_MS <= now_ms - self.begun_ms <= LONGEST_MS
 
 
 def make_digest(plan: WindowPlan, settings: Settings, privacy: Privacy) -> str:
-    """
-    Return what two readings have in common only where each page of one may stand for the same page of the other.
-
-    It is keyed with the API's key, so that another workspace's key gives another one, and a telephone number among the
-    filters cannot be found by trying.
-
-    :param plan: what is asked
-    :param settings: where, and with which key
-    :param privacy: what is taken out of the records
-    """
+    """Return what two readings have in common only where each page of one may stand for the same page of the other."""
+    # It is keyed with the API's key, so that another workspace's key gives another one, and a telephone number among
+    # the filters cannot be found by trying.
     asked = {
         "host": settings.base_url,
         "parameters": plan.asked.parameters(0, 0),
@@ -107,10 +78,6 @@ def make_digest(plan: WindowPlan, settings: Settings, privacy: Privacy) -> str:
 
 
 def make_key(plan: WindowPlan) -> str:
-    """
-    Return the name under which the task state keeps a window's record.
-
-    :param plan: what is asked
-    """
+    """Return the name under which the task state keeps a window's record."""
     named = json.dumps([plan.query.model_id, plan.window.from_ms, plan.window.to_ms])
     return f"synthflow_resume_{hashlib.sha256(named.encode()).hexdigest()[:32]}"

@@ -31,11 +31,7 @@ log = logging.getLogger(__name__)
 
 
 class NewCallsWait:
-    """
-    What a sensor waits for: a number of calls since an instant.
-
-    :raises SynthflowWindowError: where no call can ever count, or the run has no window to begin with
-    """
+    """What a sensor waits for: a number of calls since an instant."""
 
     def __init__(self, parameters: Mapping[str, Any], context: Context) -> None:
         asked = SimpleNamespace(**parameters)
@@ -57,11 +53,7 @@ class NewCallsWait:
         )
 
     def poll(self) -> dict[str, Any] | None:
-        """
-        Ask once, and return the sensor's result where there are enough calls.
-
-        :raises SynthflowError: typed
-        """
+        """Ask once, and return the sensor's result where there are enough calls."""
         if self._poll.lies_ahead:
             return None
         warn_of_status(self._poll.query)

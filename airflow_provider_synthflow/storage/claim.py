@@ -41,49 +41,23 @@ class ClaimFile(Protocol):
         """Return its bytes, or None where there is none."""
 
     def create(self, data: bytes) -> bool:
-        """
-        Make it, unless there is one.
-
-        :param data: its bytes
-        :return: whether it was made
-        """
+        """Make it, unless there is one."""
 
     def take_over(self, old: bytes, new: bytes) -> bool:
-        """
-        Replace it, of several tasks in one alone, unless it has other bytes by now.
-
-        :param old: the bytes that it has
-        :param new: the bytes that it gets
-        :return: whether it was replaced
-        """
+        """Replace it, of several tasks in one alone, unless it has other bytes by now."""
 
     def refresh(self, old: bytes, new: bytes) -> None:
-        """
-        Replace it, unless it has other bytes by now; there is no moment without it.
-
-        :param old: the bytes that it has
-        :param new: the bytes that it gets
-        """
+        """Replace it, unless it has other bytes by now; there is no moment without it."""
 
     def remove(self, old: bytes) -> None:
-        """
-        Remove it, unless it has other bytes by now.
-
-        :param old: the bytes that it has
-        """
+        """Remove it, unless it has other bytes by now."""
 
 
 @contextlib.contextmanager
 def claimed(file: ClaimFile, where: str) -> Iterator[None]:
-    """
-    Wait until nobody else has the claim, take it, and keep it fresh meanwhile.
-
-    A claim that nobody keeps fresh is taken over: at once where its process was on this machine and is dead, else after
-    some seconds by this machine's own clock.
-
-    :param file: the claim's file
-    :param where: what is claimed, for the log
-    """
+    """Wait until nobody else has the claim, take it, and keep it fresh meanwhile."""
+    # A claim that nobody keeps fresh is taken over: at once where its process was on this machine and is dead, else
+    # after some seconds by this machine's own clock.
     claim = _Claim(file)
     with claim.active():
         yield from _hold(claim, where)

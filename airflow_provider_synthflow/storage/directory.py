@@ -59,11 +59,9 @@ class Directory:
         self._made.clear()
 
     def lock(self) -> contextlib.ExitStack:
-        """
-        Make it, wait until nobody else has its lock, and return what gives the lock back.
-
-        The lock leaves no trace, and goes with the process. Where the file system has no locks, a claim stands for it.
-        """
+        """Make it, wait until nobody else has its lock, and return what gives the lock back."""
+        # The lock leaves no trace, and goes with the process. Where the file system has no locks, a claim stands for
+        # it.
         while True:
             with contextlib.ExitStack() as lock:
                 lock.callback(self.unmake)
@@ -160,11 +158,8 @@ _WRITE = 2  # SYNC_FILE_RANGE_WRITE of Linux's fs.h: begin, and wait for nothing
 
 
 def begin_writeback(descriptor: int, begin: int, end: int) -> None:
-    """
-    Ask Linux to begin writing a part of a file to its disk; elsewhere nothing happens.
-
-    It is a hint: whether anything is on the disk, only ``os.fsync`` tells, and its errors.
-    """
+    """Ask Linux to begin writing a part of a file to its disk; elsewhere nothing happens."""
+    # It is a hint: whether anything is on the disk, only ``os.fsync`` tells, and its errors.
     call = _sync_file_range()
     if call is not None:
         call(descriptor, begin, end - begin, _WRITE)

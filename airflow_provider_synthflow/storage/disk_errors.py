@@ -58,14 +58,7 @@ def typed_temporary_errors() -> AbstractContextManager[None]:
 
 @contextlib.contextmanager
 def typed_disk_errors(where: str, *, elsewhere: str = _ELSEWHERE) -> Iterator[None]:
-    """
-    Raise a disk's errors as errors of this package.
-
-    :param where: which directory it is, for the text, such as ``output_path /lake``
-    :param elsewhere: how another directory is named, for the text
-    :raises SynthflowConfigError: for what a person has to mend
-    :raises SynthflowTransientError: for what may pass, such as a full disk
-    """
+    """Raise a disk's errors as errors of this package."""
     try:
         yield
     except OSError as error:

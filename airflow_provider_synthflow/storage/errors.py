@@ -47,14 +47,7 @@ _OWN = {errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE}
 
 @contextlib.contextmanager
 def typed(url: str, name: str = "output_path") -> Iterator[None]:
-    """
-    Raise a store's errors as errors of this package; what they say beyond a name and a number is left out.
-
-    :param url: the store's URL, for the text
-    :param name: what the parameter is called that holds it
-    :raises SynthflowConfigError: for what a person has to mend
-    :raises SynthflowTransientError: for what may pass
-    """
+    """Raise a store's errors as errors of this package; what they say beyond a name and a number is left out."""
     try:
         yield
     except (SynthflowError, *_BUGS):

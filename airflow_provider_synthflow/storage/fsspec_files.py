@@ -120,13 +120,7 @@ class Files:
         return digest.hexdigest()
 
     def list_page(self, prefix: str, token: Any = None) -> tuple[list[tuple[str, int]], Any]:
-        """
-        Return some of the files whose paths begin with a prefix, as pairs of path and size, in order.
-
-        :param prefix: what the paths begin with
-        :param token: what the page before came with; None: the first page
-        :return: the files, and what brings the next page; None after the last
-        """
+        """Return some of the files whose paths begin with a prefix, as pairs of path and size, in order."""
         if token is None:
             self.fs.invalidate_cache()
             token = [(prefix.rpartition("/")[0], None)]
@@ -241,12 +235,7 @@ _CHANGED = "{} was changed by another task at the same time. Let one task at a t
 
 @contextlib.contextmanager
 def conditional(path: str, over: str | None) -> Iterator[None]:
-    """
-    Raise where a store refuses a write since another version is there.
-
-    :param path: the file
-    :param over: the version that is to be there; None: any
-    """
+    """Raise where a store refuses a write since another version is there."""
     try:
         yield
     except Exception as error:
@@ -266,19 +255,10 @@ class PartUpload(Protocol):
         """Return the size of the next part."""
 
     def send(self, part: bytes) -> None:
-        """
-        Send a part, which is not the last.
-
-        :param part: its bytes, :attr:`part_size` of them
-        """
+        """Send a part, which is not the last."""
 
     def finish(self, last: bytes, sha256: str) -> None:
-        """
-        Send the last part, and let the file be seen.
-
-        :param last: its bytes, any number of them
-        :param sha256: the SHA-256 of all
-        """
+        """Send the last part, and let the file be seen."""
 
     def abort(self) -> None:
         """Leave nothing behind."""

@@ -40,13 +40,7 @@ _OWN_FILES = Path("/proc/self/fd")
 
 
 class LocalStore:
-    """
-    A place for files below a directory of a local disk.
-
-    :param output_path: a path, or a ``file://`` URL; a relative path counts from the working directory
-    :param name: what the parameter is called that holds the path, for the errors
-    :raises SynthflowConfigError: for what names no local file
-    """
+    """A place for files below a directory of a local disk."""
 
     def __init__(self, output_path: str, *, name: str = "output_path") -> None:
         if output_path.startswith("file:"):
@@ -175,12 +169,9 @@ class LocalStore:
 
     @contextlib.contextmanager
     def stage(self, directory: str) -> Iterator[_LocalStaged]:
-        """
-        Open a file that nobody sees until :meth:`_LocalStaged.publish`; unpublished, it is gone at the end.
-
-        Where the system can, the file has no name before that, and is gone with the process, also a killed one. Then
-        its directory is not made before that, either.
-        """
+        """Open a file that nobody sees until :meth:`_LocalStaged.publish`; unpublished, it is gone at the end."""
+        # Where the system can, the file has no name before that, and is gone with the process, also a killed one.
+        # Then its directory is not made before that, either.
         place = Directory(self._root / directory)
         staged = None
         try:

@@ -46,17 +46,10 @@ _KINDS: dict[str, type[Files]] = {
 
 
 class ObjectStore:
-    """
-    A place for files below a directory of an object store.
+    """A place for files below a directory of an object store."""
 
-    Files are written into a private file without a name on the local disk (mode 0600), which the system frees with
-    the process, and uploaded as a whole.
-
-    :param fs: the fsspec file system
-    :param root: the directory, in the way that the file system itself writes paths: ``bucket/directory``
-    :param url: the directory as others name it: ``s3://bucket/directory``
-    :param name: what the parameter is called that holds the path, for the errors
-    """
+    # Files are written into a private file without a name on the local disk (mode 0600), which the system frees with
+    # the process, and uploaded as a whole.
 
     def __init__(self, fs: Any, root: str, url: str, *, name: str = "output_path") -> None:
         names = (fs.protocol,) if isinstance(fs.protocol, str) else fs.protocol
@@ -103,11 +96,8 @@ class ObjectStore:
 
     @contextlib.contextmanager
     def upload(self, relative: str) -> Iterator[_Upload]:
-        """
-        Open a file to write into, which is seen, whole, when the context ends without an error.
-
-        Its bytes are sent as they come: the worker's disk has none of them.
-        """
+        """Open a file to write into, which is seen, whole, when the context ends without an error."""
+        # Its bytes are sent as they come: the worker's disk has none of them.
         parts = self._ask(lambda: self._files.begin_upload(self._path(relative)))
         upload = _Upload(parts, self._ask)
         try:
@@ -245,11 +235,7 @@ class _ObjectStaged(StagedFile):
         self._ask = ask
 
     def publish(self, name: str, over: str | None = None) -> None:
-        """
-        Upload the file, in place of an earlier one; readers see the old object or the new one, whole.
-
-        :raises SynthflowTransientError: where the store does not answer, or others cut the upload off again and again
-        """
+        """Upload the file, in place of an earlier one; readers see the old object or the new one, whole."""
         self.flush()
         for _ in range(_TRIES):
             if self._ask(lambda: self._put(f"{self._directory}/{name}", over)):

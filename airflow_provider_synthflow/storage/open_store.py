@@ -28,13 +28,7 @@ _SCHEME = re.compile(r"(?!file:)[A-Za-z][A-Za-z0-9+.-]+:/")
 
 
 def to_path_text(path: Any, name: str = "output_path") -> str:
-    """
-    Return a path as text; an ObjectStoragePath with its connection in it.
-
-    :param path: a path or a URL, as users write it
-    :param name: what the parameter is called, for the errors
-    :raises SynthflowConfigError: for what is no path, or was a URL before a local path was made of it
-    """
+    """Return a path as text; an ObjectStoragePath with its connection in it."""
     if hasattr(path, "protocol"):  # an ObjectStoragePath
         text = str(path)
     elif isinstance(path, (str, os.PathLike)):
@@ -52,16 +46,7 @@ def to_path_text(path: Any, name: str = "output_path") -> str:
 
 
 def open_store(output_path: str, output_conn_id: str | None = None, *, name: str = "output_path") -> Store:
-    """
-    Return the store of an output path.
-
-    :param output_path: a path, a ``file://`` URL, or a URL of a store that ObjectStoragePath knows; the connection
-        may stand in it, as in ``s3://conn_id@bucket/directory``
-    :param output_conn_id: the Airflow connection of the store; a local disk needs none; default: what the store's
-        own library finds in the environment
-    :param name: what the parameter is called that holds the path, for the errors
-    :raises SynthflowConfigError: for a store or a connection that is not known
-    """
+    """Return the store of an output path."""
     address = FileAddress.parse(output_path)
     if address.is_local:
         if output_conn_id:

@@ -140,11 +140,9 @@ class S3Files(ObjectFiles):
             return await call(method, **arguments)
 
     async def _upload_file(self, local: str, over: str | None, **target: Any) -> None:
-        """
-        Upload a local file; its parts, where it has several, have all ended before the upload is aborted.
-
-        s3fs itself aborts while a part may still be under way: that one comes in later, is not seen, and costs money.
-        """
+        """Upload a local file; its parts, where it has several, have all ended before the upload is aborted."""
+        # s3fs itself aborts while a part may still be under way: that one comes in later, is not seen, and costs
+        # money.
         call = self.fs._call_s3  # noqa: SLF001 - the coroutine of call_s3
         size = os.path.getsize(local)  # noqa: ASYNC240, PTH202 - a local file's, at once
         with open(local, "rb") as file:  # noqa: ASYNC230, PTH123 - likewise

@@ -14,12 +14,10 @@ log = logging.getLogger(__name__)
 
 
 class Cursor:
-    """
-    The instant before which a watcher has announced every call.
+    """The instant before which a watcher has announced every call."""
 
-    Equal watchers of several assets are one trigger in Airflow. Each of these assets has a cursor in its own state; the
-    one that is behind counts, so that what is announced to all is at the most repeated for some.
-    """
+    # Equal watchers of several assets are one trigger in Airflow. Each of these assets has a cursor in its own state;
+    # the one that is behind counts, so that what is announced to all is at the most repeated for some.
 
     def __init__(self, store: Any, key: str) -> None:
         self._key = key

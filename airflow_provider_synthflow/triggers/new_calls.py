@@ -42,11 +42,7 @@ _watches: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Hashable, Watch]] = 
 
 
 class NewCallsPolls:
-    """
-    What a trigger was given, and the polls that this asks for.
-
-    :raises SynthflowConfigError: by each method that meets what is wrong
-    """
+    """What a trigger was given, and the polls that this asks for."""
 
     def __init__(self, given: Mapping[str, Any]) -> None:
         self._given = given
@@ -90,12 +86,7 @@ class NewCallsPolls:
     async def begin(
         self, member: object, stack: AsyncExitStack, asset_states: Any
     ) -> tuple[Watch, CellAnnouncer, Cursor]:
-        """
-        Get ready to announce; after a failure not at once, though Airflow starts the trigger again at once.
-
-        :param member: who polls with the others, until the stack is closed
-        :param asset_states: the state of the assets that are watched, where Airflow keeps one
-        """
+        """Get ready to announce; after a failure not at once, though Airflow starts the trigger again at once."""
         async with beginning(repr(sorted(self._given.items()))):
             watch, cursor = self.find_watch(), self._make_cursor(asset_states)
             announcer = await self._make_announcer(watch.clock, cursor)
@@ -162,11 +153,7 @@ class NewCallsPolls:
         )
 
     async def _read_settings(self) -> Settings:
-        """
-        Read the connection.
-
-        :raises SynthflowTransientError: for what Airflow's API or a secrets backend had, as it may pass
-        """
+        """Read the connection."""
         try:
             return await aread_connection(self._conn_id)
         except SynthflowError:

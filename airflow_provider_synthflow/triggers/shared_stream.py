@@ -31,22 +31,13 @@ class SharedPolls(SharedStreamProducer):
         self._watch = watch
 
     async def open_stream(self) -> AsyncIterator[tuple[PollResult, PollResult]]:
-        """
-        Yield each poll, also as what is handed back once all watchers are done with it.
-
-        :raises SynthflowError: typed
-        """
+        """Yield each poll, also as what is handed back once all watchers are done with it."""
         async with aclosing(self._watch.polls()) as polls:
             async for poll in polls:
                 yield poll, poll
 
     async def advance(self, batch: Sequence[AdvanceItem]) -> None:
-        """
-        Move the cursors of the watchers past what is stored.
-
-        :param batch: polls, in their order, whose events are all stored, or were given up
-        :raises SynthflowTransientError: where an event was given up, so that all begin again from their cursors
-        """
+        """Move the cursors of the watchers past what is stored."""
         try:
             for poll, outcome in batch:
                 await _move_past(poll, outcome)

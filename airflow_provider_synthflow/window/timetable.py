@@ -55,53 +55,29 @@ _Period: TypeAlias = "tuple[dt.datetime, dt.datetime]"
 
 @dataclass(frozen=True)
 class CronSchedule:
-    """
-    The ticks of a timetable made of cron expressions.
-
-    :param timetable: the scheduler's own timetable, with zero-length intervals
-    :param interval: the length of a run's interval where the timetable sets one, else None
-    :param partitioned: whether its runs are partitions
-    """
+    """The ticks of a timetable made of cron expressions."""
 
     timetable: Any
     interval: _Step | None = None
     partitioned: bool = False
 
     def period_before(self, moment: dt.datetime, *, automatic: bool = False) -> _Period:  # noqa: ARG002
-        """
-        Return the last whole period that ends at the moment or before it.
-
-        At a tick that is the tick before and this one. A scheduled run whose date is no tick (any more, since
-        its schedule was changed) gets a whole period too, so that results never overlap by halves.
-
-        :param moment: the logical date of a run, or when it may start
-        :param automatic: whether the scheduler or a backfill chose the moment
-        :raises SynthflowWindowError: where the schedule has no two ticks before the moment
-        """
+        """Return the last whole period that ends at the moment or before it."""
+        # At a tick that is the tick before and this one. A scheduled run whose date is no tick (any more, since its
+        # schedule was changed) gets a whole period too, so that results never overlap by halves.
         start, end, _ = self._around(moment)
         if self.interval is not None:
             start = end - self.interval
         return start, end
 
     def next_after(self, moment: dt.datetime) -> dt.datetime:
-        """
-        Return the first tick after the moment.
-
-        :param moment: the date of a partition
-        :raises SynthflowWindowError: where the schedule has no ticks around the moment
-        """
+        """Return the first tick after the moment."""
         return self._around(moment)[2]
 
     def partition_date(self, key: str) -> dt.datetime:
-        """
-        Return the one tick that Airflow writes as this partition key.
-
-        Airflow 3.2 tells a task the key alone, written in UTC, where later ones write it in the schedule's
-        zone. Asking the timetable to write the tick again shows which.
-
-        :param key: the partition key of the run
-        :raises SynthflowWindowError: where no tick, or more than one, has this key
-        """
+        """Return the one tick that Airflow writes as this partition key."""
+        # Airflow 3.2 tells a task the key alone, written in UTC, where later ones write it in the schedule's zone.
+        # Asking the timetable to write the tick again shows which.
 
         def written(tick: dt.datetime) -> str:
             text: str = self.timetable._format_key(pendulum.instance(tick))  # noqa: SLF001
@@ -158,26 +134,14 @@ class CronSchedule:
 
 @dataclass(frozen=True)
 class DeltaSchedule:
-    """
-    The ticks of a timetable that counts on from its last run.
-
-    :param delta: the time from one tick to the next, a timedelta or a relativedelta
-    :param interval: the length of a run's interval where the timetable sets one, else None
-    :param start: the start date of the DAG, from where its ticks may be counted
-    """
+    """The ticks of a timetable that counts on from its last run."""
 
     delta: _Step
     interval: _Step | None = None
     start: dt.datetime | None = None
 
     def period_before(self, moment: dt.datetime, *, automatic: bool = False) -> _Period:
-        """
-        Return the period of this schedule that ends at the moment, as every moment may be a tick of it.
-
-        :param moment: the logical date of a run, or when it may start
-        :param automatic: whether the scheduler or a backfill chose the moment
-        :raises SynthflowWindowError: where months of different lengths leave the tick before unknown
-        """
+        """Return the period of this schedule that ends at the moment, as every moment may be a tick of it."""
         end = utc(moment)
         if self.interval is not None:
             return end - self.interval, end
@@ -186,11 +150,8 @@ class DeltaSchedule:
         return end - self.delta, end
 
     def _tick_before(self, tick: dt.datetime) -> dt.datetime:
-        """
-        Return the one moment from which the delta leads to this tick.
-
-        A month after any of January 28th to 31st is February 28th: then only counting from the start tells.
-        """
+        """Return the one moment from which the delta leads to this tick."""
+        # A month after any of January 28th to 31st is February 28th: then only counting from the start tells.
         guess: dt.datetime = tick - self.delta
         days = (dt.timedelta(days=days) for days in range(-_CLAMPED_DAYS, _CLAMPED_DAYS + 1))
         leading = [moment for moment in (guess + day for day in days) if moment + self.delta == tick]
@@ -212,13 +173,7 @@ class DeltaSchedule:
 
 
 def read_schedule(dag: Any) -> CronSchedule | DeltaSchedule | None:
-    """
-    Return the schedule of a DAG where it is one of Airflow's own with cron expressions or a delta.
-
-    :param dag: the DAG as the task sees it: its timetable is the core's, or the task SDK's on Airflow 3.2+
-    :return: None for every other timetable, also for a subclass, whose ticks would be guessed
-    :raises SynthflowWindowError: where Airflow's core, which computes ticks, cannot be imported
-    """
+    """Return the schedule of a DAG where it is one of Airflow's own with cron expressions or a delta."""
     timetable = getattr(dag, "timetable", None)
     if _name(timetable) in _MIXED_TIMETABLES:
         timetable = getattr(timetable, "timetable", None)
@@ -239,11 +194,7 @@ def read_schedule(dag: Any) -> CronSchedule | DeltaSchedule | None:
 
 
 def utc(moment: dt.datetime) -> dt.datetime:
-    """
-    Return the moment as a plain datetime in UTC, as the arithmetic of pendulum's follows rules of its own.
-
-    :param moment: an aware datetime
-    """
+    """Return the moment as a plain datetime in UTC, as the arithmetic of pendulum's follows rules of its own."""
     moment = moment.astimezone(_UTC)
     return dt.datetime.combine(moment.date(), moment.time(), _UTC)
 

@@ -286,12 +286,11 @@ USERS_READ = {
     "operators/audit.py",
     "operators/synthflow.py",
     "sensors/synthflow.py",
-    "storage/base.py",
     "triggers/synthflow.py",
     "window/run.py",
     "window/window.py",
 }
-"""Where users, and those who write a store, read of each parameter; internals speak by names and types."""
+"""Where users read of each parameter; internals speak by names and types."""
 
 
 @pytest.mark.parametrize("path", MODULES, ids=named)
