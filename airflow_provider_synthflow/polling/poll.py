@@ -143,8 +143,8 @@ _MOST_PROBES = 20
 class Counting:
     """The count of the calls of a list that started between two instants."""
 
-    # In a list sorted by start, either way, the calls that count are one range. The first and the last page are read; if
-    # one shows calls outside, a binary search finds the end of the range: at most twenty pages. A list that is not
+    # In a list sorted by start, either way, the calls that count are one range. The first and the last page are read;
+    # if one shows calls outside, a binary search finds the end of the range: at most twenty pages. A list that is not
     # sorted or declares no total is read from its beginning, at most ten pages, and only the calls seen count.
 
     def __init__(self, from_ms: int, to_ms: int, wanted: int) -> None:
