@@ -13,7 +13,8 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from airflow_provider_synthflow.exceptions import SynthflowConfigError, SynthflowWindowError
-from airflow_provider_synthflow.timestamps import to_milliseconds
+from airflow_provider_synthflow.storage.address import FileAddress, to_path_text
+from airflow_provider_synthflow.timestamps import format_instant, to_milliseconds
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,6 +72,8 @@ def has_template(value: Any) -> bool:
         return "{" in value and re.search(_TEMPLATE, value) is not None
     if isinstance(value, (list, tuple, set, frozenset)):
         return any(has_template(each) for each in value)
+    if isinstance(value, dict):
+        return has_template(list(value.values()))
     if isinstance(value, os.PathLike):
         return has_template(str(value))
     return not isinstance(value, _FIXED)
@@ -185,23 +188,22 @@ def read_tables(value: Any, name: str = "tables") -> tuple[str, ...]:
     return TABLES if "all" in names else names
 
 
-def read_path(value: Any, name: str) -> Any:
-    """Read a path or a URL, of which no part is lost."""
-    if not isinstance(value, (str, os.PathLike)) and not hasattr(value, "protocol"):
-        raise ValueError(f"{name} must be a path or a URL, as text.")
-    if "None" in str(value).replace("@", "/").split("/"):
-        raise ValueError(f"{name} {value} has a part that is None: a value that it is made of is not there.")
-    return value
+def read_path(value: Any, name: str) -> str:
+    """Read a path or a URL, of which no part is lost, as text."""
+    text = to_path_text(value, name)
+    if "None" in text.replace("@", "/").split("/"):
+        raise ValueError(f"{name} {text} has a part that is None: a value that it is made of is not there.")
+    return text
 
 
 def read_agent(value: Any, name: str = "model_id") -> str:
     """Read the id of one agent."""
     if _is_whole(value):
         return str(value)  # as a template that renders native values makes it
+    if _looks_like_list(value) or (isinstance(value, (list, tuple, set, frozenset)) and value):
+        raise ValueError(f"{name} must be the id of one agent here, and not a list.")
     if not isinstance(value, str) or is_nothing(value):
         raise ValueError(f"{name} is missing: give the id of the agent whose calls are meant.")
-    if _looks_like_list(value):
-        raise ValueError(f"{name} must be the id of one agent here, and not a list.")
     return value.strip()
 
 
@@ -251,6 +253,7 @@ class CheckedParameters:
     def check_fixed(self) -> None:
         """Note what is given, and check what is fixed in the DAG file; at the end of the constructor."""
         self._given = {}
+        fixed = {}
         for name in self.readers:
             value = getattr(self, name)
             if name not in self.required and is_nothing(value) and not isinstance(value, str):
@@ -258,11 +261,14 @@ class CheckedParameters:
             self._given[name] = value if isinstance(value, str) else None
             is_fixed = name not in self.template_fields or not has_template(value)
             if is_fixed and not (name in FILTERS and is_nothing(value)):
-                self._read(name)
+                fixed[name] = self._read(name)
+        _check_together(fixed)
 
     def read_parameters(self) -> dict[str, Any]:
         """Return all parameters, read; None for what is not given."""
-        return {name: self._read(name) for name in self.readers}
+        found = {name: self._read(name) for name in self.readers}
+        _check_together(found)
+        return found
 
     def _read(self, name: str) -> Any:
         value, read, template = getattr(self, name), self.readers[name], self._given.get(name)
@@ -287,6 +293,20 @@ class CheckedParameters:
         if found == ():
             raise SynthflowConfigError(f"{name} names nothing: {value!r}. Leave it out where nothing is meant.")
         return found
+
+
+def _check_together(found: Mapping[str, Any]) -> None:
+    """Raise where values do not go together of which each is right."""
+    begin, end = found.get("from_date"), found.get("to_date")
+    if begin is not None and end is not None and begin >= end:
+        msg = f"from_date {format_instant(begin)} is not before to_date {format_instant(end)}."
+        raise SynthflowWindowError(f"{msg} Give the earlier one first: a window is [from_date, to_date).")
+    least, most = found.get("duration_min"), found.get("duration_max")
+    if least is not None and most is not None and least > most:
+        msg = f"duration_min {least} is above duration_max {most}, so that no call fits."
+        raise SynthflowConfigError(f"{msg} Lower the one or raise the other.")
+    if found.get("output_path") is not None:
+        FileAddress.parse(found["output_path"]).find_conn_id(found.get("output_conn_id"), "output_path")
 
 
 def _has_lost(template: str, rendered: str) -> bool:

@@ -17,7 +17,8 @@ from airflow_provider_synthflow.auditing.lake_audit import AuditPlan, audit_lake
 from airflow_provider_synthflow.auditing.progress import open_progress
 from airflow_provider_synthflow.auditing.report.page import publish_report
 from airflow_provider_synthflow.exceptions import SynthflowConfigError, SynthflowError
-from airflow_provider_synthflow.storage.open_store import open_store, to_path_text
+from airflow_provider_synthflow.storage.address import to_path_text
+from airflow_provider_synthflow.storage.open_store import open_store
 from airflow_provider_synthflow.timestamps import to_milliseconds
 
 if TYPE_CHECKING:

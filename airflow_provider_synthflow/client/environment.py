@@ -44,7 +44,7 @@ def read_proxy(settings: Settings, socks_library: str) -> str | None:
         raise unusable_proxy(settings)
     if parts.scheme.startswith("socks") and find_spec(socks_library) is None:
         msg = (
-            f"The proxy {show_proxy(proxy)} speaks SOCKS, for which a library is missing: pip install "
+            f"The proxy {show_proxy(proxy)} speaks SOCKS, for which a library is missing. Install it: pip install "
             "'requests[socks]' 'httpx[socks]', or name the API's host in NO_PROXY."
         )
         raise SynthflowConfigError(settings.told(msg))

@@ -243,7 +243,7 @@ def make_error(status: int, headers: Mapping[str, str], body: bytes, settings: S
     said = f" It says: {sentence}" if sentence else ""
     marked = f" (request {request_id})" if request_id else ""
     if status in {401, 403}:
-        return SynthflowAuthError(_auth_text(status, settings) + marked, status=status, request_id=request_id)
+        return SynthflowAuthError(_auth_text(f"{status}{marked}", settings), status=status, request_id=request_id)
     if status in {408, 425, 429} or status >= 500:
         what = "The API's rate limit was reached" if status == 429 else "The API failed"
         return SynthflowTransientError(
@@ -254,7 +254,9 @@ def make_error(status: int, headers: Mapping[str, str], body: bytes, settings: S
         )
     if 400 <= status < 500:
         named = f" It names {', '.join(parameters)}." if parameters else ""
-        msg = f"The API refused the request: HTTP {status}{marked}.{said}{named} Correct the parameters and run again."
+        path = ", or the path of the connection's host," if status == 404 else ""
+        cure = f"Correct the parameters{path} and run again."
+        msg = f"The API refused the request: HTTP {status}{marked}.{said}{named} {cure}"
         return SynthflowRequestError(settings.told(msg), status=status, request_id=request_id, parameters=parameters)
     msg = (
         f"The API answered HTTP {status} where a page was due. Redirects are not followed, since the key must not "
@@ -263,14 +265,15 @@ def make_error(status: int, headers: Mapping[str, str], body: bytes, settings: S
     return SynthflowProtocolError(settings.told(msg), request_id=request_id)
 
 
-def _auth_text(status: int, settings: Settings) -> str:
+def _auth_text(status: str, settings: Settings) -> str:
     where = f"{settings.host} (region '{settings.region}')" if settings.region else settings.host
-    if status == 403:
+    if status.startswith("403"):
         return settings.told(
-            f"HTTP 403: the key is not entitled to this at {where}. Check the key's workspace and plan, and the region."
+            f"HTTP {status}: the key is not entitled to this at {where}. "
+            "Check the key's workspace and plan, and the region."
         )
     return settings.told(
-        f"HTTP 401: {where} did not accept the key. Either the API key is wrong, or it belongs to another "
+        f"HTTP {status}: {where} did not accept the key. Either the API key is wrong, or it belongs to another "
         "region: the connection's Test button says which region takes it."
     )
 

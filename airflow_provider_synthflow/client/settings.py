@@ -146,7 +146,7 @@ def _key(password: str | None, conn_id: str) -> str:
     if word.lower() == "bearer":  # pasted with the word that the header has before it
         key = rest.strip()
     if not key:
-        msg = f"Connection '{conn_id}' has no API key: put your Synthflow key into its password field."
+        msg = f"Connection '{conn_id}' has no API key. Put your Synthflow key into its password field."
         raise SynthflowConfigError(msg)
     if not key.isascii() or not key.isprintable() or " " in key:
         msg = f"Connection '{conn_id}': the API key holds a blank or a character that a key cannot have. Copy it again."
@@ -169,8 +169,8 @@ def _base_url(host: str, schema: str, port: int | None, conn_id: str) -> str:
     name = parts.hostname or ""
     if not (_NAME.fullmatch(name) or ":" in name) or parts.username is not None or parts.query or parts.fragment:
         msg = (
-            f"Connection '{conn_id}': the host is not an address. Use a base URL such as {REGIONS['eu']}, "
-            "or a host alone; credentials and parameters do not belong into it."
+            f"Connection '{conn_id}': the host is not an address, or holds credentials or parameters. "
+            f"Use a base URL such as {REGIONS['eu']}, or a host alone."
         )
         raise SynthflowConfigError(msg)
     scheme = parts.scheme or (schema.lower() if is_protocol else "")

@@ -49,8 +49,8 @@ class Privacy:
         self.hash_fields = _read_names(hash_fields, "hash_fields")
         if self.hash_fields and not key:
             msg = (
-                "hash_fields needs a secret key, and the connection has none: "
-                "set hash_key in the connection's extra (keep it: another key gives other hashes)."
+                "hash_fields needs a secret key, and the connection has none. "
+                "Set hash_key in the connection's extra, and keep it: another key gives other hashes."
             )
             raise SynthflowConfigError(msg)
         self._key = (key or "").encode()

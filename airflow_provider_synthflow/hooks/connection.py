@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import time
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -20,6 +21,8 @@ from airflow_provider_synthflow.hooks.masking import mask_secret
 __all__ = ["aread_connection", "read_connection"]
 
 _FRESH_SECONDS = 10.0
+_TYPES = frozenset({"", "synthflow", "generic", "http", "https"})
+"""The types that a connection to Synthflow may have: a URI begins with its protocol now and then."""
 _reads: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, tuple[float, asyncio.Task[Settings]]]] = (
     WeakKeyDictionary()
 )
@@ -61,6 +64,10 @@ async def _aread(conn_id: str) -> Settings:
 
 
 def _make_settings(connection: Any, conn_id: str) -> Settings:
+    kind = connection.conn_type or ""
+    if kind not in _TYPES:
+        msg = f"Connection '{conn_id}' is of type {kind}: its password is no key of Synthflow's, and is not sent there."
+        raise SynthflowConfigError(f"{msg} Name a connection of type synthflow.")
     extra = _read_extra(connection.extra, conn_id)
     for secret in (connection.password, extra.get("hash_key")):
         _mask(secret)  # before anything can be said of it
@@ -90,9 +97,11 @@ def _read_extra(text: str | None, conn_id: str) -> dict[str, Any]:
 
 
 def _missing(conn_id: str) -> SynthflowConfigError:
+    variable = f"AIRFLOW_CONN_{conn_id.upper()}"
+    unread = f", since {variable} is neither JSON nor a URI" if variable in os.environ else ""
     return SynthflowConfigError(
-        f"There is no Airflow connection '{conn_id}'. Add one of type synthflow with your API key as its "
-        f"password: airflow connections add {conn_id} --conn-type synthflow --conn-password <key>"
+        f"There is no Airflow connection '{conn_id}'{unread}. "
+        f"Add it: airflow connections add {conn_id} --conn-type synthflow --conn-password <your API key>"
     )
 
 

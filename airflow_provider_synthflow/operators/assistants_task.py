@@ -11,7 +11,7 @@ from airflow_provider_synthflow.hooks.synthflow import SynthflowHook
 from airflow_provider_synthflow.operators.context import read_origin, tell_outlets
 from airflow_provider_synthflow.output.formats import check_format
 from airflow_provider_synthflow.output.snapshot import SnapshotPublication
-from airflow_provider_synthflow.storage.open_store import open_store, to_path_text
+from airflow_provider_synthflow.storage.open_store import open_store
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,7 +38,7 @@ class AssistantsTask:
         check_format(asked["output_format"])
         publication = None
         if asked["output_path"] is not None:
-            store = open_store(to_path_text(asked["output_path"]), asked["output_conn_id"])
+            store = open_store(asked["output_path"], asked["output_conn_id"])
             publication = SnapshotPublication(store, read_day(context), asked["output_format"], full=asked["full"])
         with self._hook as hook:
             result = take_snapshot(

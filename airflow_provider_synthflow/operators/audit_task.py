@@ -12,9 +12,9 @@ from airflow_provider_synthflow.auditing.cure import Cures, airflow_major
 from airflow_provider_synthflow.auditing.lake_audit import AuditPlan, audit_lake
 from airflow_provider_synthflow.auditing.progress import LogProgress
 from airflow_provider_synthflow.auditing.report.page import publish_report
-from airflow_provider_synthflow.exceptions import SynthflowAuditError, SynthflowConfigError
+from airflow_provider_synthflow.exceptions import SynthflowAuditError
 from airflow_provider_synthflow.hooks.synthflow import SynthflowHook
-from airflow_provider_synthflow.storage.open_store import open_store, to_path_text
+from airflow_provider_synthflow.storage.open_store import open_store
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -69,7 +69,7 @@ class AuditTask:
 
     def _audit(self) -> AuditOutcome:
         asked = self._asked
-        path, conn_id = to_path_text(asked.output_path), asked.output_conn_id
+        path, conn_id = asked.output_path, asked.output_conn_id
         store = open_store(path, conn_id)
         options = ("--conn-id", conn_id) if conn_id else ()
         cures = Cures(path, store.location, asked.writer_dag_id, airflow_major(), options)
@@ -78,14 +78,11 @@ class AuditTask:
             client = None if self._hook is None else self._hook.client
             outcome = audit_lake(store, plan, cures, progress, client=client)
         if asked.report_path is not None:
-            outcome.report = publish_report(outcome, to_path_text(asked.report_path, "report_path"), conn_id)
+            outcome.report = publish_report(outcome, asked.report_path, conn_id)
         return outcome
 
     def _make_plan(self) -> AuditPlan:
         asked = self._asked
-        if asked.from_date is not None and asked.to_date is not None and asked.from_date >= asked.to_date:
-            msg = "from_date is not before to_date. Give the earlier one first."
-            raise SynthflowConfigError(msg)
         agents = asked.model_id
         return AuditPlan(
             (agents,) if isinstance(agents, str) else tuple(agents or ()),

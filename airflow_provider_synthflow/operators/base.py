@@ -6,7 +6,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_synthflow.exceptions import SynthflowConfigError, SynthflowError
+from airflow_provider_synthflow.exceptions import SynthflowConfigError, SynthflowError, SynthflowRequestError
 from airflow_provider_synthflow.parameters import CheckedParameters
 
 if TYPE_CHECKING:
@@ -64,7 +64,12 @@ def _with_cure_last(error: SynthflowError) -> str:
     """Return an error's text with its cure as the last line, which a log shows first, and cuts at its right."""
     text = str(error)
     before, _, last = text.rpartition(". ")
-    if isinstance(error, SynthflowConfigError) and before and len(last) < _SHORT and "\n" not in last:
+    if (
+        isinstance(error, (SynthflowConfigError, SynthflowRequestError))
+        and before
+        and len(last) < _SHORT
+        and "\n" not in last
+    ):
         return f"{before}.\n{last}"  # the last sentence of these is what to do
     return text if text.endswith(error.remedy) else f"{text}\n{error.remedy}"
 

@@ -26,7 +26,7 @@ from airflow_provider_synthflow.output.draft import TablesSpec
 from airflow_provider_synthflow.output.formats import check_format, load_library
 from airflow_provider_synthflow.output.publication import Publication
 from airflow_provider_synthflow.parameters import FILTERS
-from airflow_provider_synthflow.storage.open_store import open_store, to_path_text
+from airflow_provider_synthflow.storage.open_store import open_store
 from airflow_provider_synthflow.window.run import windows_of_run
 
 if TYPE_CHECKING:
@@ -102,7 +102,8 @@ class CallsTask(WindowsTask):
         hidden = {"drop_fields": asked.drop_fields or (), "hash_fields": asked.hash_fields or ()}
         fields = {**hidden, "volatile_fields": asked.volatile_fields or ()}
         named = NamedFields(fields, fails=asked.on_unknown_field == "fail")
-        return Privacy(**hidden, key=self._hook.settings.hash_key, named=named)
+        with self._hook.settings.named_in_errors():
+            return Privacy(**hidden, key=self._hook.settings.hash_key, named=named)
 
     def _make_job(self, part: AgentWindow, checkpoints: Callable[[WindowPlan], Checkpoint | None]) -> WindowJob:
         asked = self._asked
@@ -137,7 +138,7 @@ class CallsTask(WindowsTask):
         check_format(asked.output_format)
         if asked.output_path is None:
             return None
-        store = open_store(to_path_text(asked.output_path), asked.output_conn_id)
+        store = open_store(asked.output_path, asked.output_conn_id)
         tables = _make_tables(asked.tables) if asked.tables else None
         query = plan.query.filters() | ({"details": True} if asked.details else {})
         hidden = {name: sorted(getattr(asked, name) or ()) for name in ("drop_fields", "hash_fields")}

@@ -15,8 +15,8 @@ from airflow_provider_synthflow.parameters import is_nothing
 from airflow_provider_synthflow.recordings.calls import parse_results
 from airflow_provider_synthflow.recordings.job import RecordingsJob
 from airflow_provider_synthflow.recordings.shelf import RecordingShelf
-from airflow_provider_synthflow.storage.address import FileAddress
-from airflow_provider_synthflow.storage.open_store import open_store, to_path_text
+from airflow_provider_synthflow.storage.address import FileAddress, to_path_text
+from airflow_provider_synthflow.storage.open_store import open_store
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -107,7 +107,7 @@ class RecordingsTask(WindowsTask):
 
     def _make_job(self, result: CallsResult) -> RecordingsJob:
         of_calls, asked = result.output_path, self._asked
-        path = of_calls if asked.output_path is None else to_path_text(asked.output_path)
+        path = of_calls if asked.output_path is None else asked.output_path
         if path is None and result.calls:
             raise SynthflowConfigError(
                 "output_path is missing: calls holds the calls themselves and no file. Say where the recordings go."

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_synthflow.resume.checkpoint import JUDGED_FIELDS, Checkpoint
 from airflow_provider_synthflow.resume.state import make_digest, make_key
 from airflow_provider_synthflow.storage.address import FileAddress
-from airflow_provider_synthflow.storage.open_store import open_store, to_path_text
+from airflow_provider_synthflow.storage.open_store import open_store
 from airflow_provider_synthflow.timestamps import to_milliseconds
 
 if TYPE_CHECKING:
@@ -78,8 +78,7 @@ def make_checkpoints(
     """Return what gives for a window what keeps its finished pages, or None where none are to be kept, or cannot be."""
     if resume_path is None:
         return lambda _: None
-    path = to_path_text(resume_path, "resume_path")
-    store = open_store(path, None if FileAddress.parse(path).is_local else conn_id, name="resume_path")
+    store = open_store(resume_path, None if FileAddress.parse(resume_path).is_local else conn_id, name="resume_path")
     state: TaskState | None = (context or {}).get("task_state_store")
     hidden = privacy.hides(JUDGED_FIELDS)
     if state is None:

@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_synthflow import parameters as read
-from airflow_provider_synthflow.exceptions import SynthflowConfigError
+from airflow_provider_synthflow.exceptions import SynthflowConfigError, SynthflowWindowError
 from airflow_provider_synthflow.hooks.masking import HiddenNumber
 from airflow_provider_synthflow.links.synthflow import SynthflowCallsLink, SynthflowOutputLink
 from airflow_provider_synthflow.operators.waiting import WaitingOperator
@@ -214,6 +214,10 @@ class SynthflowListCallsOperator(WaitingOperator):
         self.max_xcom_bytes = max_xcom_bytes
         self.synthflow_conn_id = synthflow_conn_id
         self.check_fixed()
+        if ("from_date" in self._given) != ("to_date" in self._given):
+            raise SynthflowWindowError(
+                "One of from_date and to_date is given alone. Give both, or neither for the run's window."
+            )
         if "tables" in self._given and output_path is None:
             raise SynthflowConfigError("tables are files, and XCom has none. Set output_path, or leave tables out.")
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow import __version__
 
 from airflow_provider_synthflow.operators.base import ReadableErrors, SynthflowOperator
+from airflow_provider_synthflow.parameters import read_flag, read_parameter
 
 if TYPE_CHECKING:
     from typing import Protocol
@@ -71,9 +72,9 @@ class WaitingOperator(SynthflowOperator):
     def __init__(self, *, deferrable: bool | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._task: WaitingTask | None = None
-        self.deferrable = (
-            conf.getboolean("operators", "default_deferrable", fallback=False) if deferrable is None else deferrable
-        )
+        if deferrable is None:
+            deferrable = conf.getboolean("operators", "default_deferrable", fallback=False)
+        self.deferrable: bool = read_parameter(read_flag, deferrable, "deferrable")
 
     def make_task(self, context: Context) -> WaitingTask:
         """

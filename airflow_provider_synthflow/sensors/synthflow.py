@@ -118,7 +118,7 @@ class SynthflowNewCallsSensor(read.CheckedParameters, BaseSensorOperator):
         self.duration_min = duration_min
         self.duration_max = duration_max
         self.lead_phone_number = lead_phone_number
-        self.deferrable = deferrable
+        self.deferrable: bool = read.read_parameter(read.read_flag, deferrable, "deferrable")
         self.synthflow_conn_id = synthflow_conn_id
         self._outage: str | None = None  # why the last poke had no answer
         self.check_fixed()
@@ -139,9 +139,11 @@ class SynthflowNewCallsSensor(read.CheckedParameters, BaseSensorOperator):
             self.mode = "poke"  # nobody would start the task again
         try:
             return super().execute(context)
-        except (AirflowSensorTimeout, AirflowSkipException):
+        except AirflowSkipException:
             if self._outage is None:
                 raise
+        except AirflowSensorTimeout:
+            pass  # its own text tells neither what was waited for, nor why in vain
         raise AirflowSensorTimeout(self._timeout_text())
 
     def _execute_deferrable(self, context: Context) -> Any:
@@ -222,11 +224,20 @@ class SynthflowNewCallsSensor(read.CheckedParameters, BaseSensorOperator):
             raise AirflowSensorTimeout(self._timeout_text())
 
     def _timeout_text(self) -> str:
+        given = {name: getattr(self, name) for name in read.FILTERS}
+        given = {name: value for name, value in given.items() if not read.is_nothing(value)}
+        hidden = {"lead_phone_number": "***"}
+        filters = "".join(f", {name}={hidden.get(name, value)}" for name, value in given.items())
+        wanted = f"{self.min_calls} call{'s'[: self.min_calls > 1]} of agent {self.model_id}{filters}"
         if self._outage is None:
-            return f"Sensor has timed out; there were not {self.min_calls} calls within {self.timeout:g} seconds."
+            return (
+                f"Sensor has timed out; there were not {wanted} within {self.timeout:g} seconds.\n"
+                "Check model_id, the filters and from_date if calls were expected, else raise timeout."
+            )
         return (
-            f"Sensor has timed out after {self.timeout:g} seconds; whether there were {self.min_calls} calls is not "
-            f"known, since the last poke had no answer: {self._outage}"
+            f"Sensor has timed out after {self.timeout:g} seconds; whether there were {wanted} is not known, since the "
+            f"last poke had no answer: {self._outage}\n"
+            "Clear the task once that trouble is over, or raise timeout."
         )
 
     def _softly(self, act: Callable[[], Any]) -> Any:

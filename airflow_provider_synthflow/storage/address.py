@@ -3,10 +3,15 @@
 
 from __future__ import annotations
 
+import os
+import re
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import quote
 
-__all__ = ["FileAddress"]
+from airflow_provider_synthflow.exceptions import SynthflowConfigError
+
+__all__ = ["FileAddress", "to_path_text"]
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,21 @@ class FileAddress:
         """Tell whether it is a place on a local disk."""
         return self.scheme == "file"
 
+    def find_conn_id(self, conn_id: str | None, name: str) -> str | None:
+        """Return the connection of the store, wherever it stands; a local disk has none."""
+        if ":" in self.within:
+            msg = f"{name} holds credentials. Keep them in an Airflow connection, and name that"
+            raise SynthflowConfigError(f"{msg}: {self.scheme}://conn_id@…")
+        if self.is_local and conn_id:
+            msg = f"output_conn_id is set, but {name} is on a local disk, which needs none. Remove one of the two."
+            raise SynthflowConfigError(msg)
+        if self.within and conn_id and self.within != conn_id:
+            msg = f"{name} names the connection '{self.within}' and output_conn_id '{conn_id}'. Remove one of the two."
+            raise SynthflowConfigError(msg)
+        if not self.is_local and not self.bucket:
+            raise SynthflowConfigError(f"{name} {self.url} names no bucket. Write {self.scheme}://bucket/directory.")
+        return self.within or conn_id
+
     @property
     def url(self) -> str:
         """Return the URL in its store, without the connection."""
@@ -61,3 +81,24 @@ class FileAddress:
             return "file", self.key
         scheme = {"s3a": "s3", "gcs": "gs"}.get(self.scheme, self.scheme)
         return f"{scheme}://{self.bucket}", self.key
+
+
+_SCHEME = r"(?!file:)[A-Za-z][A-Za-z0-9+.-]+:/"  # compiled where it is used
+
+
+def to_path_text(path: Any, name: str = "output_path") -> str:
+    """Return a path as text; an ObjectStoragePath with its connection in it."""
+    if hasattr(path, "protocol"):  # an ObjectStoragePath
+        text = str(path)
+    elif isinstance(path, (str, os.PathLike)):
+        text = str(os.fspath(path)).strip()
+    else:
+        msg = f"{name} must be a path or a URL, as text."
+        raise SynthflowConfigError(msg)
+    if FileAddress.parse(text).is_local and re.match(_SCHEME, text):
+        msg = (
+            f"{name} {text} is neither a URL nor a path on this disk: a URL has two slashes and a bucket behind them. "
+            "Give it as text, since a pathlib.Path leaves one slash."
+        )
+        raise SynthflowConfigError(msg)
+    return text

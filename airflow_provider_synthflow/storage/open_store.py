@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import os
-import re
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_synthflow.exceptions import SynthflowConfigError
@@ -15,7 +13,7 @@ from airflow_provider_synthflow.storage.object_store import ObjectStore
 if TYPE_CHECKING:
     from airflow_provider_synthflow.storage.base import Store
 
-__all__ = ["open_store", "to_path_text"]
+__all__ = ["open_store"]
 
 _EXTRAS = {
     **dict.fromkeys(("s3", "s3a", "s3n"), "s3"),
@@ -24,57 +22,16 @@ _EXTRAS = {
 }
 
 
-_SCHEME = re.compile(r"(?!file:)[A-Za-z][A-Za-z0-9+.-]+:/")
-
-
-def to_path_text(path: Any, name: str = "output_path") -> str:
-    """Return a path as text; an ObjectStoragePath with its connection in it."""
-    if hasattr(path, "protocol"):  # an ObjectStoragePath
-        text = str(path)
-    elif isinstance(path, (str, os.PathLike)):
-        text = str(os.fspath(path)).strip()
-    else:
-        msg = f"{name} must be a path or a URL, as text."
-        raise SynthflowConfigError(msg)
-    if FileAddress.parse(text).is_local and _SCHEME.match(text):
-        msg = (
-            f"{name} {text} is neither a URL nor a path on this disk: a URL has two slashes and a bucket behind them. "
-            "Give it as text, since a pathlib.Path leaves one slash."
-        )
-        raise SynthflowConfigError(msg)
-    return text
-
-
 def open_store(output_path: str, output_conn_id: str | None = None, *, name: str = "output_path") -> Store:
     """Return the store of an output path."""
     address = FileAddress.parse(output_path)
+    conn_id = address.find_conn_id(output_conn_id, name)
     if address.is_local:
-        if output_conn_id:
-            msg = f"output_conn_id is set, but {name} is on a local disk, which needs none. Remove one of the two."
-            raise SynthflowConfigError(msg)
         return LocalStore(output_path, name=name)
-    conn_id = _find_connection(address, output_conn_id, name)
     if conn_id:
         _check_connection(conn_id, address.url, name)
     fs, root = _attach(address, conn_id, name)
     return ObjectStore(fs, root, address.url, name=name)
-
-
-def _find_connection(address: FileAddress, output_conn_id: str | None, name: str) -> str | None:
-    """Return the connection, wherever it stands."""
-    within = address.within
-    if ":" in within:
-        msg = (
-            f"{name} holds credentials. Keep them in an Airflow connection, and name that: {address.scheme}://conn_id@…"
-        )
-        raise SynthflowConfigError(msg)
-    if within and output_conn_id and within != output_conn_id:
-        msg = f"{name} names the connection '{within}' and output_conn_id '{output_conn_id}'. Remove one of the two."
-        raise SynthflowConfigError(msg)
-    if not address.bucket:
-        msg = f"{name} {address.url} names no bucket. Write {address.scheme}://bucket/directory."
-        raise SynthflowConfigError(msg)
-    return within or output_conn_id
 
 
 def _load_airflow() -> Any:
@@ -91,8 +48,8 @@ def _check_connection(conn_id: str, url: str, name: str) -> None:
         airflow.BaseHook.get_connection(conn_id)
     except airflow.AirflowNotFoundException:
         msg = (
-            f"The connection '{conn_id}' of {name} {url} is not there. Create it, or correct output_conn_id. "
-            f"(What stands before an @ in {name} is read as a connection.)"
+            f"The connection '{conn_id}' of {name} {url} is not there (what stands before an @ in {name} is read as "
+            "one). Create it, or correct output_conn_id."
         )
         raise SynthflowConfigError(msg) from None
 

@@ -83,6 +83,9 @@ class TestEveryShell:
             {"synthflow_conn_id": ""},
             {"synthflow_conn_id": 5},
             {"to_date": "2024-03-02"},
+            {"call_status": {"status": "completed"}},
+            {"from_date": "2024-03-02T00:00:00Z", "to_date": "2024-03-01T00:00:00Z"},
+            {"duration_min": 10, "duration_max": 5},
         ],
         ids=str,
     )
@@ -101,6 +104,14 @@ class TestEveryShell:
         {"output_path": "None/calls"},
         {"output_path": "s3://None/calls"},
         {"output_path": 5},
+        {"output_path": "s3:/lake/calls"},
+        {"output_path": "s3://"},
+        {"output_path": "s3://AKIA:secret@lake/calls"},
+        {"output_conn_id": "lake", "output_path": "/lake/calls"},
+        {"output_conn_id": "lake", "output_path": "s3://other@lake/calls"},
+        {"from_date": None},
+        {"model_id": {"agent": 1}},
+        {"deferrable": "maybe"},
         {"resume_path": "s3://lake/None"},
         {"drop_fields": ["a", 1]},
         {"concurrency": 0},
@@ -113,6 +124,22 @@ class TestEveryShell:
 def test_an_operator_refuses_in_the_dag_file_what_is_fixed_there(arguments):
     with pytest.raises(SynthflowConfigError, match=next(iter(arguments))):
         operator(**arguments)
+
+
+def test_what_does_not_go_together_is_refused_also_where_templates_made_it():
+    one = operator(
+        from_date="{{ params.to }}", to_date="{{ params.at }}", duration_min="{{ params.most }}", duration_max=1
+    )
+    one.render_template_fields({"params": {"to": TO, "at": FROM, "most": 2}})
+
+    with pytest.raises(SynthflowWindowError, match="is not before"):
+        one.execute({})
+
+
+@pytest.mark.parametrize(("given", "meant"), [("yes", True), ("False", False), (0, False), (True, True)])
+def test_deferrable_means_what_it_says_in_words_too(given, meant):
+    assert operator(deferrable=given).deferrable is meant
+    assert sensor(deferrable=given).deferrable is meant
 
 
 def test_a_mapped_task_is_read_when_its_values_are_known():

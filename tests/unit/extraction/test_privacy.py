@@ -114,7 +114,7 @@ def test_a_field_that_is_dropped_and_hashed_is_dropped():
 
 @pytest.mark.parametrize("key", [None, ""])
 def test_hashing_without_a_key_is_an_error_that_names_hash_key(key):
-    with pytest.raises(SynthflowConfigError, match="set hash_key in the connection's extra"):
+    with pytest.raises(SynthflowConfigError, match="Set hash_key in the connection's extra"):
         Privacy(hash_fields=["name"], key=key)
 
 

@@ -52,9 +52,15 @@ def test_a_bound_that_is_no_time_is_an_error_that_names_it(name, value):
         read_query("agent", **{name: value})
 
 
-@pytest.mark.parametrize("model_id", [None, "", "  ", 5.0, True, ["agent"]])
-def test_a_missing_agent_is_an_error(model_id):
-    with pytest.raises(ValueError, match="model_id is missing"):
+@pytest.mark.parametrize(
+    ("model_id", "text"),
+    [
+        *((value, "model_id is missing") for value in (None, "", "  ", 5.0, True, [])),
+        *((value, "one agent here, and not a list") for value in (["agent"], ("a", "b"), "['agent']")),
+    ],
+)
+def test_what_names_no_agent_or_several_is_an_error(model_id, text):
+    with pytest.raises(ValueError, match=text):
         read_query(model_id)
 
 

@@ -464,6 +464,23 @@ class TestConnection:
         with pytest.raises(SynthflowConfigError, match="airflow connections add nowhere --conn-type synthflow"):
             SynthflowHook("nowhere").get_conn()
 
+    def test_that_cannot_be_read_is_told_with_its_variable(self, monkeypatch):
+        monkeypatch.setenv("AIRFLOW_CONN_BROKEN", "{conn_type: synthflow}")
+
+        with pytest.raises(SynthflowConfigError, match="AIRFLOW_CONN_BROKEN is neither JSON nor a URI"):
+            SynthflowHook("broken").get_conn()
+
+    @pytest.mark.parametrize("kind", ["aws", "postgres", "slack"])
+    def test_of_another_service_sends_its_password_nowhere(self, monkeypatch, synthflow, kind):
+        handle = synthflow([])
+        fields = {"conn_type": kind, "host": handle.url, "password": TEST_KEY, "extra": {"region_name": "eu-west-1"}}
+        monkeypatch.setenv("AIRFLOW_CONN_OTHER", json.dumps(fields))
+
+        with pytest.raises(SynthflowConfigError, match=f"of type {kind}.*Name a connection of type synthflow"):
+            SynthflowHook("other").count_calls(AGENT)
+
+        assert handle.api.requests == []
+
     def test_may_have_another_id_and_be_a_uri(self, monkeypatch, synthflow):
         handle = synthflow([make_call("a")])
         monkeypatch.setenv("AIRFLOW_CONN_MINE", f"synthflow://:{TEST_KEY}@127.0.0.1:{handle.port}/?timeout=5")

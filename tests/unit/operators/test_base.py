@@ -14,6 +14,7 @@ from airflow_provider_synthflow.exceptions import (
     SynthflowAuthError,
     SynthflowConfigError,
     SynthflowError,
+    SynthflowRequestError,
     SynthflowTransientError,
 )
 from airflow_provider_synthflow.operators.base import ReadableErrors
@@ -89,6 +90,13 @@ def test_the_cure_that_a_text_of_a_wrong_parameter_has_is_that_line():
     assert str(caught.value).splitlines() == ["concurrency is 0.", "Give a whole number from 1."]
 
 
+def test_so_is_that_of_a_request_that_the_api_refuses():
+    with pytest.raises(SynthflowRequestError) as caught:
+        run_readably(lambda: fail(SynthflowRequestError("The list ends there. Take shorter windows.", status=400)))
+
+    assert str(caught.value).splitlines() == ["The list ends there.", "Take shorter windows."]
+
+
 def test_it_is_told_once_where_an_error_passes_twice():
     with pytest.raises(SynthflowTransientError) as caught:
         run_readably(lambda: run_readably(lambda: fail(SynthflowTransientError("It failed."))))
@@ -130,6 +138,8 @@ def test_a_task_with_a_wrong_key_ends_so(synthflow, connect):
 
     lines = log_of(caught.value)
     frames = [line for line in lines if line.lstrip().startswith("File ")]
+    assert "Test button" in lines[-1]
     assert len(lines[-1]) < 120
+    assert "(request req-" in lines[-2]
     assert len([line for line in frames if "airflow_provider_synthflow" in line]) <= 3
     assert isinstance(caught.value, SynthflowError)

@@ -17,7 +17,8 @@ from airflow_provider_synthflow.exceptions import (
     SynthflowIncompleteError,
     SynthflowWindowError,
 )
-from airflow_provider_synthflow.storage.open_store import open_store, to_path_text
+from airflow_provider_synthflow.storage.address import to_path_text
+from airflow_provider_synthflow.storage.open_store import open_store
 from tests.unit.making import AGENT, make_call, read_file
 from tests.unit.making_tasks import operator
 

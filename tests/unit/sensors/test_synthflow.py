@@ -212,6 +212,20 @@ class TestModes:
         with pytest.raises(AirflowSkipException if soft_fail else AirflowSensorTimeout):
             self.run(one)
 
+    def test_tell_alike_at_the_timeout_what_was_waited_for_and_what_to_do(self, serve):
+        serve()
+        waited = {"min_calls": 2, "call_status": "busy", "lead_phone_number": "+15550100001", "poke_interval": 0.05}
+        with pytest.raises(AirflowSensorTimeout) as poked:
+            sensor(mode="poke", timeout=0.1, **waited).execute({})
+        with pytest.raises(AirflowSensorTimeout) as deferred:
+            sensor(deferrable=True, timeout=0.1, **waited).execute_complete({}, {"status": "timeout"})
+
+        assert str(poked.value) == str(deferred.value)
+        first, last = str(poked.value).splitlines()
+        assert f"there were not 2 calls of agent {AGENT}, call_status=busy, lead_phone_number=***" in first
+        assert last.startswith("Check model_id, the filters and from_date")
+        assert len(last) < 120
+
     def test_follow_airflow_s_default_for_deferring(self, monkeypatch):
         monkeypatch.setenv("AIRFLOW__OPERATORS__DEFAULT_DEFERRABLE", "True")
         assert sensor().deferrable is True
