@@ -101,7 +101,7 @@ class SynthflowError(AirflowException):
 class SynthflowConfigError(SynthflowError, AirflowFailException):
     """A connection or a parameter that is wrong: fix it and run again."""
 
-    remedy = "Correct the connection or the parameter that is named above, then clear the task: no retry mends it."
+    remedy = "Correct the connection or the parameter named above, then clear the task: a retry does not help."
 
 
 class SynthflowAuthError(SynthflowConfigError):
@@ -127,7 +127,9 @@ class SynthflowAuthError(SynthflowConfigError):
 class SynthflowWindowError(SynthflowConfigError):
     """A run without a window of time to read, or with an impossible one."""
 
-    remedy = "Give from_date and to_date, each with its zone, or the DAG a schedule with periods; then clear the task."
+    remedy = (
+        "Set from_date and to_date, each with its zone, or give the DAG a schedule with periods; then clear the task."
+    )
 
 
 class SynthflowRequestError(SynthflowError, AirflowFailException):
@@ -139,7 +141,7 @@ class SynthflowRequestError(SynthflowError, AirflowFailException):
     :param parameters: the names of our own parameters that the API's answer names
     """
 
-    remedy = "Correct the parameters that the API refuses, then clear the task: no retry mends it."
+    remedy = "Correct the parameters that the API refuses, then clear the task: a retry does not help."
 
     def __init__(
         self,
@@ -165,7 +167,7 @@ class SynthflowTransientError(SynthflowError):
     :param retry_after: seconds the server asked to wait, None where it did not say
     """
 
-    remedy = "Clear the task once the trouble is over, or give it retries: Airflow then runs it again by itself."
+    remedy = "Clear the task when the problem is over, or set retries, so that Airflow runs it again."
 
     def __init__(
         self,
@@ -193,7 +195,7 @@ class SynthflowProtocolError(SynthflowError):
     :param retriable: whether the same request may get a proper answer at once (a broken body), or not
     """
 
-    remedy = "Clear the task to read the window again; where the error stays, tell Synthflow's support what is above."
+    remedy = "Clear the task to read the window again; if the error stays, send the text above to Synthflow's support."
 
     def __init__(
         self,
@@ -244,7 +246,7 @@ class SynthflowOutputConflictError(SynthflowError):
     :param differing: the names of the query's parts that differ
     """
 
-    remedy = "Give this task another output_path, or remove the file that is there, then clear the task."
+    remedy = "Give this task another output_path, or remove the existing file, then clear the task."
 
     def __init__(self, message: str, *, path: str | None = None, differing: Sequence[str] = ()) -> None:
         super().__init__(message)
@@ -274,7 +276,7 @@ class SynthflowAgentsError(SynthflowError):
     :param done: how many windows are done
     """
 
-    remedy = "Correct what each window names above, then clear the task: what is done already is not done again."
+    remedy = "Correct what each window names above, then clear the task: finished windows are not read again."
 
     def __init__(self, message: str, *, model_ids: Sequence[str] = (), done: int = 0) -> None:
         super().__init__(message)

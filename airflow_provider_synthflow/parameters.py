@@ -107,7 +107,7 @@ def _is_whole(value: Any) -> bool:
 def read_text(value: Any, name: str) -> str:
     """Read one text."""
     if not isinstance(value, str) or _looks_like_list(value):
-        raise ValueError(f"{name} must be one text, and is {type(read_list(value)).__name__}.")
+        raise ValueError(f"{name} must be a string, not {type(read_list(value)).__name__}.")
     return value.strip()
 
 
@@ -160,7 +160,7 @@ def read_duration(value: Any, name: str = "settle", *, least: int = 0) -> int:
     if milliseconds < 0:
         raise ValueError(f"{name} must be a timedelta or a number of seconds, and not negative.")
     if milliseconds < least:
-        raise ValueError(f"{name} must be {least / 1000:g} s at the least.")
+        raise ValueError(f"{name} must be {least / 1000:g} s or more.")
     return milliseconds
 
 
@@ -175,7 +175,7 @@ def read_names(value: Any, name: str, *, choices: Sequence[str] = ()) -> tuple[s
     names = value.split(",") if isinstance(value, str) and not _looks_like_list(value) else value
     if not isinstance(names, (list, tuple, set, frozenset)) or not all(isinstance(each, str) for each in names):
         what = "names" if choices else "field names"
-        raise ValueError(f"{name} must be a list of {what}, or one text of {what} with commas.")
+        raise ValueError(f"{name} must be a list of {what}, or one string of {what} with commas.")
     names = tuple(dict.fromkeys(each.strip() for each in names if not is_nothing(each)))
     for each in names if choices else ():
         read_choice(each, name, choices=choices)
@@ -192,7 +192,7 @@ def read_path(value: Any, name: str) -> str:
     """Read a path or a URL, of which no part is lost, as text."""
     text = to_path_text(value, name)
     if "None" in text.replace("@", "/").split("/"):
-        raise ValueError(f"{name} {text} has a part that is None: a value that it is made of is not there.")
+        raise ValueError(f"{name} {text} contains None: a value that it is built from is missing.")
     return text
 
 
@@ -201,9 +201,9 @@ def read_agent(value: Any, name: str = "model_id") -> str:
     if _is_whole(value):
         return str(value)  # as a template that renders native values makes it
     if _looks_like_list(value) or (isinstance(value, (list, tuple, set, frozenset)) and value):
-        raise ValueError(f"{name} must be the id of one agent here, and not a list.")
+        raise ValueError(f"{name} must be the id of one agent here, not a list.")
     if not isinstance(value, str) or is_nothing(value):
-        raise ValueError(f"{name} is missing: give the id of the agent whose calls are meant.")
+        raise ValueError(f"{name} is missing: give the id of an agent.")
     return value.strip()
 
 
@@ -212,7 +212,7 @@ def read_agents(value: Any, name: str = "model_id") -> list[str] | str:
     value = read_list(value)
     if isinstance(value, str) or _is_whole(value):
         if _looks_like_list(value):
-            raise ValueError(f"{name} is no list that can be read: give an id, or a list of ids.")
+            raise ValueError(f"{name} cannot be read as a list: give an id, or a list of ids.")
         return read_agent(value, name)
     try:
         agents = [] if isinstance(value, (bytes, Mapping)) else list(value)
@@ -279,19 +279,19 @@ class CheckedParameters:
                 log.info("%s is empty: calls are not filtered by it.", name)
                 return None
             written = f" ({template})" if has_template(template) else ""
-            came = f"{name} is given, and came to nothing{written}."
+            came = f"{name} is set, but rendered to nothing{written}."
             if read is read_time:
                 raise SynthflowWindowError(f"{came} Give both from_date and to_date a value, or leave both out.")
             raise SynthflowConfigError(f"{came} Give it a value, or leave it out.")
         if template is not None and read is read_path and _has_lost(template, str(value)):
             raise SynthflowConfigError(
-                f"A part of {name} came to nothing: {template} was rendered to {value}. Give each part a value."
+                f"A part of {name} rendered to nothing: {template} became {value}. Give each part a value."
             )
         if template is not None and read is read_time and _is_whole(value):
             value = str(value)  # digits, of which a template that renders native values makes a number
         found = read_parameter(read, value, name)
         if found == ():
-            raise SynthflowConfigError(f"{name} names nothing: {value!r}. Leave it out where nothing is meant.")
+            raise SynthflowConfigError(f"{name} is empty: {value!r}. Leave it out if you do not need it.")
         return found
 
 

@@ -65,8 +65,8 @@ def _whole(text: str, name: str) -> int:
     milliseconds = int(text)
     if 0 < milliseconds < _SECONDS:
         msg = (
-            f"{name} is {text}, and digits alone are milliseconds since 1970: that would be long ago. "
-            "Give ISO 8601 with a zone, as data_interval_start renders; seconds times 1000 are milliseconds."
+            f"{name} is {text}. A number means milliseconds since 1970, and this one looks like seconds. Give ISO "
+            "8601 with a zone, as data_interval_start renders, or multiply the seconds by 1000."
         )
         raise ValueError(msg)
     return milliseconds
@@ -129,10 +129,7 @@ def _since_epoch(moment: dt.datetime) -> int:
 def _possible(milliseconds: int, name: str) -> int:
     """Return milliseconds that lie in the calendar; an instant in nanoseconds does not."""
     if not _EARLIEST <= milliseconds <= _LATEST:
-        msg = (
-            f"{name} is not a time: it lies outside of the years 1 to 9999. "
-            "A number is counted in milliseconds since 1970."
-        )
+        msg = f"{name} is not a time: it is outside the years 1 to 9999. A number means milliseconds since 1970."
         raise ValueError(msg)
     return milliseconds
 

@@ -171,7 +171,7 @@ class SynthflowClient:
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             failure = make_failure(error, settings, getattr(self._local, "proxy", None), _BAD_ADDRESS)
         except ValueError:  # requests looks at where a redirect leads, also where it is not to follow it
-            failure = SynthflowProtocolError(settings.told("The API redirects to an address that is none."))
+            failure = SynthflowProtocolError(settings.told("The API redirects to an invalid address."))
         raise failure  # apart from the other error, whose text may hold the address with its parameters
 
     def _open_session(self) -> requests.Session:

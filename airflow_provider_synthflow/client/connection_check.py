@@ -29,7 +29,7 @@ def check_connection(settings: Settings) -> tuple[bool, str]:
     except SynthflowTransientError as error:
         if error.status is None:
             return False, f"Network: {error} The key and the region could not be checked."
-        return False, f"{settings.host} is reached, but has trouble: {error}"
+        return False, f"{settings.host} answers, but with an error: {error}"
     except SynthflowConfigError as error:
         return False, f"Network: {error}"
     except SynthflowError as error:

@@ -44,8 +44,8 @@ def read_proxy(settings: Settings, socks_library: str) -> str | None:
         raise unusable_proxy(settings)
     if parts.scheme.startswith("socks") and find_spec(socks_library) is None:
         msg = (
-            f"The proxy {show_proxy(proxy)} speaks SOCKS, for which a library is missing. Install it: pip install "
-            "'requests[socks]' 'httpx[socks]', or name the API's host in NO_PROXY."
+            f"The proxy {show_proxy(proxy)} needs SOCKS support, which is not installed. Install it: pip install "
+            "'requests[socks]' 'httpx[socks]', or list the API's host in NO_PROXY."
         )
         raise SynthflowConfigError(settings.told(msg))
     return proxy
@@ -54,8 +54,8 @@ def read_proxy(settings: Settings, socks_library: str) -> str | None:
 def unusable_proxy(settings: Settings) -> SynthflowConfigError:
     """Make the error of a proxy whose address is none; it is not shown, since it may hold a password."""
     msg = (
-        "The proxy that HTTPS_PROXY, HTTP_PROXY or ALL_PROXY names has no usable address. Write it as "
-        "http://host:port, or name the API's host in NO_PROXY."
+        "The proxy address in HTTPS_PROXY, HTTP_PROXY or ALL_PROXY is not valid. Write it as http://host:port, "
+        "or list the API's host in NO_PROXY."
     )
     return SynthflowConfigError(settings.told(msg))
 
@@ -90,7 +90,7 @@ def trust(bundle: str, settings: Settings) -> ssl.SSLContext:
             _trusted[bundle] = made
             return made
     msg = (
-        f"REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE names {bundle}, which holds no certificates that can be read. Correct "
-        "the path, or unset the variable to trust the usual authorities."
+        f"REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE names {bundle}, which contains no readable certificates. Correct "
+        "the path, or unset the variable to use the default authorities."
     )
     raise SynthflowConfigError(settings.told(msg))

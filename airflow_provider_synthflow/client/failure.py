@@ -41,37 +41,37 @@ def make_failure(
             if status is not None:
                 return _make_tunnel_error(int(status[1]), settings, proxy)
     if isinstance(error, bad_address):
-        return SynthflowConfigError(settings.told(f"The connection's host makes no valid address: {host}."))
+        return SynthflowConfigError(settings.told(f"The connection's host is not a valid address: {host}."))
     return SynthflowTransientError(settings.told(_describe(causes, settings, proxy)))
 
 
 def _describe(causes: list[BaseException], settings: Settings, proxy: str | None) -> str:
     """Say what broke a connection: with a proxy, that is whom this machine connects to."""
-    host, way = settings.host, f" by way of the proxy {proxy}" if proxy else ""
+    host, way = settings.host, f" through the proxy {proxy}" if proxy else ""
     near = f"The proxy {proxy}" if proxy else host
     cure = f"Check {_PROXY_NAMES}." if proxy else "Check the connection's host or region."
     for each in causes:
         if isinstance(each, socket.gaierror):
-            return f"{near} is an unknown host: its name has no address. {cure}"
+            return f"{near} is an unknown host: its name does not resolve. {cure}"
         if isinstance(each, ConnectionRefusedError):
             return f"{near} refused the connection: nothing listens there. {cure}"
         if isinstance(each, ssl.SSLError):
-            return f"{host} does not speak TLS as it should{way}. Check its schema and its port."
+            return f"{host} does not speak TLS correctly{way}. Check its schema and its port."
         if isinstance(each, TimeoutError):
             return f"{host} did not answer within {settings.timeout:g} s{way}."
-    return f"The network connection to {host}{way} failed before the answer was whole."
+    return f"The network connection to {host}{way} failed before the whole answer arrived."
 
 
 def _make_tunnel_error(status: int, settings: Settings, proxy: str) -> SynthflowError:
     """Make the error of a proxy that answers in the API's place."""
     host = settings.host
     if status == 407:
-        msg = f"The proxy {proxy} wants a name and a password (HTTP 407). Put them into {_PROXY_NAMES}."
+        msg = f"The proxy {proxy} requires a user name and a password (HTTP 407). Add them to {_PROXY_NAMES}."
         return SynthflowConfigError(settings.told(msg))
     if 400 <= status < 500:
-        msg = f"The proxy {proxy} lets nobody through to {host} (HTTP {status}). Allow it there, or set NO_PROXY."
+        msg = f"The proxy {proxy} blocks requests to {host} (HTTP {status}). Allow them there, or set NO_PROXY."
         return SynthflowConfigError(settings.told(msg))
-    return SynthflowTransientError(settings.told(f"The proxy {proxy} does not reach {host} (HTTP {status})."))
+    return SynthflowTransientError(settings.told(f"The proxy {proxy} cannot reach {host} (HTTP {status})."))
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

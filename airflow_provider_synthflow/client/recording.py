@@ -128,10 +128,13 @@ class RecordingDownloader:
                 if response.status_code in _NOT_THERE:
                     missing += 1
                     if missing > 1:
-                        msg = "The API has an address for the recording, and there is none at that address (HTTP 404)."
+                        msg = (
+                            "The API gives an address for the recording, but there is no recording at that "
+                            "address (HTTP 404)."
+                        )
                         raise SynthflowRequestError(msg, status=404)
                 if response.status_code != 200:
-                    msg = f"{_host(address)} answered HTTP {response.status_code} where a recording was due."
+                    msg = f"{_host(address)} answered HTTP {response.status_code} instead of a recording."
                     raise _BodyError(msg)
                 return self._store(_Body(response, _host(address)), open_sink)
 
@@ -142,8 +145,9 @@ class RecordingDownloader:
         except _BodyError as error:
             text, tries = error.args[0].partition(" Gave up after")[0], error.attempts
         msg = (
-            f"No whole recording came: {text} Gave up after {tries} {'try' if tries == 1 else 'tries'}. "
-            "Check that this worker reaches that host, and run the task again."
+            f"The recording could not be downloaded: {text} Gave up after {tries} "
+            f"{'try' if tries == 1 else 'tries'}. Check that this worker reaches that host, and run the task "
+            "again."
         )
         raise SynthflowTransientError(msg, attempts=tries)
 
@@ -177,7 +181,7 @@ class RecordingDownloader:
                     yield response
                     return
             address = urljoin(address, location)
-        msg = f"The address of the recording leads on to another one more than {_MOST_REDIRECTS} times."
+        msg = f"The address of the recording redirects more than {_MOST_REDIRECTS} times."
         raise SynthflowProtocolError(msg)
 
     def _get(self, address: str) -> requests.Response:
@@ -243,7 +247,7 @@ class _Body:
             raise _BodyError(msg)
         head = self._first[:HEAD]
         if is_text(self.content_type, head):
-            msg = f"{host} sent a text or a page where a recording was due."
+            msg = f"{host} sent text or a web page instead of a recording."
             raise _BodyError(msg)
         self.extension = to_extension(self.content_type, head)
 
@@ -252,7 +256,7 @@ class _Body:
         size = max(size, self._length or 0)
         if max_bytes is not None and size > max_bytes:
             msg = (
-                f"A recording has {size:,} bytes or more, above max_bytes ({max_bytes:,}). Raise max_bytes to store it."
+                f"A recording has at least {size:,} bytes, more than max_bytes ({max_bytes:,}). Raise it to store this."
             )
             raise RecordingTooLargeError(msg)
 
@@ -322,7 +326,7 @@ def _check(address: str) -> None:
         good = False
     if not good:
         msg = (
-            "The API leads to an address for the recording that is not https, and it was not asked. Something between "
+            "The API gives an address for the recording that is not https, so it was not used. Something between "
             "this worker and the API may change its answers: check the connection's host and the proxy."
         )
         raise SynthflowProtocolError(msg)

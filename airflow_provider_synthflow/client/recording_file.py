@@ -60,7 +60,7 @@ class _OpenFile:
     @contextlib.contextmanager
     def open(self, _: str) -> Iterator[Sink]:
         if self._written and self._begin is None:
-            msg = "The recording was cut off, and the file cannot be written anew from its begin. Give one that can."
+            msg = "The recording was cut off, and the file cannot be rewound to download it again. Use a seekable file."
             raise SynthflowTransientError(msg)
         try:
             self._written = True

@@ -37,7 +37,7 @@ _CURES = {
     _LIMITED: "Lower the concurrency, or run fewer tasks with this key at a time (an Airflow pool).",
     None: "Check the network between this worker and the API.",
 }
-_CURE = "The API is in trouble: run the task again later."
+_CURE = "The API has a problem: run the task again later."
 
 
 def retry_after_seconds(value: str | None, *, now: float | None = None) -> float | None:

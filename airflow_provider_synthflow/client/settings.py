@@ -77,8 +77,8 @@ class Settings:
         parts = urlsplit(base_url)
         if parts.scheme == "http" and not insecure and not is_loopback(parts.hostname or ""):
             msg = (
-                f"Connection '{conn_id}': the key would go over plain http to {parts.hostname}. Use https, "
-                "or set allow_insecure to true in the connection's extra where that network is your own."
+                f"Connection '{conn_id}': the key would go over plain http to {parts.hostname}. Use https, or set "
+                "allow_insecure to true in the connection's extra if you trust that network."
             )
             raise SynthflowConfigError(msg)
         return cls(
@@ -129,7 +129,7 @@ def _check_names(extra: Mapping[str, Any], conn_id: str) -> None:
         if name in _EXTRA:
             continue
         near = difflib.get_close_matches(str(name).lower(), _EXTRA, n=1)
-        cure = f"Did you mean {near[0]}?" if near else f"There are {', '.join(_EXTRA)}."
+        cure = f"Did you mean {near[0]}?" if near else f"Known fields: {', '.join(_EXTRA)}."
         msg = f"Connection '{conn_id}': its extra has an unknown field {_quote(name)}. {cure}"
         raise SynthflowConfigError(msg)
 
@@ -149,7 +149,7 @@ def _key(password: str | None, conn_id: str) -> str:
         msg = f"Connection '{conn_id}' has no API key. Put your Synthflow key into its password field."
         raise SynthflowConfigError(msg)
     if not key.isascii() or not key.isprintable() or " " in key:
-        msg = f"Connection '{conn_id}': the API key holds a blank or a character that a key cannot have. Copy it again."
+        msg = f"Connection '{conn_id}': the API key contains a space or a character that no key has. Copy it again."
         raise SynthflowConfigError(msg)
     return key
 
@@ -169,8 +169,8 @@ def _base_url(host: str, schema: str, port: int | None, conn_id: str) -> str:
     name = parts.hostname or ""
     if not (_NAME.fullmatch(name) or ":" in name) or parts.username is not None or parts.query or parts.fragment:
         msg = (
-            f"Connection '{conn_id}': the host is not an address, or holds credentials or parameters. "
-            f"Use a base URL such as {REGIONS['eu']}, or a host alone."
+            f"Connection '{conn_id}': the host is not an address, or contains credentials or parameters. Use a "
+            f"base URL such as {REGIONS['eu']}, or a host alone."
         )
         raise SynthflowConfigError(msg)
     scheme = parts.scheme or (schema.lower() if is_protocol else "")
@@ -208,7 +208,7 @@ def _flag(value: Any, name: str, conn_id: str) -> bool:
         return False
     if text in {"true", "1", "yes", "on"}:
         return True
-    msg = f"Connection '{conn_id}': {name} is neither true nor false."
+    msg = f"Connection '{conn_id}': {name} must be true or false."
     raise SynthflowConfigError(msg)
 
 

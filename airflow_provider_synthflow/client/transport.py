@@ -138,7 +138,7 @@ def too_large(settings: Settings) -> SynthflowProtocolError:
     """Make the error of an answer that is larger than the connection allows."""
     msg = (
         f"An answer of {settings.host} is larger than {settings.max_response_bytes:,} bytes, unpacked. Set "
-        "max_response_bytes in the connection's extra to more, where answers of that size are right."
+        "max_response_bytes in the connection's extra to more, if answers of that size are expected."
     )
     return SynthflowProtocolError(settings.told(msg))
 
@@ -151,7 +151,7 @@ def make_headers(settings: Settings) -> dict[str, str]:
 def call_path(call_id: str, suffix: str = "") -> str:
     """Return the path of a call below the base URL."""
     if not isinstance(call_id, str) or not call_id or call_id in {".", ".."}:
-        msg = "call_id is missing or no id: give the id of a call, as the API writes it."
+        msg = "call_id is missing or not valid: give the id of a call as the API writes it."
         raise ValueError(msg)
     return f"/calls/{quote(call_id, safe='', errors='replace')}{suffix}"
 
@@ -170,7 +170,7 @@ def read_address(answer: HttpResponse, path: str, settings: Settings) -> str:
     location = answer.headers.get("Location")
     if not 300 <= answer.status < 400 or not location:
         error = make_error(answer.status, answer.headers, answer.body, settings)
-        msg = f"The API answered HTTP {answer.status} without an address where a redirect was due."
+        msg = f"The API answered HTTP {answer.status} instead of a redirect with an address."
         raise error or SynthflowProtocolError(settings.told(msg))
     try:
         # what a header may not hold, such as a blank, stands percent-encoded in an address
@@ -179,7 +179,7 @@ def read_address(answer: HttpResponse, path: str, settings: Settings) -> str:
             return address
     except ValueError:
         pass  # its text may hold the address
-    msg = "The API redirects to an address that is not https. It is not used."
+    msg = "The API redirects to an address that is not https, so it is not used."
     raise SynthflowProtocolError(settings.told(msg))
 
 

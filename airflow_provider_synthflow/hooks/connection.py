@@ -92,7 +92,7 @@ def _read_extra(text: str | None, conn_id: str) -> dict[str, Any]:
         extra = None  # the error's text may hold what was given
     if isinstance(extra, dict):
         return extra
-    msg = f'Connection \'{conn_id}\': its extra is no JSON object. Write it as in {{"region": "eu"}}.'
+    msg = f"Connection '{conn_id}': its extra is not a JSON object. Write it as in " + '{"region": "eu"}.'
     raise SynthflowConfigError(msg)
 
 

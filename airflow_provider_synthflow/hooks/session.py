@@ -39,8 +39,11 @@ class HookSession:
         self._client: SynthflowClient | None = None
         if self.settings.is_global:
             log.warning(
-                "Connection '%s' asks Synthflow's region Global, which is retired by the end of 2026: workspaces "
-                "move to US or EU. Once yours has moved, set the connection's region; its Test button says which.",
+                (
+                    "Connection '%s' uses Synthflow's region Global, which Synthflow retires at the end of 2026: "
+                    "workspaces move to US or EU. After yours has moved, set the connection's region; its Test "
+                    "button says which."
+                ),
                 conn_id,
             )
 
@@ -107,7 +110,7 @@ class HookSession:
         """Return one call."""
         calls, _ = self.client.elements(call_path(call_id), "calls", {})
         if len(calls) != 1:
-            msg = self.settings.told(f"The API answered with {len(calls)} calls where one was asked for.")
+            msg = self.settings.told(f"The API answered with {len(calls)} calls instead of one.")
             raise SynthflowProtocolError(msg, call_ids=[call_id])
         return calls[0]
 

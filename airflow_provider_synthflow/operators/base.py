@@ -50,7 +50,7 @@ class ReadableErrors:
         """Raise the error again as a person reads it, where it is one of this package."""
         if not isinstance(error, SynthflowError):
             return
-        log.debug("The whole traceback of %s:", type(error).__name__, exc_info=error)
+        log.debug("The full traceback of %s:", type(error).__name__, exc_info=error)
         error.args = (_with_cure_last(error), *error.args[1:])
         cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
         first = cause

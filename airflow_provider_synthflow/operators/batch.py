@@ -74,7 +74,8 @@ class Batch:
             if self._count == 1 or ends_all:
                 raise
             self._failures[part] = error
-            log.error("%s failed, %d of %d are still to come: %s", part, self._left, self._count, error)  # noqa: TRY400 - the error itself is raised at the end
+            told = part, self._left, self._count, error  # whose traceback comes at the end
+            log.error("%s failed, %d of %d windows are left: %s", *told)  # noqa: TRY400
 
     def check(self) -> None:
         """Raise for the windows that are not done; to be called after the last."""

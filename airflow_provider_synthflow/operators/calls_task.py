@@ -184,7 +184,10 @@ class CallsTask(WindowsTask):
         if found.total_records or found.count or found.not_started or found.unplaced:
             return
         log.warning(
-            "There is nothing for agent %s in %s, with %s. Check the agent and the filters, if that is unexpected.",
+            (
+                "The API has no calls of agent %s in %s, with %s. If that is unexpected, check the agent and the "
+                "filters."
+            ),
             plan.query.model_id,
             plan.window,
             plan.query,
@@ -194,11 +197,13 @@ class CallsTask(WindowsTask):
                 self._agents = {str(agent.get("model_id")) for agent in self._hook.list_assistants()}
             except SynthflowError as error:
                 self._agents = set()
-                log.info("Whether there is such an agent could not be found out: %s", error)
+                log.info("Could not check whether this agent exists: %s", error)
         if self._agents and plan.query.model_id not in self._agents:
             log.warning(
-                "Agent %s is not among the %d agents of the workspace: its id is misspelt, another workspace's, or "
-                "the agent was deleted.",
+                (
+                    "Agent %s is not among the %d agents of the workspace: its id is misspelt or of another "
+                    "workspace, or the agent was deleted."
+                ),
                 plan.query.model_id,
                 len(self._agents),
             )
@@ -212,7 +217,10 @@ class CallsTask(WindowsTask):
             return
         self._told_of_recordings = True
         log.info(
-            "These calls have recordings, whose addresses end on 2027-01-10, and this DAG does not keep them: %s does.",
+            (
+                "These calls have recordings. Their addresses stop working on 2027-01-10, and this DAG does not "
+                "store them: use %s."
+            ),
             _KEEPER,
         )
 

@@ -48,7 +48,7 @@ class RecordingsTask(WindowsTask):
 
     def run(self) -> dict[str, Any] | list[dict[str, Any]]:
         """Download the recordings of each window, and wait for what is promised and not there."""
-        with self._waiting_for("recordings that {} window(s) lack may be there"), self._hook as hook:
+        with self._waiting_for("missing recordings of {} window(s) may be there"), self._hook as hook:
             found, many = parse_results(self._calls)
             parts = [AgentWindow(each.model_id, each.window) for each in found]
             jobs = {part: self._make_job(each) for part, each in zip(parts, found, strict=True)}
@@ -101,7 +101,7 @@ class RecordingsTask(WindowsTask):
         since_ms = waited_since()
         deadline = since_ms + self._asked.max_wait
         if not self._is_over(deadline):
-            log.info("%d recordings that the calls promise are not there yet.", missing)
+            log.info("%d expected recordings are not there yet.", missing)
             pause = min(max(now_ms() - since_ms, _SHORTEST_PAUSE_MS), _LONGEST_PAUSE_MS)
             raise StillOpenError(min(deadline, now_ms() + pause))
 
@@ -110,7 +110,8 @@ class RecordingsTask(WindowsTask):
         path = of_calls if asked.output_path is None else asked.output_path
         if path is None and result.calls:
             raise SynthflowConfigError(
-                "output_path is missing: calls holds the calls themselves and no file. Say where the recordings go."
+                "output_path is missing: the calls come from XCom and not from a file. Set it to the directory "
+                "for the recordings."
             )
         together = path is not None and of_calls is not None and _read_place(path) == _read_place(of_calls)
         conn_id = asked.output_conn_id

@@ -84,7 +84,7 @@ def make_checkpoints(
     if state is None:
         log.info("resume_path is ignored: it needs Airflow 3.3 or later, which keeps a state for each task.")
     elif hidden:
-        log.info("resume_path is ignored: pages are told apart by %s, which may not be kept.", ", ".join(hidden))
+        log.info("resume_path is ignored: it needs %s, which drop_fields or hash_fields takes out.", ", ".join(hidden))
     else:
         retry, last = is_retry(context), is_last(context)
         return lambda plan: Checkpoint(

@@ -219,7 +219,9 @@ class SynthflowListCallsOperator(WaitingOperator):
                 "One of from_date and to_date is given alone. Give both, or neither for the run's window."
             )
         if "tables" in self._given and output_path is None:
-            raise SynthflowConfigError("tables are files, and XCom has none. Set output_path, or leave tables out.")
+            raise SynthflowConfigError(
+                "tables are files, so they need output_path. Set output_path, or leave tables out."
+            )
 
     def make_task(self, context: Context) -> CallsTask:
         """

@@ -76,8 +76,8 @@ class WindowsTask:
         """Take up the work after a wait in the triggerer."""
         if not isinstance(event, dt.datetime) or event.utcoffset() is None:
             msg = (
-                "The triggerer ended the wait with an event that is no moment in time. Run the task again; where that "
-                "does not help, check that triggerer and workers have the same versions installed."
+                "The triggerer ended the wait with an event that is not a time. Run the task again. If that does "
+                "not help, check that the triggerer and the workers have the same versions installed."
             )
             raise SynthflowProtocolError(msg)
         self._waited_until_ms = int(event.timestamp() * 1000)

@@ -121,7 +121,7 @@ async def wait_for_calls(
         except PASSING as error:
             pause = schedule.after_error(error)
             log.warning(
-                "This poll brought no answer, the next one may, in %.0f s; agent %s: %s",
+                "This poll got no answer. Next poll in %.0f s. Agent %s: %s",
                 pause,
                 state.query.model_id,
                 error,

@@ -134,7 +134,7 @@ class Watch:
                 pause = schedule.after_error(error)
                 if schedule.failures >= min((each.most_failures for each in self._members.values()), default=1):
                     raise
-                failed = f"Poll {schedule.failures} in a row failed, the next one is in {pause:.0f} s"
+                failed = f"Poll {schedule.failures} in a row failed. Next poll in {pause:.0f} s"
                 log.warning("%s; %s: %s", failed, self._name, error)
                 continue
             self._hold_off.succeeded()
@@ -194,7 +194,5 @@ async def _read_starts(client: AsyncSynthflowClient, plan: WindowPlan) -> list[i
     calls = [found[key] for key in walk.ids]
     unplaced = sum(start is None and final for start, final in calls)
     if unplaced:
-        log.warning(
-            "%d final calls have no readable start, so that no cell is theirs: they are not announced.", unplaced
-        )
+        log.warning("%d final calls have no readable start, so they belong to no cell and are not announced.", unplaced)
     return [start for start, _ in calls if start is not None and start in plan.window]

@@ -111,7 +111,7 @@ class Checkpoint:
         if self._record is None:
             return
         if not (self._retry and self._record.serves(self._digest, self._begun_ms)):
-            self._start_over("they are from before a clearing, of another query, or too old")
+            self._start_over("the task was cleared, the query is another one, or they are too old")
             return
         try:
             for page in self._kept(self._record):
@@ -151,7 +151,7 @@ class Checkpoint:
         """Hear what a walk has decided on the pages of an earlier try."""
         if self._recalled:
             if walk.recalled:
-                log.info("%d pages that an earlier try has read are taken up.", walk.recalled)
+                log.info("%d pages of an earlier try are used again.", walk.recalled)
             else:
                 self._start_over("the list has changed since they were read")
             self._recalled = 0
@@ -213,13 +213,13 @@ class Checkpoint:
 
     def _start_over(self, why: str) -> None:
         """Do without the pages of an earlier try, and begin anew."""
-        log.info("The pages that an earlier try has kept are not taken up: %s.", why)
+        log.info("The pages of an earlier try are not used: %s.", why)
         self._recalled = 0
         self._forget()
 
     def _turn_off(self, what: str, error: Exception) -> None:
         """Do without keeping any more; what was kept stays until the window is done."""
-        log.warning("Pages %s below resume_path (%s): the reading goes on without.", what, type(error).__name__)
+        log.warning("Pages %s below resume_path (%s): the task goes on without them.", what, type(error).__name__)
         self._off = True
         self._pages = []
         self._recalled = 0

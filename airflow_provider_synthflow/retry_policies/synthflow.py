@@ -53,7 +53,7 @@ class SynthflowRetryPolicy(RetryPolicy):
             return RetryDecision.default()
         delay = max(self.delay, dt.timedelta(seconds=exception.retry_after or 0))
         answer = f"HTTP {exception.status}" if exception.status else "no answer"
-        reason = f"{answer} after {exception.attempts} attempts; it passes by itself"
+        reason = f"{answer} after {exception.attempts} attempts, which is temporary"
         if not hasattr(RetryAction, "RESCHEDULE"):  # before Airflow 3.4
             return RetryDecision.retry(delay, reason=reason)
         reschedule: Callable[..., RetryDecision] = RetryDecision.reschedule  # type: ignore[attr-defined, unused-ignore]

@@ -40,7 +40,7 @@ class NewCallsWait:
         if from_ms is None:
             from_ms = windows_of_run(context, model_id=query.model_id).windows[0].from_ms
         if to_ms is not None and to_ms <= from_ms:
-            msg = "from_date is not before to_date, so that no call can ever count. Give an earlier from_date."
+            msg = "from_date is not before to_date, so no call can ever match. Give an earlier from_date."
             raise SynthflowWindowError(msg)
         now = dt.datetime.now(dt.timezone.utc)
         self._conn_id = asked.synthflow_conn_id

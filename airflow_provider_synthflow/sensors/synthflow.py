@@ -198,7 +198,7 @@ class SynthflowNewCallsSensor(read.CheckedParameters, BaseSensorOperator):
             result = wait.poll()
         except (SynthflowTransientError, SynthflowProtocolError) as error:
             self._outage = str(error)
-            self.log.warning("This poke brought no answer, the next one may: %s", error)
+            self.log.warning("This poke got no answer, the next one may: %s", error)
             return False
         return False if result is None else PokeReturnValue(is_done=True, xcom_value=result)
 
@@ -292,8 +292,9 @@ class SynthflowNewCallsSensor(read.CheckedParameters, BaseSensorOperator):
         ):
             return {name: told[name] for name in _RESULT}
         msg = (
-            "The triggerer ended the wait with an event that is not as SynthflowNewCallsTrigger makes it. Run the task "
-            "again; where that does not help, check that triggerer and workers have the same versions installed."
+            "The triggerer ended the wait with an event that does not come from SynthflowNewCallsTrigger. Run "
+            "the task again. If that does not help, check that the triggerer and the workers have the same "
+            "versions installed."
         )
         raise SynthflowProtocolError(msg)
 

@@ -48,7 +48,7 @@ class FileAddress:
     def find_conn_id(self, conn_id: str | None, name: str) -> str | None:
         """Return the connection of the store, wherever it stands; a local disk has none."""
         if ":" in self.within:
-            msg = f"{name} holds credentials. Keep them in an Airflow connection, and name that"
+            msg = f"{name} contains credentials. Keep them in an Airflow connection, and name it"
             raise SynthflowConfigError(f"{msg}: {self.scheme}://conn_id@…")
         if self.is_local and conn_id:
             msg = f"output_conn_id is set, but {name} is on a local disk, which needs none. Remove one of the two."
@@ -57,7 +57,7 @@ class FileAddress:
             msg = f"{name} names the connection '{self.within}' and output_conn_id '{conn_id}'. Remove one of the two."
             raise SynthflowConfigError(msg)
         if not self.is_local and not self.bucket:
-            raise SynthflowConfigError(f"{name} {self.url} names no bucket. Write {self.scheme}://bucket/directory.")
+            raise SynthflowConfigError(f"{name} {self.url} has no bucket. Write {self.scheme}://bucket/directory.")
         return self.within or conn_id
 
     @property
@@ -93,12 +93,12 @@ def to_path_text(path: Any, name: str = "output_path") -> str:
     elif isinstance(path, (str, os.PathLike)):
         text = str(os.fspath(path)).strip()
     else:
-        msg = f"{name} must be a path or a URL, as text."
+        msg = f"{name} must be a path or a URL, as a string."
         raise SynthflowConfigError(msg)
     if FileAddress.parse(text).is_local and re.match(_SCHEME, text):
         msg = (
-            f"{name} {text} is neither a URL nor a path on this disk: a URL has two slashes and a bucket behind them. "
-            "Give it as text, since a pathlib.Path leaves one slash."
+            f"{name} {text} is neither a URL nor a path on this disk: a URL has two slashes, then a bucket. Give "
+            "it as a string, since a pathlib.Path keeps only one slash."
         )
         raise SynthflowConfigError(msg)
     return text

@@ -110,7 +110,7 @@ class _Claim:
                 continue
             if not told and time.monotonic() - begun > _TOLD_AFTER:
                 told = True
-                log.info("Another task writes %s: this one waits until it is done.", where)
+                log.info("Another task is writing %s: this one waits until it is done.", where)
             time.sleep(random.uniform(0, _PAUSE))  # noqa: S311 - no secret
         self._data = there
 

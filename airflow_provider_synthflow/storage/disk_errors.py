@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["open_temporary_file", "typed_disk_errors", "typed_temporary_errors"]
 
-_ELSEWHERE = "name a directory that every worker can write, or an object store"
+_ELSEWHERE = "use a directory that every worker can write to, or an object store"
 
 
 _FIXABLE = {
@@ -64,7 +64,7 @@ def typed_disk_errors(where: str, *, elsewhere: str = _ELSEWHERE) -> Iterator[No
     except OSError as error:
         if error.errno is None or hasattr(error, "response"):
             raise  # of another library, not of the disk
-        what, cure = _CURES.get(error.errno, (os.strerror(error.errno), "See to that disk, and run the task again."))
+        what, cure = _CURES.get(error.errno, (os.strerror(error.errno), "Check that disk, and run the task again."))
         if error.errno in _FIXABLE:
             msg = f"{where} cannot be written: {what}. {elsewhere[0].upper()}{elsewhere[1:]}."
             raise SynthflowConfigError(msg) from None

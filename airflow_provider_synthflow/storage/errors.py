@@ -94,14 +94,16 @@ def _make_error(error: Exception, where: str) -> SynthflowError:
     denied = isinstance(error, PermissionError) or status in {401, 403} or names & _DENIED
     if code in _EXPIRED_CODES or (denied and _is_expired(error)):
         return SynthflowTransientError(
-            f"The store of {where} takes the credentials for expired, or a clock is wrong ({said}). "
-            "Run the task again; where that does not help, renew the credentials, or set the worker's clock.",
+            (
+                f"The store of {where} says that the credentials have expired, or a clock is wrong ({said}). Run the "
+                "task again. If that does not help, renew the credentials, or set the worker's clock."
+            ),
             status=status,
         )
     if denied:
         return SynthflowConfigError(
-            f"The store of {where} does not let this task read and write there ({said}). "
-            "Check output_conn_id and its credentials, and that they may list, read, write and delete below the path."
+            f"The store of {where} denies this task access ({said}). Check output_conn_id and its credentials: "
+            "they must be allowed to list, read, write and delete below the path."
         )
     if code == "NoSuchUpload":
         return SynthflowTransientError(
@@ -110,18 +112,20 @@ def _make_error(error: Exception, where: str) -> SynthflowError:
         )
     if isinstance(error, FileNotFoundError) or status == 404:
         return SynthflowConfigError(
-            f"The bucket or container of {where} is not there ({said}). "
-            "Make it, or correct the path, or the endpoint and the region of output_conn_id."
+            f"The bucket or container of {where} does not exist ({said}). Create it, or correct the path, or the "
+            "endpoint and the region of output_conn_id."
         )
     passing = code in _PASSING_CODES or status in _PASSING_STATUSES
     if names & _WRONG or isinstance(error, (TypeError, ValueError)) or (300 <= (status or 0) < 500 and not passing):
         return SynthflowConfigError(
-            f"The store of {where} refuses it ({said}). "
-            "Correct the path, or the endpoint and the region of output_conn_id."
+            f"The store of {where} refuses the request ({said}). Correct the path, or the endpoint and the region "
+            "of output_conn_id."
         )
     return SynthflowTransientError(
-        f"The store of {where} failed, also after its own retries ({said}). "
-        "Nothing of the file is visible; run the task again.",
+        (
+            f"The store of {where} failed, and its own retries did not help ({said}). No part of the file is visible; "
+            "run the task again."
+        ),
         status=status,
     )
 

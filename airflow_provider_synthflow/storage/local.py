@@ -62,8 +62,8 @@ class LocalStore:
             nearest = nearest.parent
         if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
             msg = (
-                f"{self._where} cannot be written: it is no directory, or not writable for this worker. "
-                "Name a directory that every worker can write, or an object store."
+                f"{self._where} cannot be written: it is not a directory, or this worker may not write there. "
+                "Use a directory that every worker can write to, or an object store."
             )
             raise SynthflowConfigError(msg)
 
@@ -336,7 +336,7 @@ def _read_url(url: str, name: str) -> Path:
         host, slash, path = rest[2:].partition("/")
         rest = slash + path if host in {"", "localhost"} else ""
     if not rest.startswith("/") or "\0" in rest:
-        msg = f"{name} names no local file: write file:///directory, with three slashes."
+        msg = f"{name} is not the URL of a local file: write file:///directory, with three slashes."
         raise SynthflowConfigError(msg)
     return Path(rest)
 
@@ -347,7 +347,7 @@ def _read_path(text: str, name: str) -> Path:
     except RuntimeError:  # a tilde with a name that is no user's
         path = None
     if path is None or "\0" in text:
-        msg = f"{name} names no directory. Name one that every worker can write, or an object store."
+        msg = f"{name} is not the path of a directory. Use one that every worker can write to, or an object store."
         raise SynthflowConfigError(msg)
     return path
 

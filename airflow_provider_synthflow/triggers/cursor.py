@@ -28,7 +28,7 @@ class Cursor:
         try:
             kept = [await state.aget(self._key) for state in self._states]
         except ValueError:  # several assets, in a version of Airflow that hides them better
-            log.warning("Airflow does not tell the states of several assets apart: this watcher has no cursor.")
+            log.warning("This watcher has no cursor: Airflow does not separate the states of several assets.")
             self._states = []
             return start_ms
         return min((self._read(each, start_ms) for each in kept), default=start_ms)
@@ -45,7 +45,7 @@ class Cursor:
         try:
             return to_milliseconds(kept)
         except ValueError:
-            log.warning("The asset's state holds a cursor that is no instant; beginning without one.")
+            log.warning("The asset's state contains a cursor that is not a time: the watcher starts without one.")
             return start_ms
 
 

@@ -49,7 +49,7 @@ class SharedPolls(SharedStreamProducer):
 
 async def _move_past(poll: PollResult, outcome: AdvanceOutcome) -> None:
     if outcome.failed:
-        msg = "Airflow did not store an event of new calls. The watchers begin again from their cursors."
+        msg = "Airflow did not store an event of new calls. The watchers start again from their cursors."
         raise SynthflowTransientError(msg)
     for note in poll.on_stored:
         await note()

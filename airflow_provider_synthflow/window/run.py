@@ -32,9 +32,9 @@ _CELL_KEYS = frozenset({"model_id", "from_date", "to_date", "window"})
 _MAX_CELLS = 100_000
 
 _CURES = (
-    "Give from_date and to_date to the task; or give the DAG a schedule with periods (a cron expression, "
-    "a timedelta, or one of Airflow's data interval timetables), also for runs triggered by hand, best "
-    "with a logical date; or start it by an asset that an AssetWatcher with SynthflowNewCallsTrigger watches."
+    "Set from_date and to_date on the task; or give the DAG a schedule with periods (a cron expression, a "
+    "timedelta, or one of Airflow's data interval timetables), also for runs triggered by hand, best with a "
+    "logical date; or trigger it by an asset that an AssetWatcher with SynthflowNewCallsTrigger watches."
 )
 
 
@@ -143,15 +143,15 @@ class _Run:
     def why_none(self) -> str:
         """Say in a few words why the run has no window."""
         if self.by_events:
-            return "asset events started it, and none of them comes from SynthflowNewCallsTrigger"
+            return "asset events started it, but none of them comes from SynthflowNewCallsTrigger"
         if self.partition_date is not None or self.partition_key is not None:
-            return "it has a partition, but its DAG has no schedule that tells where the partition ends"
+            return "it has a partition, but its DAG has no schedule that says where the partition ends"
         name = type(getattr(self.dag, "timetable", None)).__name__
         if name == "NoneType":
             return "it has no data interval, and its DAG is not known"
         if self.moment is None:
             return "it has no data interval and no date"
-        return f"it has no data interval, and its schedule ({name}) has no periods that are known here"
+        return f"it has no data interval, and its schedule ({name}) has no periods that this package knows"
 
 
 def _explicit(from_date: InstantLike | None, to_date: InstantLike | None) -> Window | None:
@@ -195,8 +195,8 @@ def _cells(events: Any, model_id: str | None, agents: Collection[str]) -> tuple[
     counting = [payload for payload in payloads if model_id is None or payload["model_id"] == model_id]
     if not counting and not any(payload["model_id"] in agents for payload in payloads):
         raise SynthflowWindowError(
-            f"The asset events that started this run name no window of the agent {model_id!r}, only of "
-            "others. Give the task the model_id that the asset's watcher has, or from_date and to_date."
+            f"The asset events that started this run contain no window of agent {model_id!r}, only of "
+            "other agents. Use the model_id of the asset's watcher, or set from_date and to_date."
         )
     cells: set[Window] = set()
     for payload in counting:
@@ -224,7 +224,7 @@ def _read_cells(payload: Mapping[str, Any]) -> Iterator[Window]:
     """Yield the cells of one event, after a check that its bounds lie on the grid of its cells."""
     width = payload["window"]
     if not isinstance(width, int) or isinstance(width, bool) or width <= 0:
-        raise SynthflowWindowError(_bad_event("its window is no whole number of seconds above zero"))
+        raise SynthflowWindowError(_bad_event("its window is not a whole number of seconds above zero"))
     width *= 1000
     try:
         start = to_milliseconds(payload["from_date"], name="its from_date")
@@ -242,4 +242,4 @@ def _read_cells(payload: Mapping[str, Any]) -> Iterator[Window]:
 
 
 def _bad_event(why: str) -> str:
-    return f"An asset event that started this run is not as SynthflowNewCallsTrigger makes it: {why}. {_CURES}"
+    return f"An asset event that started this run is not a valid event of SynthflowNewCallsTrigger: {why}. {_CURES}"

@@ -166,9 +166,8 @@ class DeltaSchedule:
                     break
                 last = following
         raise SynthflowWindowError(
-            f"The tick before {tick.isoformat()} of this schedule cannot be told, as its months differ in "
-            "length and it does not count from the DAG's start_date. Give from_date and to_date, or use a "
-            "cron expression."
+            f"The tick before {tick.isoformat()} of this schedule is ambiguous: months differ in length, and it "
+            "does not count from the DAG's start_date. Give from_date and to_date, or use a cron expression."
         )
 
 
@@ -252,7 +251,7 @@ def _walk(tick: dt.datetime, advance: Callable[[dt.datetime], dt.datetime]) -> I
             break
         yield following
         tick = following
-    raise SynthflowWindowError(f"The schedule does not lead on from {tick.isoformat()}. Give from_date and to_date.")
+    raise SynthflowWindowError(f"The schedule has no tick after {tick.isoformat()}. Give from_date and to_date.")
 
 
 def _no_ticks(timetable: Any, moment: dt.datetime) -> str:
@@ -264,6 +263,6 @@ def _no_ticks(timetable: Any, moment: dt.datetime) -> str:
 
 def _no_such_partition(key: str) -> str:
     return (
-        f"The partition key {key!r} does not name one period of the schedule. Give from_date and to_date, "
-        "or a key_format that tells every period from the others."
+        f"The partition key {key!r} does not name one period of the schedule. Give from_date and to_date, or a "
+        "key_format that is different for every period."
     )

@@ -34,7 +34,7 @@ class Window:
 
     def __post_init__(self) -> None:
         if self.to_ms >= _LATEST_MS:
-            msg = "The window's to_date lies after the year 9000. A number is counted in milliseconds since 1970."
+            msg = "The window's to_date is after the year 9000. A number means milliseconds since 1970."
             raise SynthflowWindowError(msg)
         if self.from_ms >= self.to_ms:
             msg = (

@@ -349,7 +349,7 @@ class TestErrors:
             lambda: store.has_leftovers("a"),
             lambda: store.sweep("a"),
         ):
-            with pytest.raises(SynthflowTransientError, match="takes the credentials for expired"):
+            with pytest.raises(SynthflowTransientError, match="says that the credentials have expired"):
                 action()
 
     @staticmethod
@@ -370,7 +370,7 @@ class TestErrors:
 class TestWrongSettings:
     def test_of_a_connection_that_is_not_there_are_told_without_a_request(self, s3):
         for url, conn_id in (("s3://lake/out", "nix"), ("s3://nix@lake/out", None)):
-            with pytest.raises(SynthflowConfigError, match="'nix' of output_path s3://lake/out is not there"):
+            with pytest.raises(SynthflowConfigError, match="'nix' of output_path s3://lake/out does not exist"):
                 publication(url, conn_id)
 
         assert s3.requests == []
@@ -384,7 +384,7 @@ class TestWrongSettings:
     def test_name_the_parameter_that_holds_the_path(self):
         store = open_store("s3://no-such-bucket/pages", "lake", name="resume_path")
 
-        with pytest.raises(SynthflowConfigError, match="of resume_path s3://no-such-bucket/pages is not there"):
+        with pytest.raises(SynthflowConfigError, match="of resume_path s3://no-such-bucket/pages does not exist"):
             store.put_private("pages/1", b"x")
 
     @pytest.mark.usefixtures("s3")
@@ -396,7 +396,7 @@ class TestWrongSettings:
     def test_of_the_credentials_are_told_without_any_of_them(self, s3, code):
         s3.fault = lambda _: failure(403, code)
 
-        with pytest.raises(SynthflowConfigError, match="does not let this task") as caught:
+        with pytest.raises(SynthflowConfigError, match="denies this task access") as caught:
             publication().check()
 
         assert "test-secret" not in str(caught.value)
@@ -407,7 +407,7 @@ class TestWrongSettings:
     def test_that_let_read_and_not_write_are_told_before(self, s3):
         s3.fault = lambda request: failure(403, "AccessDenied") if request.method == "POST" else None
 
-        with pytest.raises(SynthflowConfigError, match="does not let this task"):
+        with pytest.raises(SynthflowConfigError, match="denies this task access"):
             publication().check()
 
     def test_that_do_not_let_list_uploads_do_no_harm(self, s3):
@@ -423,7 +423,7 @@ class TestWrongSettings:
         monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
         s3.fault = lambda request: None if request.headers.get("Authorization") else failure(403, "AccessDenied")
 
-        with pytest.raises(SynthflowConfigError, match="does not let this task"):
+        with pytest.raises(SynthflowConfigError, match="denies this task access"):
             publication(conn_id="bare").check()
 
     @pytest.mark.usefixtures("s3")

@@ -78,7 +78,7 @@ def test_the_retry_takes_up_what_both_killed_tries_had_read(resumed):
     assert manifest["count"] == CALLS
     assert manifest["walks"] == 1
     assert manifest["requests"] <= manifest["pages"] - 2 * ENOUGH + 4
-    assert "pages that an earlier try has read are taken up" in resumed.logs["attempt=3.log"]
+    assert "pages of an earlier try are used again" in resumed.logs["attempt=3.log"]
 
 
 def test_every_call_is_in_the_file_once_and_in_order(resumed):

@@ -302,7 +302,7 @@ def test_asset_events_give_each_cell_once_a_run_and_only_those_of_the_agent(runs
     assert {cell for run in triggered if "windows" in run for cell in cells(run)} == {first, second}
     for run in triggered:
         if "error" in run:
-            assert "no window of the agent 'm1', only of others" in run["error"]
+            assert "no window of agent 'm1', only of other agents" in run["error"]
         else:
             assert (run["many"], run["rule"]) == (True, "asset events")
             assert cells(run) in ([first], [first, second])

@@ -189,10 +189,10 @@ class TestTheOperator:
     def test_finds_wrong_settings_before_it_asks_for_a_call(self, cloud, url, synthflow, connect, monkeypatch):
         server = synthflow([])
         connect(server.url)
-        settings = [(f"{cloud.url}-that-is-not-there/x", "cloud", "is not there"), (url, "nix", "'nix'")]
+        settings = [(f"{cloud.url}-that-is-not-there/x", "cloud", "does not exist"), (url, "nix", "'nix'")]
         with contextlib.suppress(NotImplementedError):
             monkeypatch.setenv("AIRFLOW_CONN_DENIED", cloud.denied())
-            settings.append((url, "denied", "does not let this task"))
+            settings.append((url, "denied", "denies this task access"))
 
         for path, conn_id, text in settings:
             task = SynthflowListCallsOperator(

@@ -195,7 +195,7 @@ def _read(kind: Any, text: str) -> Any:
         return frozenset(filter(None, text.split(",")))
     if kind is bool:
         if text.lower() not in ("true", "false", "1", "0", "yes", "no"):
-            msg = f"{text!r} is neither true nor false."
+            msg = f"{text!r} must be true or false."
             raise ValueError(msg)
         return text.lower() in ("true", "1", "yes")
     if kind is float:

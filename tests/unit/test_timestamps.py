@@ -97,7 +97,7 @@ def test_what_is_no_time_is_refused_with_the_cure(value):
     "value", [MIDNIGHT * 1000, -MIDNIGHT * 1000, str(MIDNIGHT * 1000), 10**30, "0001-01-01T00:00:00+14:00"], ids=str
 )
 def test_a_time_outside_of_the_calendar_such_as_microseconds_is_refused(value):
-    with pytest.raises(ValueError, match="from_date is not a time: it lies outside of the years 1 to 9999"):
+    with pytest.raises(ValueError, match="from_date is not a time: it is outside the years 1 to 9999"):
         to_milliseconds(value, name="from_date")
 
 

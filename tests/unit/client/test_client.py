@@ -271,7 +271,7 @@ def test_nobody_listening_is_a_transient_error_that_names_the_host(synthflow, cl
 @pytest.mark.parametrize("host", ["http://exa mple.test/v2", "http://127.0.0.1:99999/v2", "http://.test/v2"])
 def test_an_impossible_host_is_a_configuration_error_at_once(clock, host):
     client = make_client(host, clock)
-    with pytest.raises(SynthflowConfigError, match="no valid address"):
+    with pytest.raises(SynthflowConfigError, match="not a valid address"):
         client.page(QUERY, 1, 0)
     assert client.requests == 1
 
@@ -377,7 +377,7 @@ def test_a_relative_address_of_a_redirect_is_completed(ask):
 @pytest.mark.parametrize(
     ("fault", "kind", "text"),
     [
-        (Fault(kind="html", route="recording"), SynthflowProtocolError, "HTTP 200 without an address"),
+        (Fault(kind="html", route="recording"), SynthflowProtocolError, "HTTP 200 instead of a redirect"),
         (Fault(status=404, route="recording"), SynthflowRequestError, "HTTP 404"),
         (Fault(status=401, route="recording"), SynthflowAuthError, "HTTP 401"),
         (Fault(kind="redirect", location="", route="recording"), SynthflowProtocolError, "HTTP 302"),

@@ -166,7 +166,7 @@ def test_an_answer_that_does_not_come_is_the_network(synthflow):
 def test_an_impossible_host_is_the_network():
     good, text = check_connection(make_settings("http://exa mple.test/v2"))
     assert not good
-    assert text.startswith("Network: The connection's host makes no valid address")
+    assert text.startswith("Network: The connection's host is not a valid address")
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])
@@ -174,7 +174,7 @@ def test_a_server_in_trouble_is_reached(synthflow, status):
     handle = synthflow(faults=[Fault(status=status, route="assistants")])
     good, text = check_connection(make_settings(handle.url))
     assert not good
-    assert text.startswith(f"127.0.0.1:{handle.port} is reached, but has trouble: ")
+    assert text.startswith(f"127.0.0.1:{handle.port} answers, but with an error: ")
     assert f"HTTP {status}" in text
     assert len(handle.api.requests) == 1
 

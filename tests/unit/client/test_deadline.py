@@ -122,7 +122,7 @@ def test_a_proxy_that_drips_is_given_up_in_time(monkeypatch, ask):
         threading.Thread(target=drip, args=(listening,), daemon=True).start()
         monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{listening.getsockname()[1]}")
         monkeypatch.delenv("NO_PROXY", raising=False)
-        with pytest.raises(SynthflowTransientError, match=r"by way of the proxy"):
+        with pytest.raises(SynthflowTransientError, match=r"through the proxy"):
             ask("https://api.synthflow.test/v2")
 
 

@@ -111,7 +111,7 @@ def test_a_proxy_whose_address_is_none_is_told_as_that(monkeypatch, address):
     monkeypatch.setenv("HTTPS_PROXY", address)
     error = errors()
     assert isinstance(error, SynthflowConfigError)
-    assert "The proxy that HTTPS_PROXY, HTTP_PROXY or ALL_PROXY names has no usable address" in str(error)
+    assert "The proxy address in HTTPS_PROXY, HTTP_PROXY or ALL_PROXY is not valid" in str(error)
 
 
 @pytest.mark.parametrize("scheme", ["socks5", "socks5h"])
@@ -121,7 +121,7 @@ def test_a_socks_proxy_without_its_library_is_told_as_that(monkeypatch, name, sc
     monkeypatch.setattr(environment, "find_spec", lambda _: None)
     error = errors()
     assert isinstance(error, SynthflowConfigError)
-    assert f"The proxy {scheme}://p.test:1080 speaks SOCKS, for which a library is missing" in str(error)
+    assert f"The proxy {scheme}://p.test:1080 needs SOCKS support, which is not installed" in str(error)
 
 
 def test_a_proxy_that_refuses_connections_is_named_and_not_the_api(monkeypatch):
@@ -140,9 +140,9 @@ def test_a_proxy_that_is_an_unknown_host_is_named_and_not_the_api(monkeypatch):
 @pytest.mark.parametrize(
     ("status", "kind", "text"),
     [
-        (407, SynthflowConfigError, "wants a name and a password (HTTP 407)"),
-        (403, SynthflowConfigError, "lets nobody through to api.synthflow.test (HTTP 403)"),
-        (502, SynthflowTransientError, "does not reach api.synthflow.test (HTTP 502)"),
+        (407, SynthflowConfigError, "requires a user name and a password (HTTP 407)"),
+        (403, SynthflowConfigError, "blocks requests to api.synthflow.test (HTTP 403)"),
+        (502, SynthflowTransientError, "cannot reach api.synthflow.test (HTTP 502)"),
     ],
 )
 def test_what_a_proxy_answers_in_place_of_the_api_is_told_as_the_proxys(monkeypatch, proxy, status, kind, text):
@@ -161,7 +161,7 @@ def test_certificates_that_cannot_be_read_are_told_with_their_path(monkeypatch, 
     monkeypatch.setenv(name, str(path))
     error = errors()
     assert isinstance(error, SynthflowConfigError)
-    assert f"REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE names {path}, which holds no certificates" in str(error)
+    assert f"REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE names {path}, which contains no readable certificates" in str(error)
 
 
 def test_neither_proxy_nor_certificates_count_for_a_server_on_this_machine(monkeypatch, synthflow):
@@ -197,11 +197,11 @@ def test_a_refused_connection_is_told_as_that():
 def test_an_unknown_host_is_told_as_that():
     error = errors("https://api.invalid/v2")
     assert isinstance(error, SynthflowTransientError)
-    assert "api.invalid is an unknown host: its name has no address." in str(error)
+    assert "api.invalid is an unknown host: its name does not resolve." in str(error)
 
 
 def test_plain_http_where_tls_is_due_is_told_as_that(proxy):
     port = proxy(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n").rpartition(":")[2]
     error = errors(f"https://127.0.0.1:{port}/v2")
     assert isinstance(error, SynthflowTransientError)
-    assert "does not speak TLS as it should" in str(error)
+    assert "does not speak TLS correctly" in str(error)

@@ -229,7 +229,7 @@ def test_a_request_that_waits_for_its_start_heeds_a_halt_that_begins_meanwhile()
     ("status", "attempts", "ending"),
     [
         (429, 6, "Gave up after 6 tries. Lower the concurrency, or run fewer tasks with this key"),
-        (503, 6, "Gave up after 6 tries. The API is in trouble: run the task again later."),
+        (503, 6, "Gave up after 6 tries. The API has a problem: run the task again later."),
         (None, 6, "Gave up after 6 tries. Check the network between this worker and the API."),
         (503, 1, "Gave up after 1 try. The API"),
     ],

@@ -185,7 +185,7 @@ def test_allow_insecure_may_be_written_as_a_text(value, allowed):
 
 
 def test_an_allow_insecure_that_is_neither_true_nor_false_is_an_error():
-    with pytest.raises(SynthflowConfigError, match="allow_insecure is neither true nor false"):
+    with pytest.raises(SynthflowConfigError, match="allow_insecure must be true or false"):
         settings(allow_insecure="maybe")
 
 
@@ -305,7 +305,7 @@ def test_the_regions_are_those_of_the_documentation():
         ("max_attempt", "Did you mean max_attempts?"),
         ("allow-insecure", "Did you mean allow_insecure?"),
         ("hashkey", "Did you mean hash_key?"),
-        ("zone", "There are region, timeout, max_response_bytes, max_attempts, hash_key, allow_insecure."),
+        ("zone", "Known fields: region, timeout, max_response_bytes, max_attempts, hash_key, allow_insecure."),
     ],
 )
 def test_an_extra_that_would_be_ignored_is_an_error_that_says_what_was_meant(name, cure):

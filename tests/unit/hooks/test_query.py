@@ -93,7 +93,7 @@ def test_an_empty_filter_as_a_template_renders_it_is_none(name, value):
     ],
 )
 def test_a_filter_that_is_not_one_text_is_an_error_that_names_it(name, value):
-    with pytest.raises(ValueError, match=f"{name} must be one text"):
+    with pytest.raises(ValueError, match=f"{name} must be a string"):
         read_query("agent", **{name: value})
 
 

@@ -384,7 +384,7 @@ class TestGetRecordingUrl:
             [make_call("a")], faults=[Fault(kind="html", route="recording")], fields={"extra": {"max_attempts": 1}}
         )
 
-        with pytest.raises(SynthflowProtocolError, match="redirect was due"):
+        with pytest.raises(SynthflowProtocolError, match="instead of a redirect"):
             hook.get_recording_url("a")
 
 
@@ -521,7 +521,7 @@ class TestTestConnection:
             ({"password": "wrong-key-987654"}, {}, "Key or region: "),
             ({"password": ""}, {}, "has no API key"),
             ({"host": "http://127.0.0.1:9/v2"}, {}, "Network: "),
-            ({}, {"faults": [Fault(status=503, route="any")]}, "is reached, but has trouble"),
+            ({}, {"faults": [Fault(status=503, route="any")]}, "answers, but with an error"),
             ({}, {"faults": [Fault(kind="html", route="any")]}, "is not the Synthflow API"),
             ({}, {"behaviour": Behaviour(require_key=(), key_not_entitled=TEST_KEY)}, "not entitled"),
             ({"host": "http://api.example.test"}, {}, "Use https"),

@@ -61,7 +61,7 @@ def test_one_that_fails_does_not_stop_the_others_and_is_named_at_the_end(caplog)
     assert (caught.value.model_ids, caught.value.done) == (("one",), 2)
     assert "1 of 3 windows failed" in str(caught.value)
     assert "one [1970-01-01T00:00:00.000Z, 1970-01-01T00:00:01.000Z): Calls are missing." in str(caught.value)
-    assert "2 of 3 are still to come" in caplog.text
+    assert "2 of 3 windows are left" in caplog.text
     assert not isinstance(caught.value, SynthflowAgentsFatalError)
 
 

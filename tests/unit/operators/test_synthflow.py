@@ -868,8 +868,8 @@ FAILS = [
     ),
     ("naive text", {}, {"to_date": "2024-03-02T00:00:00"}, {}, SynthflowWindowError, "no time zone.*Give an aware"),
     ("no time", {}, {"to_date": "tomorrow"}, {}, SynthflowWindowError, "ISO 8601"),
-    ("a file in the way", {}, {"output_path": "{tmp}/file/out"}, {}, SynthflowConfigError, "Name a directory"),
-    ("a file for the path", {}, {"output_path": "{tmp}/file"}, {}, SynthflowConfigError, "Name a directory"),
+    ("a file in the way", {}, {"output_path": "{tmp}/file/out"}, {}, SynthflowConfigError, "Use a directory"),
+    ("a file for the path", {}, {"output_path": "{tmp}/file"}, {}, SynthflowConfigError, "Use a directory"),
     ("a remote file", {}, {"output_path": "file://host/out"}, {}, SynthflowConfigError, "three slashes"),
     ("an unknown store", {}, {"output_path": "gopher://x/out"}, {}, SynthflowConfigError, "gopher://"),
     (
@@ -880,7 +880,7 @@ FAILS = [
         SynthflowConfigError,
         "Remove one",
     ),
-    ("a name too long", {}, {"model_id": "x" * 300}, {}, SynthflowConfigError, "Name a directory"),
+    ("a name too long", {}, {"model_id": "x" * 300}, {}, SynthflowConfigError, "Use a directory"),
     ("unknown format", {}, {"output_format": "xml"}, {}, SynthflowConfigError, "Use one of jsonl"),
     (
         "too large for XCom",

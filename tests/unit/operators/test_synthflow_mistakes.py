@@ -98,7 +98,7 @@ class TestPaths:
         assert to_path_text(" s3://bucket/calls\n") == "s3://bucket/calls"
 
     def test_with_credentials_are_refused_without_repeating_them(self):
-        with pytest.raises(SynthflowConfigError, match="holds credentials") as caught:
+        with pytest.raises(SynthflowConfigError, match="contains credentials") as caught:
             open_store("s3://AKIAEXAMPLE:topsecret@bucket/calls")
 
         assert "topsecret" not in str(caught.value)

@@ -139,7 +139,7 @@ class TestTables:
 
 
 class TestRecordings:
-    TEXT = "whose addresses end on 2027-01-10"
+    TEXT = "Their addresses stop working on 2027-01-10"
 
     def test_are_said_once_to_be_lost_where_no_task_keeps_them(self, serve, caplog):
         address = "https://signed.test/a"

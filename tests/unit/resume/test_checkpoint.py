@@ -110,7 +110,7 @@ def test_a_retry_asks_only_for_what_the_killed_try_had_not_read(task, said):
 
     assert (retry.found.recalled, retry.found.requests, retry.found.walks) == (7, PAGES - 7 + LOOK_BEHIND, 1)
     assert retry.records == whole(task)
-    assert "7 pages that an earlier try has read are taken up." in said()
+    assert "7 pages of an earlier try are used again." in said()
     assert task.pieces() == []
     assert not task.state
 
@@ -179,9 +179,7 @@ def test_a_list_that_changed_meanwhile_is_read_anew(task, said, changed):
 
     assert (retry.found.recalled, retry.found.walks, retry.found.count) == (0, 1, 99)
     assert retry.records == whole(task)
-    assert said() == [
-        "The pages that an earlier try has kept are not taken up: the list has changed since they were read."
-    ]
+    assert said() == ["The pages of an earlier try are not used: the list has changed since they were read."]
     assert task.pieces() == []
 
 
@@ -219,7 +217,7 @@ def test_a_piece_that_is_spoiled_makes_the_retry_begin_anew(task, said, spoil, n
     assert retry.found.recalled == 0
     assert retry.records == whole(task)
     spoilt = f"segment {number} is cut off or changed"
-    assert said() == [f"The pages that an earlier try has kept are not taken up: {spoilt}."]
+    assert said() == [f"The pages of an earlier try are not used: {spoilt}."]
     assert task.pieces() == []
 
 

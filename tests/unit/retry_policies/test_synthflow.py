@@ -45,7 +45,7 @@ class TestDecision:
 
         assert decision.action.name == "RESCHEDULE"
         assert (decision.retry_delay, decision.reschedule_timeout) == (2 * MINUTE, dt.timedelta(hours=1))
-        assert decision.reason == "HTTP 503 after 6 attempts; it passes by itself"
+        assert decision.reason == "HTTP 503 after 6 attempts, which is temporary"
 
     @pytest.mark.skipif(AIRFLOW >= (3, 4), reason="a newer Airflow reschedules")
     def test_after_an_outage_retries_where_airflow_cannot_reschedule(self):
@@ -53,7 +53,7 @@ class TestDecision:
 
         assert decision.action.name == "RETRY"
         assert decision.retry_delay == 2 * MINUTE
-        assert decision.reason == "no answer after 6 attempts; it passes by itself"
+        assert decision.reason == "no answer after 6 attempts, which is temporary"
 
     @pytest.mark.parametrize(("asked", "waited"), [(30, MINUTE), (120, 2 * MINUTE), (None, MINUTE)])
     def test_waits_at_least_as_long_as_the_api_asked(self, asked, waited):

@@ -348,7 +348,7 @@ class TestDeferral:
         ids=str,
     )
     def test_ends_in_a_typed_error_where_the_event_is_not_the_trigger_s(self, event):
-        with pytest.raises(SynthflowProtocolError, match="not as SynthflowNewCallsTrigger makes it"):
+        with pytest.raises(SynthflowProtocolError, match="does not come from SynthflowNewCallsTrigger"):
             sensor(deferrable=True).execute_complete({}, event=event)
 
     def test_takes_an_event_of_another_version_that_tells_more(self):

@@ -328,7 +328,7 @@ class TestUnwritable:
         before = tree_of(tmp_path)
         store = LocalStore(str(tmp_path / place))
 
-        with pytest.raises(SynthflowConfigError, match=r"cannot be written.*Name a directory"):
+        with pytest.raises(SynthflowConfigError, match=r"cannot be written.*Use a directory"):
             store.check_writable()
 
         assert tree_of(tmp_path) == before
@@ -337,13 +337,13 @@ class TestUnwritable:
     def test_directories_of_others_are_told(self, tmp_path):
         (tmp_path / "locked").mkdir(mode=0o555)
 
-        with pytest.raises(SynthflowConfigError, match="not writable"):
+        with pytest.raises(SynthflowConfigError, match="may not write there"):
             LocalStore(str(tmp_path / "locked/out")).check_writable()
 
     def test_directories_are_told_by_what_the_system_allows(self, tmp_path, monkeypatch):
         monkeypatch.setattr(os, "access", lambda path, mode: not (path == tmp_path and mode & os.W_OK))
 
-        with pytest.raises(SynthflowConfigError, match="not writable"):
+        with pytest.raises(SynthflowConfigError, match="may not write there"):
             LocalStore(str(tmp_path / "out/deeper")).check_writable()
 
     @pytest.mark.parametrize("place", ["", "new", "new/deeper"])

@@ -134,7 +134,7 @@ def test_an_expired_token_and_a_skewed_clock_pass(error):
     ids=repr,
 )
 def test_wrong_credentials_do_not_pass(error):
-    with pytest.raises(SynthflowConfigError, match="does not let this task"), typed("any://lake"):
+    with pytest.raises(SynthflowConfigError, match="denies this task access"), typed("any://lake"):
         raise error
 
 
@@ -187,7 +187,7 @@ def test_a_file_that_cannot_be_looked_at_is_not_taken_for_one_that_is_not_there(
     monkeypatch.setattr(fs, "info", fail)
 
     for action in (lambda: store.open("a/b"), lambda: store.holds("a/b", 1, "0"), store.check_writable):
-        with pytest.raises(SynthflowTransientError, match="failed, also after its own retries"):
+        with pytest.raises(SynthflowTransientError, match="failed, and its own retries did not help"):
             action()
 
 

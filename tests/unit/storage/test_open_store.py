@@ -76,13 +76,13 @@ class TestPaths:
             ("file://host/out", "three slashes"),
             ("file:out", "three slashes"),
             ("file://out", "three slashes"),
-            ("file:///a\0b", "no local file"),
-            ("a\0b", "no directory"),
-            ("~no-such-user-here/out", "no directory"),
+            ("file:///a\0b", "is not the URL of a local file"),
+            ("a\0b", "is not the path of a directory"),
+            ("~no-such-user-here/out", "is not the path of a directory"),
             ("ftp://host/out", "ftp://, which this Airflow does not know"),
             ("gs://bucket/out", r"airflow-provider-synthflow\[gcs\]"),
             ("abfss://container/out", r"airflow-provider-synthflow\[azure\]"),
-            ("s3:///out", "names no bucket"),
+            ("s3:///out", "has no bucket"),
         ],
     )
     def test_that_name_no_local_place_are_errors(self, path, text):

@@ -543,7 +543,7 @@ class TestPartitions:
     def test_a_partition_date_without_such_a_schedule_is_no_window(self, timetable):
         run = context(timetable, partition_date=at("2026-03-29T00:00:00+00:00"), run_after=at("2026-03-30T00:00+00:00"))
 
-        with pytest.raises(SynthflowWindowError, match="no schedule that tells where the partition ends"):
+        with pytest.raises(SynthflowWindowError, match="no schedule that says where the partition ends"):
             windows_of_run(run)
 
 
@@ -588,9 +588,9 @@ class TestAssetEvents:
         assert len(windows_of_run(run).windows) == 2
 
     def test_events_of_other_agents_alone_are_an_error_that_says_so(self):
-        with pytest.raises(SynthflowWindowError, match="no window of the agent 'm1', only of others"):
+        with pytest.raises(SynthflowWindowError, match="no window of agent 'm1', only of other agents"):
             windows_of_run(event_run(event("m2")), model_id="m1")
-        with pytest.raises(SynthflowWindowError, match="no window of the agent 'm1', only of others"):
+        with pytest.raises(SynthflowWindowError, match="no window of agent 'm1', only of other agents"):
             windows_of_run(event_run(event("m2")), model_id="m1", agents=["m1", "m3"])
 
     def test_an_agent_without_events_has_no_window_where_the_task_reads_others_that_have(self):
