@@ -56,7 +56,7 @@ def test_a_bound_that_is_no_time_is_an_error_that_names_it(name, value):
     ("model_id", "text"),
     [
         *((value, "model_id is missing") for value in (None, "", "  ", 5.0, True, [])),
-        *((value, "one agent here, and not a list") for value in (["agent"], ("a", "b"), "['agent']")),
+        *((value, "one agent here, not a list") for value in (["agent"], ("a", "b"), "['agent']")),
     ],
 )
 def test_what_names_no_agent_or_several_is_an_error(model_id, text):
