@@ -32,7 +32,7 @@ _CELL_KEYS = frozenset({"model_id", "from_date", "to_date", "window"})
 _MAX_CELLS = 100_000
 
 _CURES = (
-    "Set from_date and to_date on the task; or give the DAG a schedule with periods (a cron expression, a "
+    "Give from_date and to_date to the task; or give the DAG a schedule with periods (a cron expression, a "
     "timedelta, or one of Airflow's data interval timetables), also for runs triggered by hand, best with a "
     "logical date; or trigger it by an asset that an AssetWatcher with SynthflowNewCallsTrigger watches."
 )

@@ -577,7 +577,7 @@ class TestDeferral:
     def test_ends_in_a_typed_error_where_the_event_is_no_moment(self, serve, event):
         handle = serve([make_call("a")])
 
-        with pytest.raises(SynthflowProtocolError, match="no moment in time"):
+        with pytest.raises(SynthflowProtocolError, match="is not a time"):
             operator(deferrable=True).execute_complete({}, event=event)
         assert handle.api.requests == []
 
@@ -900,7 +900,14 @@ FAILS = [
     ("settle in words", {}, {"settle": "1h"}, {}, SynthflowConfigError, "settle must be"),
     ("settle without end", {}, {"settle": float("inf")}, {}, SynthflowConfigError, "settle must be"),
     ("patience in words", {}, {"max_unsettled_wait": "1h"}, {}, SynthflowConfigError, "max_unsettled_wait must be"),
-    ("a status that is a list", {}, {"call_status": ["a", "b"]}, {}, SynthflowConfigError, "call_status must be one"),
+    (
+        "a status that is a list",
+        {},
+        {"call_status": ["a", "b"]},
+        {},
+        SynthflowConfigError,
+        "call_status must be a string",
+    ),
     ("a duration in words", {}, {"duration_min": "long"}, {}, SynthflowConfigError, "whole number of seconds"),
     ("no hash key", {}, {"hash_fields": ["lead_name"]}, {}, SynthflowConfigError, "hash_key in the connection"),
     ("field names of no kind", {}, {"drop_fields": [1]}, {}, SynthflowConfigError, "list of field names"),
