@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Measure all, or the memory alone, and print the table: `python -m dev.bench [--quick] [--write] [--memory]`."""
+"""Measure all, or a part alone, and print the table: `python -m dev.bench [--quick] [--write] [--memory]`."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from dev.bench.data import make_dataset
 from dev.bench.lines import Line, growth_lines, import_line, memory_lines, speed_lines
 from dev.bench.plan import Effort, growth_cases, run_rounds, speed_cases
+from dev.bench.recordings import recording_cases, recording_lines
 from dev.bench.report import machine, seconds_table, table, verdicts
 from dev.bench.running import READERS, Bench
 from dev.bench.server import run_server
@@ -45,13 +46,40 @@ def measure(effort: Effort, folder: Path) -> str:
         described = machine(server.kind)
         speeds = run_rounds(list(speed_cases(effort)), bench.run, bench.distinct_calls)
         growth = run_rounds(list(growth_cases(effort)), bench.run, bench.distinct_calls)
+        recordings = run_rounds(list(recording_cases(effort)), bench.run, bench.distinct_calls)
         imports = [
             bench.execute("imports", bench.python("ours"))[0]["seconds"] * 1000 for _ in range(effort.imports + 1)
         ][1:]  # the first one fills the caches
-    lines = [*speed_lines(speeds, effort.calls), *growth_lines(growth, effort), import_line(imports), _DEFERRED]
+    lines = [
+        *speed_lines(speeds, effort.calls),
+        *growth_lines(growth, effort),
+        *recording_lines(recordings, effort),
+        import_line(imports),
+        _DEFERRED,
+    ]
     said = f"{described} It took {time.monotonic() - begun:.0f} s, with {effort.calls:,} calls where speed is measured."
     print(f"\n{verdicts(lines)}")
-    return f"{said}\n\n{table(lines)}\n{_incomplete(speeds, growth)}{seconds_table(speeds)}\n{seconds_table(growth)}"
+    seconds = "\n".join(map(seconds_table, (speeds, growth, recordings)))
+    return f"{said}\n\n{table(lines)}\n{_incomplete(speeds, growth, recordings)}{seconds}"
+
+
+def measure_recordings(effort: Effort, folder: Path) -> str:
+    """
+    Measure the downloads of recordings alone, and return the report.
+
+    :param effort: how much is done
+    :param folder: for data, environments, output
+    """
+    with run_server(make_dataset(folder, max(effort.calls, 12_000)), folder) as server:
+        bench = Bench(server, folder)
+        for reader in READERS:
+            if "recordings" in reader:
+                bench.python(reader)
+        described = machine(server.kind)
+        runs = run_rounds(list(recording_cases(effort)), bench.run, bench.distinct_calls)
+    lines = list(recording_lines(runs, effort))
+    print(f"\n{verdicts(lines)}")
+    return f"{described}\n\n{table(lines)}\n{_incomplete(runs)}{seconds_table(runs)}"
 
 
 def measure_memory(effort: Effort, folder: Path) -> tuple[str, bool]:
@@ -108,6 +136,7 @@ def main() -> None:
         metavar="CALLS",
         help="measure only the memory that the most of these numbers of calls cost over the fewest: 1,000 and 100,000",
     )
+    parser.add_argument("--recordings", action="store_true", help="measure only the downloads of recordings")
     arguments = parser.parse_args()
     folder = _ROOT / ".cache" / "bench"
     effort = Effort.quick() if arguments.quick else Effort()
@@ -115,6 +144,9 @@ def main() -> None:
         report, right = measure_memory(replace(effort, growth=tuple(arguments.memory) or effort.growth), folder)
         print(f"\n{report}")
         sys.exit(0 if right else 1)
+    if arguments.recordings:
+        print(f"\n{measure_recordings(effort, folder)}")
+        return
     report = measure(effort, folder)
     print(f"\n{report}")
     (folder / "report.md").write_text(report, encoding="utf-8")

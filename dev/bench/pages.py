@@ -15,6 +15,9 @@ from urllib.parse import parse_qs, urlsplit
 __all__ = ["Pages"]
 
 _PATH = re.compile(r"(?:/wait-(\d+))?(?:/first-(\d+))?/v2/calls")
+_RECORDING = re.compile(r"(?:/wait-(\d+))?/(v2/calls|signed)/([^/]+-(\d+))(?:/recording)?")
+_JSON = "Content-Type: application/json"
+_MARK = b"ID3\4"
 
 
 class Pages:
@@ -40,6 +43,10 @@ class Pages:
         """
         method, target = head.split(b" ", 2)[:2]
         parts = urlsplit(target.decode("ascii"))
+        recording = _RECORDING.fullmatch(parts.path)
+        if recording is not None:
+            host = head.lower().partition(b"\r\nhost: ")[2].partition(b"\r")[0].decode()
+            return int(recording[1] or 0) / 1000, self._recording(host, *recording.groups(default="0"))
         path = _PATH.fullmatch(parts.path)
         if method != b"GET" or path is None:
             return 0.0, _refusal(404, "Not found.")
@@ -63,17 +70,24 @@ class Pages:
             at = first + offset
             calls = self._rows[self._begins[at] : self._begins[at + shown] - 1]
         pagination = f'"pagination":{{"total_records":{total},"limit":{limit},"offset":{offset}}}'
-        return _answer(200, [f'{{"status":"ok","response":{{{pagination},"calls":['.encode(), calls, b"]}}"])
+        return _answer(200, _JSON, [f'{{"status":"ok","response":{{{pagination},"calls":['.encode(), calls, b"]}}"])
+
+    def _recording(self, host: str, wait: str, route: str, call_id: str, size: str) -> list[bytes | memoryview]:
+        """Lead to a recording, or send it: as many bytes as its call's id ends with."""
+        if route != "signed":
+            address = f"http://{host}/wait-{wait}/signed/{call_id}?X-Amz-Signature=0123456789abcdef"
+            return _answer(302, f"Location: {address}", [])
+        return _answer(200, "Content-Type: audio/mpeg", [_MARK, self._rows[: max(0, int(size) - len(_MARK))]])
 
 
 def _refusal(status: int, why: str) -> list[bytes | memoryview]:
-    return _answer(status, [f'{{"detail":{{"status":"error","description":"{why}"}}}}'.encode()])
+    return _answer(status, _JSON, [f'{{"detail":{{"status":"error","description":"{why}"}}}}'.encode()])
 
 
-def _answer(status: int, pieces: list[bytes | memoryview]) -> list[bytes | memoryview]:
+def _answer(status: int, header: str, pieces: list[bytes | memoryview]) -> list[bytes | memoryview]:
     size = sum(map(len, pieces))
-    word = "OK" if status == 200 else "Refused"
-    head = f"HTTP/1.1 {status} {word}\r\nContent-Type: application/json\r\nContent-Length: {size}\r\n\r\n"
+    word = "OK" if status == 200 else "Other"
+    head = f"HTTP/1.1 {status} {word}\r\n{header}\r\nContent-Length: {size}\r\n\r\n"
     return [head.encode(), *pieces]
 
 

@@ -35,6 +35,7 @@ class Effort:
     :param growth: numbers of calls over which memory and processor time are compared: the first for the memory that
         is there anyway, the last for what is added
     :param imports: processes in which the import is timed
+    :param recordings: recordings that are downloaded
     """
 
     calls: int = 20_000
@@ -42,11 +43,12 @@ class Effort:
     slow_rounds: int = 2
     growth: tuple[int, ...] = (1_000, 5_000, 20_000, 100_000)
     imports: int = 9
+    recordings: int = 400
 
     @classmethod
     def quick(cls) -> Effort:
         """Return the short form."""
-        return cls(calls=4_000, rounds=2, slow_rounds=1, growth=(1_000, 5_000, 20_000), imports=3)
+        return cls(calls=4_000, rounds=2, slow_rounds=1, growth=(1_000, 5_000, 20_000), imports=3, recordings=80)
 
 
 class Runs:

@@ -37,6 +37,9 @@ READERS = {
     "http_operator": "http_operator",
     "dlt_rest_api": "dlt_rest_api",
     "async_reader": "async_reader",
+    "ours_recordings": None,
+    "floor_recordings": "floor",
+    "async_recordings": "async_reader",
 }
 """The programs of peers/, and the environment of each; None: the project's own."""
 
@@ -47,7 +50,7 @@ class Case:
     Say what is run.
 
     :param reader: one of :data:`READERS`
-    :param format: the output's format
+    :param format: the output's format; of recordings, how many bytes each has
     :param wait_ms: milliseconds from a request to its answer
     :param calls: how many calls there are
     """

@@ -7,7 +7,8 @@
  *
  * INDEX holds a pair of 64-bit numbers a row, where it begins in ROWS and its start in milliseconds, newest first, and
  * a last pair whose first number is the size of ROWS plus one. A path that begins with /wait-50 is answered 50
- * milliseconds after the request; where /first-20000 follows, that many calls are there: the newest.
+ * milliseconds after the request; where /first-20000 follows, that many calls are there: the newest. The recording of
+ * a call has as many bytes as the number says with which the call's id ends.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -30,6 +31,7 @@
 #define MOST_CONNECTIONS 1024
 #define MOST_HEAD 16384
 #define NEVER INT64_MAX
+#define JSON "Content-Type: application/json"
 
 struct entry {
     uint64_t begin;
@@ -50,6 +52,8 @@ struct connection {
 static const char *rows;
 static const struct entry *entries;
 static int64_t row_count;
+static size_t rows_size;
+static int port;
 static int epoll_fd;
 static struct connection *connections[MOST_CONNECTIONS];
 static int waiting; /* connections with an answer that is not due yet */
@@ -115,13 +119,12 @@ static int64_t first_row(int64_t moment, int at_it, int64_t count)
     return low;
 }
 
-static void answer(struct connection *c, int status, const char *envelope, const char *data, size_t size,
-                   const char *tail)
+static void answer(struct connection *c, int status, const char *header, const char *envelope, const char *data,
+                   size_t size, const char *tail)
 {
     size_t length = strlen(envelope) + size + strlen(tail);
-    int written = snprintf(c->head, sizeof c->head,
-                           "HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s", status,
-                           status == 200 ? "OK" : "Refused", length, envelope);
+    int written = snprintf(c->head, sizeof c->head, "HTTP/1.1 %d %s\r\n%s\r\nContent-Length: %zu\r\n\r\n%s", status,
+                           status == 200 ? "OK" : "Other", header, length, envelope);
     c->parts[0] = (struct iovec){c->head, (size_t)written};
     c->parts[1] = (struct iovec){(void *)data, size};
     c->parts[2] = (struct iovec){(void *)tail, strlen(tail)};
@@ -132,7 +135,27 @@ static void refuse(struct connection *c, int status, const char *why)
 {
     char body[256];
     snprintf(body, sizeof body, "{\"detail\":{\"status\":\"error\",\"description\":\"%s\"}}", why);
-    answer(c, status, body, NULL, 0, "");
+    answer(c, status, JSON, body, NULL, 0, "");
+}
+
+/* Lead to the recording of a call, or send it; return whether this is what was asked for. */
+static int handle_recording(struct connection *c, const char *target, int wait)
+{
+    const char *asked = "/v2/calls/", *signed_at = "/signed/", *end = strstr(target, "/recording");
+    if (!strncmp(target, asked, strlen(asked)) && end) {
+        char header[512];
+        snprintf(header, sizeof header, "Location: http://127.0.0.1:%d/wait-%d%s%.*s?X-Amz-Signature=0123456789abcdef",
+                 port, wait, signed_at, (int)(end - target - (int)strlen(asked)), target + strlen(asked));
+        answer(c, 302, header, "", NULL, 0, "");
+        return 1;
+    }
+    if (strncmp(target, signed_at, strlen(signed_at)))
+        return 0;
+    const char *size = strrchr(target, '-'), *mark = "ID3\4";
+    size_t length = size ? strtoull(size + 1, NULL, 10) : 0;
+    length = length < rows_size ? length : rows_size;
+    answer(c, 200, "Content-Type: audio/mpeg", mark, rows, length < strlen(mark) ? 0 : length - strlen(mark), "");
+    return 1;
 }
 
 /* Lay out the answer to the request in c->in, and say when it is due. */
@@ -156,6 +179,8 @@ static void handle(struct connection *c)
     char *query = target ? strchr(target, '?') : NULL;
     if (query)
         *query++ = 0;
+    if (target && !strncmp(c->in, "GET", 3) && handle_recording(c, target, (int)(wait / 1000)))
+        return;
     const char *model = query ? parameter(query, "model_id") : NULL;
     if (strncmp(c->in, "GET", 3) || !target || strcmp(target, "/v2/calls")) {
         refuse(c, 404, "Not found.");
@@ -180,7 +205,7 @@ static void handle(struct connection *c)
              "\"calls\":[",
              (long long)total, (long long)limit, (long long)offset);
     const struct entry *begin = entries + first + (shown ? offset : 0);
-    answer(c, 200, envelope, rows + begin->begin, shown ? begin[shown].begin - begin->begin - 1 : 0, "]}}");
+    answer(c, 200, JSON, envelope, rows + begin->begin, shown ? begin[shown].begin - begin->begin - 1 : 0, "]}}");
 }
 
 static void drop(struct connection *c)
@@ -289,7 +314,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: server ROWS INDEX\n");
         return 2;
     }
-    size_t rows_size, index_size;
+    size_t index_size;
     rows = mapped(argv[1], &rows_size);
     entries = mapped(argv[2], &index_size);
     row_count = (int64_t)(index_size / sizeof *entries) - 1;
@@ -305,7 +330,8 @@ int main(int argc, char **argv)
     epoll_ctl(epoll_fd, EPOLL_CTL_ADD, listener, &event);
     event.data.fd = STDIN_FILENO;
     epoll_ctl(epoll_fd, EPOLL_CTL_ADD, STDIN_FILENO, &event);
-    printf("port %d\n", ntohs(address.sin_port));
+    port = ntohs(address.sin_port);
+    printf("port %d\n", port);
     fflush(stdout);
 
     struct epoll_event events[64];

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Count the different calls that a reader left in its folder: `python check.py FOLDER`. Runs where pyarrow is."""
+"""
+Count the different calls, or the whole recordings, that a reader left in its folder: `python check.py FOLDER`.
+
+It runs where pyarrow is.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +21,11 @@ if TYPE_CHECKING:
 
 
 def ids_of(path: Path) -> Iterator[str]:
-    """Yield the call ids of one file."""
+    """Yield the call ids of one file; of a recording where it is as long as its call's id says."""
+    if path.suffix == ".mp3":
+        if path.stat().st_size == int(path.stem.rpartition("-")[2]):
+            yield path.stem
+        return
     if path.suffix == ".parquet":
         import pyarrow.parquet as pq  # noqa: PLC0415 - only this format needs it
 
@@ -40,7 +48,7 @@ def files_of(folder: Path) -> Iterator[Path]:
     for path in folder.rglob("*"):
         inside = path.relative_to(folder).parts
         aside = inside[0] == "pipelines" or any(part.startswith("_dlt") for part in inside)
-        if path.is_file() and path.name.endswith((".jsonl", ".gz", ".zst", ".parquet")) and not aside:
+        if path.is_file() and path.name.endswith((".jsonl", ".gz", ".zst", ".parquet", ".mp3")) and not aside:
             yield path
 
 

@@ -31,7 +31,7 @@ class Job:
     :param to_ms: the window's end
     :param concurrency: pages in flight
     :param out: the folder for the output
-    :param format: `jsonl`, `jsonl.gz`, `jsonl.zst` or `parquet`
+    :param format: `jsonl`, `jsonl.gz`, `jsonl.zst` or `parquet`; of recordings, how many bytes each has
     """
 
     url: str
@@ -47,6 +47,10 @@ class Job:
     def file(self) -> Path:
         """Return the output file of those who write one."""
         return Path(self.out) / f"calls.{self.format}"
+
+    def recordings(self) -> list[str]:
+        """Return the calls whose recordings are read: their ids end with how many bytes are there."""
+        return [f"call-{number:06}-{self.format}" for number in range(self.calls)]
 
     def parameters(self, offset: int, limit: int = PAGE) -> dict[str, str]:
         """

@@ -9,6 +9,7 @@ import pytest
 
 from dev.bench.lines import growth_lines, import_line, speed_lines
 from dev.bench.plan import FORMATS, Effort, Runs, growth_cases, run_rounds, speed_cases
+from dev.bench.recordings import recording_cases, recording_lines
 from dev.bench.report import seconds_table, table
 from dev.bench.running import READERS, Case, Run
 from tests.documents import put_between
@@ -126,7 +127,7 @@ def test_a_reader_that_fails_does_not_end_the_measurement():
 
 def test_every_reader_is_run_in_the_long_and_in_the_short_form():
     for effort in (Effort(), Effort.quick()):
-        cases = [case for case, _ in speed_cases(effort)]
+        cases = [case for case, _ in (*speed_cases(effort), *recording_cases(effort))]
 
         assert {case.reader for case in cases} == set(READERS)
         assert len(cases) == len(set(cases))
@@ -139,7 +140,10 @@ def test_what_a_line_compares_is_run():
     for case, _ in speed_cases(EFFORT):
         runs.add(case, 0, run())
 
-    assert all(line.met is not None for line in speed_lines(runs, CALLS))
+    for case, _ in recording_cases(EFFORT):
+        runs.add(case, 0, run())
+
+    assert all(line.met is not None for line in (*speed_lines(runs, CALLS), *recording_lines(runs, EFFORT)))
 
 
 def test_a_report_goes_between_the_marks_of_a_document(tmp_path):

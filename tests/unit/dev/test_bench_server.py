@@ -116,6 +116,20 @@ def test_an_answer_waits_as_long_as_its_path_says(ask):
     assert len(page.rows) == 1
 
 
+def test_a_recording_is_led_to_and_has_as_many_bytes_as_its_call_s_id_says(server):
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=5)
+    connection.request("GET", "/wait-1/v2/calls/call-000007-5000/recording")
+    led = connection.getresponse()
+    led.read()
+    connection.request("GET", led.headers["Location"].partition(str(server.port))[2])
+    recording = connection.getresponse()
+    body = recording.read()
+    connection.close()
+
+    assert (led.status, recording.status, recording.headers["Content-Type"]) == (302, 200, "audio/mpeg")
+    assert (len(body), body[:3]) == (5000, b"ID3")
+
+
 def test_the_records_are_of_five_kilobytes_and_in_the_window(rows, dataset):
     assert dataset.rows.stat().st_size / COUNT == pytest.approx(5000, rel=0.1)
     assert all(FROM_MS <= int(row["start_time"]) < TO_MS for row in rows)
