@@ -188,12 +188,13 @@ class RecordingDownloader:
         timeout = self._client.settings.timeout
         try:
             session = self._session()
-            request = session.prepare_request(requests.Request("GET", address))
+            request = self._local.request.copy()
             request.url = address  # as it was signed
             options: dict[str, Any] = {"stream": True, "proxies": {}}
             if not is_loopback(urlsplit(address).hostname or ""):
                 options = dict(session.merge_environment_settings(address, {}, stream=True, verify=None, cert=None))
-            return session.send(request, timeout=(timeout, timeout), allow_redirects=False, **options)
+            # The session itself would look at where a redirect leads, and make another request of it.
+            return session.get_adapter(address).send(request, timeout=(timeout, timeout), **options)
         except _FAILURES as error:
             failure = _make_error(error, _host(address), timeout)
         raise failure  # apart from the other error, whose text holds the address
@@ -210,6 +211,7 @@ class RecordingDownloader:
                 self._check_open()
                 self._sessions.append(session)
             self._local.session = session
+            self._local.request = session.prepare_request(requests.Request("GET", "https://localhost"))
         return session
 
     @contextlib.contextmanager

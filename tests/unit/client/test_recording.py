@@ -9,7 +9,7 @@ import io
 import threading
 
 import pytest
-import requests
+from requests.adapters import HTTPAdapter
 
 from airflow_provider_synthflow.client.recording import RecordingDownloader
 from airflow_provider_synthflow.exceptions import (
@@ -293,7 +293,7 @@ def test_closing_ends_what_is_under_way_at_once(recorded):
     _, _, client = recorded(behaviour=Behaviour(recording_bytes=10_000_000, recording_pause_s=30.0), timeout=60.0)
     begun, errors = threading.Event(), []
     downloader = RecordingDownloader(client)
-    send = requests.Session.send
+    send = HTTPAdapter.send
 
     def run():
         try:
@@ -303,12 +303,12 @@ def test_closing_ends_what_is_under_way_at_once(recorded):
 
     def sent(self, *arguments, **options):
         answer = send(self, *arguments, **options)
-        if "/signed/" in answer.url:
+        if "/signed/" in answer.request.url:
             begun.set()
         return answer
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(requests.Session, "send", sent)
+        patch.setattr(HTTPAdapter, "send", sent)
         thread = threading.Thread(target=run)
         thread.start()
         assert begun.wait(10)
