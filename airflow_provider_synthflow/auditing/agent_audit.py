@@ -62,6 +62,7 @@ class AgentAudit:
         self._ordered = sorted(self.windows, key=lambda window: (window.from_ms, window.to_ms))
         self._begins = [window.from_ms for window in self._ordered]
         self._numbered: dict[int, CheckedWindow] = {}
+        self._overlapping: set[int] = set()
         if self.from_ms is None:
             self.from_ms = self._begins[0] if self._begins else self.to_ms or 0
         if self.to_ms is None:
@@ -107,8 +108,7 @@ class AgentAudit:
         what = f"{abs(now - then):,} {'more' if now > then else 'fewer'} calls"
         asked = " in this window" if guessed else ""
         detail = f"The API has {now:,} calls{asked} today, and had {then:,} when they were read: {what}."
-        cure = self.cures.clear(self.origin(window), window.from_ms, window.to_ms)
-        self._add("changed", (window.from_ms, window.to_ms), detail, cure, "changed")
+        self._add("changed", (window.from_ms, window.to_ms), detail, self._list_again(window), "changed")
 
     def add_differing(self, day: int, ours: int, theirs: int) -> None:
         """Note a day on which the API's analytics count other calls than the lake has."""
@@ -121,9 +121,9 @@ class AgentAudit:
         self.findings.append(Finding("differs", self.model_id, from_ms, from_ms + DAY_MS, detail, cure))
 
     def _count_days(self) -> dict[int, int]:
-        """Return the calls of each day that windows cover whole and where it is known on which day they started."""
+        """Return the calls of each day that windows cover whole and where it is known how many started."""
         counts: Counter[int] = Counter()
-        unknown: set[int] = set()
+        unknown = set(self._overlapping)
         for window in self._ordered:
             first, last = window.from_ms // DAY_MS, (window.to_ms - 1) // DAY_MS
             if window.damages or window.filters:
@@ -158,10 +158,15 @@ class AgentAudit:
             self._add("damaged", span, plain(damage.detail), cure, "damaged")
         if window.unsettled:
             detail = f"{window.unsettled:,} of {window.calls:,} calls were not final when they were read."
-            self._add("unsettled", span, detail, self.cures.clear(self.origin(window), *span), "unsettled")
+            self._add("unsettled", span, detail, self._list_again(window), "unsettled")
         if window.unrecorded and (self.recorded or window.recordings is not None):
             detail = f"{window.unrecorded:,} calls promise a recording that is not stored."
             self._add("unrecorded", span, detail, self._record_again(window))
+
+    def _list_again(self, window: CheckedWindow) -> str:
+        """Return what runs a window's task again for other calls, and what stores their recordings after it."""
+        downstream = window.recordings is not None
+        return self.cures.clear(self.origin(window), window.from_ms, window.to_ms, downstream=downstream)
 
     def _record_again(self, window: CheckedWindow) -> str:
         """Return what runs the task again that stores a window's recordings."""
@@ -199,6 +204,8 @@ class AgentAudit:
             kept = {id(windows[number]) for number in choose_windows(windows)}
             for first, second in pairs:
                 surplus = [window for window in (first, second) if id(window) not in kept]
+                for window in (first, second):
+                    self._overlapping.update(range(window.from_ms // DAY_MS, (window.to_ms - 1) // DAY_MS + 1))
                 shared = max(first.from_ms, second.from_ms), min(first.to_ms, second.to_ms)
                 named = " and ".join(
                     f"{format_instant(window.from_ms)} to {format_instant(window.to_ms)}" for window in (first, second)

@@ -68,6 +68,14 @@ def test_days_that_a_gap_or_damage_touches_are_not_compared(tmp_path, serve):
     assert kinds(compare(tmp_path)) == ["damaged"]
 
 
+def test_a_day_that_two_windows_share_is_not_compared(tmp_path, serve):
+    make_lake(tmp_path, 3)
+    write_window(tmp_path, FROM_MS, FROM_MS + HOUR, [record(f"{AGENT}-0-0", FROM_MS)])
+    serve(3)
+
+    assert kinds(compare(tmp_path)) == ["overlap"]
+
+
 def test_an_answer_without_days_is_told(tmp_path, serve):
     make_lake(tmp_path, 2)
     serve(2, behaviour=Behaviour(analytics_series="none"))

@@ -30,6 +30,7 @@ SPANS = st.lists(st.builds(lambda a, b: Span(min(a, b), max(a, b) + 1), st.integ
 )
 
 
+@settings(deadline=None)
 @given(SPANS)
 def test_gaps_and_windows_together_are_all_time(spans):
     gaps = find_gaps(spans, 0, 50)
@@ -39,6 +40,7 @@ def test_gaps_and_windows_together_are_all_time(spans):
         assert covered != any(begin <= moment < end for begin, end in gaps)
 
 
+@settings(deadline=None)
 @given(SPANS)
 def test_overlaps_are_all_pairs_that_share_time(spans):
     numbered = [Span(span.from_ms, span.to_ms, number) for number, span in enumerate(spans)]
