@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_synthflow import __version__
 from airflow_provider_synthflow.client.call import encode_record
+from airflow_provider_synthflow.client.raw_json import mend_surrogates
 from airflow_provider_synthflow.extraction.result import with_calls
 from airflow_provider_synthflow.output.snapshot import ASSISTANT_COLUMNS
 from airflow_provider_synthflow.pagination.assistants import read_assistants, read_model_id
-from airflow_provider_synthflow.tables.json_text import mend
 from airflow_provider_synthflow.timestamps import format_instant
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def take_snapshot(
     if publication is not None:
         publication.check()
     agents = sorted(read_assistants(client), key=lambda agent: (read_model_id(agent) or "", encode_record(agent)))
-    records = [mend(encode_record(agent if full else _shorten(agent))) for agent in agents]
+    records = [mend_surrogates(encode_record(agent if full else _shorten(agent))) for agent in agents]
     ids = (read_model_id(agent) for agent in agents)
     result: dict[str, Any] = {
         "count": len(records),

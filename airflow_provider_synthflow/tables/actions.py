@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from airflow_provider_synthflow.tables.json_text import (
     NULL,
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["build_actions"]
 
-_PARAMETERS = "parameters"
+_decoder = msgspec.json.Decoder(dict[str, dict[str, msgspec.Raw]])
 
 
 def build_actions(actions: Sequence[bytes]) -> Rows:
@@ -28,7 +30,12 @@ def build_actions(actions: Sequence[bytes]) -> Rows:
 
 
 def _read_actions(raw: bytes) -> list[Row]:
-    members = read_members(raw)
+    try:
+        return [
+            (position, *_read_fields(key, each)) for position, (key, each) in enumerate(_decoder.decode(raw).items())
+        ]
+    except (msgspec.MsgspecError, RecursionError):
+        members = read_members(raw)
     if members is None:
         return [(0, None, None, None, None, raw)]
     return [(position, *_read_action(key, each)) for position, (key, each) in enumerate(members.items())]
@@ -36,21 +43,24 @@ def _read_actions(raw: bytes) -> list[Row]:
 
 def _read_action(key: str, raw: bytes) -> Row:
     fields = read_members(raw)
-    if fields is None:
-        return key.encode(), None, None, None, raw
-    name, fits = read_nearest_text(fields.get("name", NULL))
+    return (key.encode(), None, None, None, raw) if fields is None else _read_fields(key, fields)
+
+
+def _read_fields(key: str, fields: dict[str, Any]) -> Row:
+    name, fits = read_nearest_text(bytes(fields.get("name", NULL)))
     if fits:
         fields.pop("name", None)
-    parameters = fields.pop(_PARAMETERS, NULL) if _PARAMETERS in fields else _join_parameters(fields)
-    returned = fields.pop("return_value", NULL)
-    return key.encode(), name, _open(parameters), _open(returned), write_object(fields) if fields else None
+    parameters = _open(fields.pop("parameters")) if "parameters" in fields else _join_parameters(fields)
+    returned = _open(fields.pop("return_value", NULL))
+    return key.encode(), name, parameters, returned, write_object(fields) if fields else None
 
 
-def _join_parameters(fields: dict[str, bytes]) -> bytes:
+def _join_parameters(fields: dict[str, Any]) -> bytes | None:
     """Take out the parameters that the API parts by where they come from, and make one object of them."""
-    parted = {name: fields.pop(name) for name in list(fields) if name.startswith("parameters_")}
-    return write_object(parted) if parted else NULL
+    names = [name for name in fields if name.startswith("parameters_")]
+    return write_object({name: open_strings(bytes(fields.pop(name))) for name in names}) if names else None
 
 
-def _open(raw: bytes) -> bytes | None:
+def _open(raw: Any) -> bytes | None:
+    raw = bytes(raw)
     return None if raw == NULL else open_strings(raw)

@@ -10,34 +10,24 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from airflow_provider_synthflow.client.raw_json import is_nested_deeper, refuse_constant, split_members
+from airflow_provider_synthflow.client.raw_json import is_nested_deeper, mend_surrogates, refuse_constant, split_members
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["NULL", "mend", "open_strings", "read_members", "read_nearest_text", "read_text", "write_object"]
+__all__ = ["NULL", "open_strings", "read_members", "read_nearest_text", "read_text", "write_object"]
 
 NULL = b"null"
 
 _REFUSALS = (msgspec.MsgspecError, ValueError, RecursionError)
 _members_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _text_decoder = msgspec.json.Decoder(str)
-_any_decoder = msgspec.json.Decoder()
+_grammar = msgspec.json.Decoder(msgspec.Raw)
 
-_ESCAPE = re.compile(
-    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u([dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL
-)
 _STRING = re.compile(rb'"([^"\\]*(?:\\.[^"\\]*)*)"(\s*:)?', re.DOTALL)
 _MAY_HOLD_JSON = re.compile(rb'"\s*[{\[\\]')
-_BLANKS = " \t\n\r"
+_BLANKS = b" \t\n\r"
 _DEEPEST = 500  # fixed, so that the same string is opened or not in every process
-
-
-def mend(raw: bytes) -> bytes:
-    """Return JSON in which each half of a surrogate pair is U+FFFD."""
-    if b"\\ud" not in raw and b"\\uD" not in raw:
-        return raw
-    return _ESCAPE.sub(lambda found: b"\\ufffd" if found[1] else found[0], raw)
 
 
 def read_members(raw: bytes) -> dict[str, bytes] | None:
@@ -48,7 +38,7 @@ def read_members(raw: bytes) -> dict[str, bytes] | None:
         return {name: bytes(value) for name, value in _members_decoder.decode(raw).items()}
     except _REFUSALS:
         try:
-            return split_members(mend(raw))
+            return split_members(raw)
         except _REFUSALS:
             return None
 
@@ -63,7 +53,7 @@ def read_text(raw: bytes) -> bytes | None:
         return _text_decoder.decode(raw).encode()
     except _REFUSALS:
         try:
-            text: str = json.loads(mend(raw))
+            text: str = json.loads(mend_surrogates(raw))
             return text.encode()
         except _REFUSALS:
             return None
@@ -87,11 +77,9 @@ def write_object(members: Mapping[str, bytes]) -> bytes:
 def open_strings(raw: bytes) -> bytes:
     """Return a value in which each string that holds an object or an array is that, as deep as it goes."""
     if raw.startswith(b'"'):
-        held = _read_held(raw)
+        held = _read_held(raw) if _MAY_HOLD_JSON.match(raw) else None
         return raw if held is None else open_strings(held)
-    if not _MAY_HOLD_JSON.search(raw):
-        return raw
-    return _STRING.sub(_open_string, raw)
+    return _STRING.sub(_open_string, raw) if _MAY_HOLD_JSON.search(raw) else raw
 
 
 def _open_string(found: re.Match[bytes]) -> bytes:
@@ -106,15 +94,15 @@ def _read_held(raw: bytes) -> bytes | None:
         text = read_text(raw)
         if text is None:
             return None
-        raw = text.strip(_BLANKS.encode())
-    return mend(raw) if raw[:1] in (b"{", b"[") and _is_json(raw) else None
+        raw = text.strip(_BLANKS)
+    return mend_surrogates(raw) if raw[:1] in (b"{", b"[") and _is_json(raw) else None
 
 
 def _is_json(raw: bytes) -> bool:
     if is_nested_deeper(raw, _DEEPEST):
         return False
     try:
-        _any_decoder.decode(raw)
+        _grammar.decode(raw)
     except _REFUSALS:
         try:
             json.loads(raw, parse_constant=refuse_constant, parse_int=str, parse_float=str)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from airflow_provider_synthflow.tables.json_text import NULL, mend, read_members, read_nearest_text
+from airflow_provider_synthflow.tables.json_text import NULL, read_members, read_nearest_text
 from airflow_provider_synthflow.tables.rows import Rows
 
 if TYPE_CHECKING:
@@ -43,7 +43,6 @@ def build_judgements(results: Sequence[bytes]) -> Rows:
 
 def _read_odd(raw: bytes, names: list[bytes | None], values: list[bytes | None], raws: list[bytes | None]) -> int:
     """Read results of which not every one is a text, and return how many there are."""
-    raw = mend(raw)
     members = read_members(raw)
     if members is None:
         names.append(None)

@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 from array import array
-from itertools import accumulate
+from itertools import accumulate, compress
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -12,10 +13,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from airflow_provider_synthflow.client.raw_json import split_members
+from airflow_provider_synthflow.client.raw_json import mend_surrogates, split_members
 from airflow_provider_synthflow.output.parquet import Sink, make_array
 from airflow_provider_synthflow.tables.json_text import NULL, read_nearest_text
 from airflow_provider_synthflow.tables.table import TABLES
+from airflow_provider_synthflow.tables.turns import CHOICE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -25,7 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ParquetTable", "ParquetTables"]
 
-_TYPES = {"text": pa.string(), "integer": pa.int64(), "boolean": pa.bool_()}
+_TYPES = {"text": pa.string(), "integer": pa.int64(), "boolean": pa.bool_(), "choice": CHOICE}
+_CALL_IDS = pa.dictionary(pa.int32(), pa.string())
 _BATCH = 1024 * 1024
 _ROW_GROUP = 2 * 1024 * 1024
 _COMPRESSION_LEVEL = 1
@@ -73,14 +76,12 @@ class ParquetTables:
         return {table.name: {"rows": table.rows, "odd": table.odd} for table in self._tables}
 
     def _take_batch(self) -> None:
-        if not self._records:
-            return
-        records = [_read_record(record) for record in self._records]
+        records = list(map(_read_record, self._records))
         self._records.clear()
         self._size = 0
-        ids = make_array([read_nearest_text(bytes(record.call_id))[0] for record in records], pa.string())
+        ids = [read_nearest_text(bytes(record.call_id))[0] for record in records]
         for table in self._tables:
-            table.write(ids, [bytes(getattr(record, table.field)) for record in records])
+            table.write(ids, list(map(bytes, map(attrgetter(table.field), records))))
 
 
 class ParquetTable:
@@ -92,42 +93,42 @@ class ParquetTable:
         self.rows = 0
         self.odd = 0
         self._build = table.build
-        self._schema = pa.schema(
-            [
-                ("call_id", pa.string()),
-                *((name, _TYPES[kind]) for name, kind in table.columns.items()),
-                ("_raw", pa.string()),
-            ]
-        )
-        self._sink = Sink(file)
+        kinds = {name: _TYPES[kind] for name, kind in table.columns.items()}
+        self._schema = pa.schema([*kinds.items(), ("_raw", pa.string())])
+        self._ids: list[bytes | None] = []
+        self._counts: list[int] = []
         self._batches: list[pa.RecordBatch] = []
+        self._due = 0
+        self._sink = Sink(file)
+        few = ["call_id", *table.few]
+        # A column of codes is written as it is, where a text would be looked up row by row. Readers see texts: without
+        # pyarrow's own schema nothing in the file tells of codes.
         self._writer = pq.ParquetWriter(
             self._sink,
-            self._schema,
+            self._schema.insert(0, pa.field("call_id", _CALL_IDS)),
             compression="zstd",
             compression_level=_COMPRESSION_LEVEL,
-            use_dictionary=["call_id", *table.few],
-            write_statistics=["call_id", *table.few],
+            use_dictionary=few,
+            write_statistics=few,
+            store_schema=False,
         )
 
     def __del__(self) -> None:
         """Let pyarrow's writer, which writes an end when it is thrown away, write it nowhere."""
         self._sink.drop()
 
-    def write(self, ids: pa.Array, values: list[bytes]) -> None:
+    def write(self, ids: list[bytes | None], values: list[bytes]) -> None:
         """Write the rows of calls, given their ids and the JSON of the field that the table is made of."""
         counts, columns = self._build(values)
-        count = sum(counts)
-        if not count:
-            return
-        self.rows += count
-        ends = array("i", accumulate(counts, initial=0))
-        offsets = pa.Array.from_buffers(pa.int32(), len(ends), [None, pa.py_buffer(ends)])
-        taken = ids.take(pc.list_parent_indices(pa.ListArray.from_arrays(offsets, pa.nulls(count))))
-        made = [_make_column(column, field.type) for column, field in zip(columns, list(self._schema)[1:], strict=True)]
-        self.odd += count - made[-1].null_count
-        self._batches.append(pa.record_batch([taken, *made], schema=self._schema))
-        if sum([batch.nbytes for batch in self._batches]) >= _ROW_GROUP:
+        made = [_make_column(column, field.type) for column, field in zip(columns, self._schema, strict=True)]
+        batch = pa.record_batch(made, schema=self._schema)
+        self.rows += batch.num_rows
+        self.odd += batch.num_rows - made[-1].null_count
+        self._ids += compress(ids, counts)
+        self._counts += filter(None, counts)
+        self._batches.append(batch)
+        self._due += batch.nbytes
+        if self._due >= _ROW_GROUP:
             self._write_group()
 
     def close(self) -> None:
@@ -136,18 +137,24 @@ class ParquetTable:
         self._writer.close()
 
     def _write_group(self) -> None:
-        if not self._batches:
-            return
         rows = pa.Table.from_batches(self._batches, self._schema)
-        self._batches.clear()
-        self._writer.write_table(rows, row_group_size=rows.num_rows)
+        if rows.num_rows:
+            ends = array("i", accumulate(self._counts, initial=0))
+            offsets = pa.Array.from_buffers(pa.int32(), len(ends), [None, pa.py_buffer(ends)])
+            calls = pc.list_parent_indices(pa.ListArray.from_arrays(offsets, pa.nulls(rows.num_rows)))
+            ids = make_array(self._ids, pa.string()).dictionary_encode().take(calls)
+            rows = rows.add_column(0, "call_id", ids)
+            self._writer.write_table(rows, row_group_size=rows.num_rows)
+        for due in (self._ids, self._counts, self._batches):
+            due.clear()
+        self._due = 0
 
 
 def _read_record(raw: bytes) -> _Record:
     try:
         return _record_decoder.decode(raw)
-    except msgspec.MsgspecError:
-        members = split_members(raw)
+    except (msgspec.MsgspecError, RecursionError):
+        members = split_members(mend_surrogates(raw))
         return _Record(**{name: msgspec.Raw(members.get(name, NULL)) for name in _Record.__struct_fields__})
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from airflow_provider_synthflow.tables.json_text import NULL, mend
+from airflow_provider_synthflow.tables.json_text import NULL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -29,7 +29,7 @@ def build_rows(received: Sequence[bytes], width: int, read: Callable[[bytes], It
     for raw in received:
         before = len(rows)
         if raw not in (NULL, b"{}"):
-            rows += read(mend(raw))
+            rows += read(raw)
         counts.append(len(rows) - before)
     columns = zip(*rows, strict=True) if rows else [()] * width
     return Rows(counts, tuple(map(list, columns)))

@@ -24,8 +24,8 @@ class Table:
     """
     A table of rows that the calls' records are parted into.
 
-    Its columns are ``call_id``, those named here by their kind (``text``, ``integer`` or ``boolean``), and ``_raw``,
-    the JSON of what the others do not give back.
+    Its columns are ``call_id``, those named here by their kind (``text``, ``choice`` of a few texts, ``integer`` or
+    ``boolean``), and ``_raw``, the JSON of what the others do not give back.
     """
 
     name: str
@@ -42,7 +42,7 @@ TABLES = {
         Table(
             "turns",
             "transcript",
-            {"turn": "integer", "speaker": "text", "text": "text"},
+            {"turn": "integer", "speaker": "choice", "text": "text"},
             ("turn", "speaker"),
             build_turns,
         ),

@@ -13,16 +13,20 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from airflow_provider_synthflow.output.parquet import make_array
-from airflow_provider_synthflow.tables.json_text import NULL, mend, read_nearest_text
+from airflow_provider_synthflow.tables.json_text import NULL, read_nearest_text
 from airflow_provider_synthflow.tables.rows import Rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-__all__ = ["build_turns"]
+__all__ = ["CHOICE", "build_turns"]
+
+CHOICE = pa.dictionary(pa.int8(), pa.string())
+"""The type of a column of a few texts, which is written faster by their numbers."""
 
 _MARK = re.compile(rb"\n(bot|human): ")
 _BOT, _HUMAN = b"bot: ", b"human: "
+_SPEAKERS = [b"bot", b"human"]
 _POSITIONS = array("q", range(4096)).tobytes()
 _WIDTH = 8
 
@@ -33,7 +37,7 @@ class _Turns(NamedTuple):
     """Turns of some calls, and how many each of these has."""
 
     counts: list[int]
-    speakers: pa.Array
+    speakers: pa.Array  # by their places in _SPEAKERS
     texts: pa.Array
 
 
@@ -58,13 +62,14 @@ def build_turns(transcripts: Sequence[bytes]) -> Rows:
     if odd:
         raws = make_array(
             [
-                mend(transcripts[place]) if number in odd else None
+                transcripts[place] if number in odd else None
                 for number, place in enumerate(spoken)
                 for _ in range(turns.counts[number])
             ],
             pa.string(),
         )
-    return Rows(counts, (_number(turns.counts), turns.speakers, turns.texts, raws))
+    speakers = pa.DictionaryArray.from_arrays(turns.speakers, make_array(_SPEAKERS, pa.string()))
+    return Rows(counts, (_number(turns.counts), speakers, turns.texts, raws))
 
 
 def _read_texts(raws: list[bytes]) -> tuple[list[bytes | None], set[int]]:
@@ -88,7 +93,7 @@ def _split_marked(texts: list[bytes | None]) -> tuple[set[int], _Turns]:
     said = pc.if_else(
         by_bot, pc.binary_replace_slice(lines, 0, len(_BOT), b""), pc.binary_replace_slice(lines, 0, len(_HUMAN), b"")
     )
-    speakers = pc.if_else(by_bot, pa.scalar("bot"), pa.scalar("human"))
+    speakers = pc.invert(by_bot).cast(pa.int8())
     counts = pc.list_value_length(lists).to_pylist()
     return unmarked, _Turns(counts, speakers, said.view(pa.string()))
 
@@ -96,7 +101,7 @@ def _split_marked(texts: list[bytes | None]) -> tuple[set[int], _Turns]:
 def _split_any(texts: Sequence[bytes | None]) -> _Turns:
     """Split texts one after the other; one that is none is a turn without a text."""
     counts: list[int] = []
-    speakers: list[bytes | None] = []
+    speakers: list[int | None] = []
     said: list[bytes | None] = []
     for text in texts:
         parts = [b"", None, None] if text is None else [*_MARK.split(b"\n" + text)]
@@ -104,9 +109,9 @@ def _split_any(texts: Sequence[bytes | None]) -> _Turns:
         if parts[0]:  # before the first mark nobody is named
             by, turns = [None, *by], [parts[0][1:], *turns]
         counts.append(len(turns))
-        speakers += by
+        speakers += [None if one is None else _SPEAKERS.index(one) for one in by]
         said += turns
-    return _Turns(counts, make_array(speakers, pa.string()), make_array(said, pa.string()))
+    return _Turns(counts, make_array(speakers, pa.int64()).cast(pa.int8()), make_array(said, pa.string()))
 
 
 def _join(first: _Turns, second: _Turns, first_places: list[int], second_places: list[int]) -> _Turns:

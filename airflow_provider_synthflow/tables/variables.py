@@ -9,7 +9,7 @@ from airflow_provider_synthflow.tables.json_text import NULL, read_members, read
 from airflow_provider_synthflow.tables.rows import Row, Rows, build_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
 __all__ = ["build_variables"]
 
@@ -22,27 +22,25 @@ def build_variables(collected: Sequence[bytes]) -> Rows:
     return build_rows(collected, 6, _read_variables)
 
 
-def _read_variables(raw: bytes) -> Iterator[Row]:
+def _read_variables(raw: bytes) -> list[Row]:
     members = read_members(raw)
     if members is None:
-        yield None, None, None, None, None, raw
-        return
-    for name, entry in members.items():
-        yield from _read_entry(name, entry)
+        return [(None, None, None, None, None, raw)]
+    return [row for name, entry in members.items() for row in _read_entry(name, entry)]
 
 
-def _read_entry(name: str, raw: bytes) -> Iterator[Row]:
+def _read_entry(name: str, raw: bytes) -> list[Row]:
     """Read a variable, or the variables of an agent."""
     fields = read_members(raw)
-    inner = {} if fields is None else {each: read_members(value) for each, value in fields.items()}
-    variables = [_is_variable(each) for each in inner.values()]
     if fields == {}:
-        yield name.encode(), None, None, None, None, raw
-    elif fields is not None and any(variables) and (all(variables) or not _is_variable(fields)):
-        for each, value in fields.items():
-            yield _read_variable(name.encode(), each, value, inner[each])
-    else:
-        yield _read_variable(None, name, raw, fields)
+        return [(name.encode(), None, None, None, None, raw)]
+    if fields is None or raw.find(b"{", 1) < 0:
+        return [_read_variable(None, name, raw, fields)]
+    inner = {each: read_members(value) for each, value in fields.items()}
+    variables = [_is_variable(each) for each in inner.values()]
+    if any(variables) and (all(variables) or not _is_variable(fields)):
+        return [_read_variable(name.encode(), each, value, inner[each]) for each, value in fields.items()]
+    return [_read_variable(None, name, raw, fields)]
 
 
 def _is_variable(fields: dict[str, bytes] | None) -> bool:
@@ -55,11 +53,11 @@ def _read_variable(agent: bytes | None, name: str, raw: bytes, fields: dict[str,
     if not _is_variable(fields):
         return agent, name.encode(), None, None, None, raw
     value = fields.pop("value", None)
-    collected = _BOOLEANS.get(fields.get("collected", NULL))
-    if fields.get("collected", NULL) in _BOOLEANS:
+    collected = fields.get("collected", NULL)
+    if collected in _BOOLEANS:
         fields.pop("collected", None)
     kept = write_object(fields) if fields else None
-    return agent, name.encode(), *_read_value(value), collected, kept
+    return agent, name.encode(), *_read_value(value), _BOOLEANS.get(collected), kept
 
 
 def _read_value(raw: bytes | None) -> tuple[bytes | None, bytes | None]:
