@@ -190,6 +190,8 @@ def read_tables(value: Any, name: str = "tables") -> tuple[str, ...]:
 
 def read_path(value: Any, name: str) -> str:
     """Read a path or a URL, of which no part is lost, as text."""
+    if is_nothing(value):
+        raise ValueError(f"{name} is missing, or came to nothing: give a path or a URL.")
     text = to_path_text(value, name)
     if "None" in text.replace("@", "/").split("/"):
         raise ValueError(f"{name} {text} contains None: a value that it is built from is missing.")

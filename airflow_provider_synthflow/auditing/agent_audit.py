@@ -83,7 +83,7 @@ class AgentAudit:
             origin, ends = self._neighbour(from_ms)
             length = _length(to_ms - from_ms)
             cure = self.cures.backfill(origin, from_ms, to_ms, ends=ends)
-            self._add("gap", (from_ms, to_ms), f"No window covers these {length}.", cure, "gap")
+            self._add("gap", (from_ms, to_ms), f"No window covers this time: {length}.", cure, "gap")
         self._find_overlaps()
         if ids is not None:
             self._find_duplicates(ids)

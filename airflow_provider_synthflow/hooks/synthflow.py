@@ -107,8 +107,8 @@ class SynthflowHook(BaseHook):
         """
         try:
             return self._session.check()
-        except SynthflowError as error:
-            return False, str(error)
+        except SynthflowError as error:  # from the form Airflow gives the connection an id of its own, drawn by lot
+            return False, str(error).replace(f"Connection '{self.synthflow_conn_id}'", "The connection")
 
     def list_calls(
         self,

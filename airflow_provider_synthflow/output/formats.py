@@ -107,7 +107,7 @@ def load_library(module: str, extra: str | None, what: str, cure: str = "") -> A
     except ImportError:
         package = "airflow-provider-synthflow" + (f"[{extra}]" if extra else "")
         msg = (
-            f"{what} needs {module.partition('.')[0]}, which cannot be imported on this worker: "
-            f"pip install '{package}'{cure}."
+            f"{what} needs {module.partition('.')[0]}, which cannot be imported on this worker. "
+            f"Install it: pip install '{package}'{cure}."
         )
         raise SynthflowConfigError(msg) from None

@@ -228,17 +228,15 @@ class SynthflowNewCallsSensor(read.CheckedParameters, BaseSensorOperator):
         given = {name: value for name, value in given.items() if not read.is_nothing(value)}
         hidden = {"lead_phone_number": "***"}
         filters = "".join(f", {name}={hidden.get(name, value)}" for name, value in given.items())
-        wanted = f"{self.min_calls} call{'s'[: self.min_calls > 1]} of agent {self.model_id}{filters}"
+        wanted = "a call" if self.min_calls == 1 else f"{self.min_calls} calls"
+        wanted = f"{wanted} of agent {self.model_id}{filters}"
+        late = f"Sensor has timed out after {self.timeout:g} seconds"
         if self._outage is None:
-            return (
-                f"Sensor has timed out; there were not {wanted} within {self.timeout:g} seconds.\n"
-                "Check model_id, the filters and from_date if calls were expected, else raise timeout."
-            )
-        return (
-            f"Sensor has timed out after {self.timeout:g} seconds; whether there were {wanted} is not known, since the "
-            f"last poke had no answer: {self._outage}\n"
-            "Clear the task once that trouble is over, or raise timeout."
-        )
+            cure = "Check model_id, the filters and from_date if calls were expected, else raise timeout."
+            return f"{late} without {wanted}.\n{cure}"
+        cure = "Clear the task once that trouble is over, or raise timeout."
+        unknown = f"whether {wanted} came is not known, since the last poke had no answer"
+        return f"{late}; {unknown}: {self._outage}\n{cure}"
 
     def _softly(self, act: Callable[[], Any]) -> Any:
         """Do something, and skip the task where it fails and the sensor is told to, as in poke mode."""

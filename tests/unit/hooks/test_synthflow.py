@@ -538,6 +538,13 @@ class TestTestConnection:
         assert TEST_KEY not in message
         assert "wrong-key-987654" not in message
 
+    def test_does_not_show_the_id_that_airflow_draws_for_the_form(self, monkeypatch):
+        monkeypatch.setenv("AIRFLOW_CONN_EZ95GKU2", json.dumps({"conn_type": "synthflow", "extra": {"regoin": "eu"}}))
+
+        told = SynthflowHook("EZ95GKU2").test_connection()
+
+        assert told == (False, "The connection: its extra has an unknown field 'regoin'. Did you mean region?")
+
     def test_says_that_there_is_no_connection(self):
         works, message = SynthflowHook("nowhere").test_connection()
 

@@ -115,6 +115,7 @@ class TestFailing:
         "wrong",
         [
             {"output_path": ""},
+            {"output_path": None},
             {"output_path": "None"},
             {"report_path": " "},
             {"model_id": ""},

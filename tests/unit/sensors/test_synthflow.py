@@ -222,7 +222,7 @@ class TestModes:
 
         assert str(poked.value) == str(deferred.value)
         first, last = str(poked.value).splitlines()
-        assert f"there were not 2 calls of agent {AGENT}, call_status=busy, lead_phone_number=***" in first
+        assert f"without 2 calls of agent {AGENT}, call_status=busy, lead_phone_number=***" in first
         assert last.startswith("Check model_id, the filters and from_date")
         assert len(last) < 120
 
