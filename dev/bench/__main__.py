@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dev.bench.audits import measure_audits
 from dev.bench.data import make_dataset
 from dev.bench.lines import Line, growth_lines, import_line, memory_lines, speed_lines
 from dev.bench.plan import Effort, growth_cases, run_rounds, speed_cases
@@ -47,6 +48,7 @@ def measure(effort: Effort, folder: Path) -> str:
         speeds = run_rounds(list(speed_cases(effort)), bench.run, bench.distinct_calls)
         growth = run_rounds(list(growth_cases(effort)), bench.run, bench.distinct_calls)
         recordings = run_rounds(list(recording_cases(effort)), bench.run, bench.distinct_calls)
+        audits = list(measure_audits(bench, effort, folder))
         imports = [
             bench.execute("imports", bench.python("ours"))[0]["seconds"] * 1000 for _ in range(effort.imports + 1)
         ][1:]  # the first one fills the caches
@@ -54,6 +56,7 @@ def measure(effort: Effort, folder: Path) -> str:
         *speed_lines(speeds, effort.calls),
         *growth_lines(growth, effort),
         *recording_lines(recordings, effort),
+        *audits,
         import_line(imports),
         _DEFERRED,
     ]
@@ -63,9 +66,9 @@ def measure(effort: Effort, folder: Path) -> str:
     return f"{said}\n\n{table(lines)}\n{_incomplete(speeds, growth, recordings)}{seconds}"
 
 
-def measure_recordings(effort: Effort, folder: Path) -> str:
+def measure_around(effort: Effort, folder: Path) -> str:
     """
-    Measure the downloads of recordings alone, and return the report.
+    Measure the downloads of recordings and the audit alone, and return the report.
 
     :param effort: how much is done
     :param folder: for data, environments, output
@@ -77,7 +80,8 @@ def measure_recordings(effort: Effort, folder: Path) -> str:
                 bench.python(reader)
         described = machine(server.kind)
         runs = run_rounds(list(recording_cases(effort)), bench.run, bench.distinct_calls)
-    lines = list(recording_lines(runs, effort))
+        audits = list(measure_audits(bench, effort, folder))
+    lines = [*recording_lines(runs, effort), *audits]
     print(f"\n{verdicts(lines)}")
     return f"{described}\n\n{table(lines)}\n{_incomplete(runs)}{seconds_table(runs)}"
 
@@ -136,7 +140,7 @@ def main() -> None:
         metavar="CALLS",
         help="measure only the memory that the most of these numbers of calls cost over the fewest: 1,000 and 100,000",
     )
-    parser.add_argument("--recordings", action="store_true", help="measure only the downloads of recordings")
+    parser.add_argument("--around", action="store_true", help="measure only the downloads of recordings and the audit")
     arguments = parser.parse_args()
     folder = _ROOT / ".cache" / "bench"
     effort = Effort.quick() if arguments.quick else Effort()
@@ -144,8 +148,8 @@ def main() -> None:
         report, right = measure_memory(replace(effort, growth=tuple(arguments.memory) or effort.growth), folder)
         print(f"\n{report}")
         sys.exit(0 if right else 1)
-    if arguments.recordings:
-        print(f"\n{measure_recordings(effort, folder)}")
+    if arguments.around:
+        print(f"\n{measure_around(effort, folder)}")
         return
     report = measure(effort, folder)
     print(f"\n{report}")

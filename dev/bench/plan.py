@@ -36,6 +36,7 @@ class Effort:
         is there anyway, the last for what is added
     :param imports: processes in which the import is timed
     :param recordings: recordings that are downloaded
+    :param windows: windows of an hour that are audited
     """
 
     calls: int = 20_000
@@ -44,11 +45,14 @@ class Effort:
     growth: tuple[int, ...] = (1_000, 5_000, 20_000, 100_000)
     imports: int = 9
     recordings: int = 400
+    windows: int = 1_008
 
     @classmethod
     def quick(cls) -> Effort:
         """Return the short form."""
-        return cls(calls=4_000, rounds=2, slow_rounds=1, growth=(1_000, 5_000, 20_000), imports=3, recordings=80)
+        return cls(
+            calls=4_000, rounds=2, slow_rounds=1, growth=(1_000, 5_000, 20_000), imports=3, recordings=80, windows=240
+        )
 
 
 class Runs:

@@ -40,6 +40,8 @@ READERS = {
     "ours_recordings": None,
     "floor_recordings": "floor",
     "async_recordings": "async_reader",
+    "ours_audit": None,
+    "duckdb_audit": None,
 }
 """The programs of peers/, and the environment of each; None: the project's own."""
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["KEY", "PAGE", "Job", "run"]
+__all__ = ["KEY", "PAGE", "Job", "measure", "run"]
 
 KEY = "bench-key"
 PAGE = 100
@@ -76,8 +76,17 @@ def run(read: Callable[[Job], dict[str, Any] | None]) -> None:
     """
     job = Job(**json.loads(sys.argv[1]))
     Path(job.out).mkdir(parents=True, exist_ok=True)
+    measure(lambda: read(job))
+
+
+def measure(work: Callable[[], dict[str, Any] | None]) -> None:
+    """
+    Do something, and print one line of JSON about it.
+
+    :param work: does it; may return more to tell
+    """
     begun, cpu = time.perf_counter(), time.process_time()
-    told = read(job) or {}
+    told = work() or {}
     seconds, cpu = time.perf_counter() - begun, time.process_time() - cpu
     print(json.dumps({"seconds": seconds, "cpu": cpu, "peak_kib": _peak_kib(), **told}), flush=True)
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,14 +15,28 @@ from airflow_provider_synthflow.auditing.lake_audit import AuditOutcome, AuditPl
 from airflow_provider_synthflow.auditing.progress import LogProgress
 from airflow_provider_synthflow.output.publication import Publication
 from airflow_provider_synthflow.storage.local import LocalStore
+from airflow_provider_synthflow.storage.open_store import open_store
 from airflow_provider_synthflow.timestamps import format_instant
 from airflow_provider_synthflow.window.window import Window
+from dev.audit_scale import make_lake as make_hours
 from tests.unit.making import AGENT, DAY, FROM_MS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["audit", "directory", "edit", "kinds", "make_lake", "record", "rewrite", "write_window"]
+    from airflow_provider_synthflow.storage.base import Store
+
+__all__ = [
+    "audit",
+    "check_lake_of_many_pages",
+    "directory",
+    "edit",
+    "kinds",
+    "make_lake",
+    "record",
+    "rewrite",
+    "write_window",
+]
 
 
 def record(name: str, start_ms: int, **fields: Any) -> dict[str, Any]:
@@ -94,11 +109,44 @@ def rewrite(window: Path, records: Sequence[dict[str, Any]]) -> None:
     edit(window, bytes=len(data), sha256=hashlib.sha256(data).hexdigest(), count=len(records))
 
 
-def audit(root: Path | str, client: Any = None, **plan: Any) -> AuditOutcome:
-    """Audit a lake on the disk."""
-    store = LocalStore(str(root))
+def audit(root: Path | str, client: Any = None, *, store: Store | None = None, **plan: Any) -> AuditOutcome:
+    """Audit a lake, on the disk where no store is given."""
+    store = store or LocalStore(str(root))
     with LogProgress() as progress:
         return audit_lake(store, AuditPlan(**plan), Cures(str(root), store.location), progress, client=client)
+
+
+def check_lake_of_many_pages(folder: Path, url: str, conn_id: str, days: int) -> None:
+    """Put a lake of hours into a store, remove its last file, and see that an audit finds that and writes nothing."""
+    make_hours(folder, 1, days, 2)
+    store = open_store(url, conn_id)
+    names = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+    def put(name: str) -> None:
+        with store.upload(name) as file:
+            file.write((folder / name).read_bytes())
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(put, names))
+    removed = names[-1]
+    store.remove(removed)
+    before = list_objects(store)
+
+    outcome = audit(url, store=store)
+
+    assert outcome.result()["windows"] == days * 24
+    assert [(each.finding, each.detail) for each in outcome.findings] == [("damaged", "calls.jsonl.gz is not there.")]
+    found = outcome.findings[0]
+    assert removed.startswith(str(directory(Path(), found.from_ms, found.to_ms, found.model_id)))
+    assert list_objects(store) == before
+    assert len(before) == len(names) - 1
+
+
+def list_objects(store: Any) -> dict[str, str]:
+    """Return all that a store tells of each of its objects, such as when it was written."""
+    fs = store._files.fs
+    fs.invalidate_cache()
+    return {name: str(told) for name, told in fs.find(store._root, detail=True).items()}
 
 
 def kinds(outcome: AuditOutcome) -> list[str]:

@@ -129,7 +129,7 @@ def test_every_reader_is_run_in_the_long_and_in_the_short_form():
     for effort in (Effort(), Effort.quick()):
         cases = [case for case, _ in (*speed_cases(effort), *recording_cases(effort))]
 
-        assert {case.reader for case in cases} == set(READERS)
+        assert {case.reader for case in cases} == {reader for reader in READERS if "audit" not in reader}
         assert len(cases) == len(set(cases))
         assert len(list(growth_cases(effort))) == len(dict(growth_cases(effort)))
         assert {case.format for case in cases if case.reader == "ours_operator" and not case.wait_ms} == set(FORMATS)
