@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from typing_extensions import Self
 
@@ -80,13 +80,18 @@ class AirflowDeployment:
     the tests' own Airflow settings gets into it. As a context manager it starts and stops.
 
     :param home: the Airflow home, a folder that is made where it is not there
-    :param dags_folder: the folder of its DAGs
+    :param dags_folder: the folder of its DAGs; default: an empty one in the home
     :param env: more environment, such as ``AIRFLOW_CONN_*``; it wins over what is set here
     :param database_url: the database, as SQLAlchemy names it; default: an SQLite file in the home
     """
 
     def __init__(
-        self, home: Path, dags_folder: Path, env: Mapping[str, str] | None = None, *, database_url: str | None = None
+        self,
+        home: Path,
+        dags_folder: Path | None = None,
+        env: Mapping[str, str] | None = None,
+        *,
+        database_url: str | None = None,
     ) -> None:
         self.home = Path(home).resolve()
         self.database = self.home / "airflow.db" if database_url is None else None
@@ -105,7 +110,7 @@ class AirflowDeployment:
             "AIRFLOW__API__WORKERS": "1",
             "AIRFLOW__CORE__DAGBAG_IMPORT_TIMEOUT": "300",  # on a busy machine Airflow's own imports take 20 seconds
             "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
-            "AIRFLOW__CORE__DAGS_FOLDER": str(dags_folder),
+            "AIRFLOW__CORE__DAGS_FOLDER": str(dags_folder or self.home / "dags"),
             "AIRFLOW__CORE__DAG_FILE_PROCESSOR_TIMEOUT": "400",  # its place before Airflow 3.0
             "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{self.url}/execution/",
             "AIRFLOW__CORE__FERNET_KEY": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
@@ -146,6 +151,15 @@ class AirflowDeployment:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
+    @contextlib.contextmanager
+    def api_server(self) -> Iterator[Self]:
+        """Run the server of the UI and the API alone."""
+        try:
+            self.start(COMPONENTS[0])
+            yield self
+        finally:
+            self.stop()
+
     def start(self, *components: str, timeout: float = 300) -> None:
         """
         Start Airflow and wait until what was started reports itself healthy.
@@ -173,12 +187,7 @@ class AirflowDeployment:
         self._prepared = True
 
     def spawn(self, name: str, *command: str) -> subprocess.Popen[bytes]:
-        """
-        Start one process of Airflow, and do not wait for it.
-
-        :param name: its name among the components
-        :param command: the command with its arguments, such as ``"celery", "worker"``
-        """
+        """Start one process of Airflow by its name and its command, and do not wait for it."""
         impatient = self.database is not None and name == "api-server"
         with self.log.open("ab") as log:
             self.components[name] = subprocess.Popen(  # noqa: S603
@@ -194,13 +203,7 @@ class AirflowDeployment:
         return self.components[name]
 
     def kill(self, name: str, *, whole: bool = True) -> int:
-        """
-        Kill one component with all that came of it, as the end of its machine would.
-
-        :param name: its name among the components
-        :param whole: whether what came of it is killed, too
-        :return: how many processes there were
-        """
+        """Kill a component, and all that came of it unless not ``whole``; return how many processes there were."""
         component = self.components.pop(name)
         if not whole:
             component.kill()
@@ -248,12 +251,7 @@ class AirflowDeployment:
         return found
 
     def cli(self, *args: str, timeout: float = 600) -> str:
-        """
-        Run an Airflow command in the environment of the deployment and return what it printed.
-
-        :param args: such as ``"dags", "trigger", "my_dag"``
-        :param timeout: seconds until this is an error
-        """
+        """Run an Airflow command, such as ``"dags", "trigger", "my_dag"``, and return what it printed."""
         return self.commands([args], timeout=timeout)
 
     def commands(self, commands: Sequence[Sequence[str]], timeout: float = 600) -> str:
@@ -333,7 +331,7 @@ class AirflowDeployment:
             engine.dispose()
 
     def _make_database(self) -> None:
-        self.home.mkdir(parents=True, exist_ok=True)
+        (self.home / "dags").mkdir(parents=True, exist_ok=True)
         if _AIRFLOW_2:  # what SIMPLE_AUTH_MANAGER_ALL_ADMINS is for Airflow 3
             (self.home / "webserver_config.py").write_text('AUTH_ROLE_PUBLIC = "Admin"\n', encoding="ascii")
         if self.database is not None:

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import expect
 
-from tests.airflow_deployment import COMPONENTS, AirflowDeployment
+from tests.airflow_deployment import AirflowDeployment
 from tests.e2e.browser import open_browser
 from tests.synthflow_server import TEST_KEY, SynthflowApi, serve
 from tests.versions import AIRFLOW
@@ -40,13 +40,8 @@ def server():
 @pytest.fixture(scope="module")
 def airflow(tmp_path_factory):
     home = tmp_path_factory.mktemp("airflow")
-    (home / "dags").mkdir()
-    deployment = AirflowDeployment(home, home / "dags", {"AIRFLOW__CORE__TEST_CONNECTION": "Enabled"})
-    try:
-        deployment.start(COMPONENTS[0])
+    with AirflowDeployment(home, env={"AIRFLOW__CORE__TEST_CONNECTION": "Enabled"}).api_server() as deployment:
         yield deployment
-    finally:
-        deployment.stop()
 
 
 @pytest.fixture(scope="module")

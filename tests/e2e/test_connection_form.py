@@ -46,18 +46,13 @@ def european():
 @pytest.fixture(scope="module")
 def airflow(tmp_path_factory, european):
     home = tmp_path_factory.mktemp("airflow")
-    (home / "dags").mkdir()
     settings = {
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(HERE / "plugins"),
         "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
         "REGIONS_OF_THE_TEST": json.dumps(european),
     }
-    deployment = AirflowDeployment(home, home / "dags", settings)
-    try:
-        deployment.start("api-server")
+    with AirflowDeployment(home, env=settings).api_server() as deployment:
         yield deployment
-    finally:
-        deployment.stop()
 
 
 @pytest.fixture(scope="module")

@@ -23,13 +23,8 @@ def airflow(tmp_path_factory):
         write_window(lake, begin, begin + DAY, [record(f"{day}", begin + HOUR)], agent="agent-of-the-report")
     report = home / "audit.html"
     publish_report(audit(lake), str(report))
-    (home / "dags").mkdir()
-    deployment = AirflowDeployment(home, home / "dags", {"AIRFLOW__SYNTHFLOW__AUDIT_REPORT": str(report)})
-    try:
-        deployment.start("api-server")
+    with AirflowDeployment(home, env={"AIRFLOW__SYNTHFLOW__AUDIT_REPORT": str(report)}).api_server() as deployment:
         yield deployment
-    finally:
-        deployment.stop()
 
 
 @pytest.fixture(scope="module")

@@ -27,7 +27,6 @@ def report(tmp_path_factory):
 @pytest.fixture(scope="module")
 def airflow(tmp_path_factory, report):
     home = tmp_path_factory.mktemp("home")
-    (home / "dags").mkdir()
     (home / "passwords.json").write_text(json.dumps(PASSWORDS))
     env = {
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "False",
@@ -35,12 +34,8 @@ def airflow(tmp_path_factory, report):
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(home / "passwords.json"),
         "AIRFLOW__SYNTHFLOW__AUDIT_REPORT": str(report),
     }
-    deployment = AirflowDeployment(home, home / "dags", env)
-    try:
-        deployment.start("api-server")
+    with AirflowDeployment(home, env=env).api_server() as deployment:
         yield deployment
-    finally:
-        deployment.stop()
 
 
 @pytest.fixture(scope="module")
