@@ -19,7 +19,7 @@ from urllib3.util import wait_for_read
 from airflow_provider_synthflow.client.audio import HEAD, is_text, read_media_type, to_extension
 from airflow_provider_synthflow.client.redaction import hide_addresses
 from airflow_provider_synthflow.client.settings import is_loopback
-from airflow_provider_synthflow.client.transport import CLOSED, HEADERS, call_path
+from airflow_provider_synthflow.client.transport import CLOSED, HEADERS, call_path, is_safe_address
 from airflow_provider_synthflow.exceptions import (
     SynthflowConfigError,
     SynthflowError,
@@ -318,15 +318,7 @@ def _host(address: str) -> str:
 
 def _check(address: str) -> None:
     """Raise where an address must not be asked."""
-    try:
-        parts = urlsplit(address)
-        parts.port  # noqa: B018 - raises where it is none
-        name = parts.hostname or ""
-        good = bool(name) and parts.username is None
-        good = good and (parts.scheme == "https" or (parts.scheme == "http" and is_loopback(name)))
-    except ValueError:
-        good = False
-    if not good:
+    if not is_safe_address(address) or urlsplit(address).username is not None:
         msg = (
             "The API gives an address for the recording that is not https, so it was not used. Something between "
             "this worker and the API may change its answers: check the connection's host and the proxy."

@@ -59,21 +59,20 @@ def claimed(file: ClaimFile, where: str) -> Iterator[None]:
     # A claim that nobody keeps fresh is taken over: at once where its process was on this machine and is dead, else
     # after some seconds by this machine's own clock.
     claim = _Claim(file)
-    with claim.active():
-        yield from _hold(claim, where)
-
-
-def _hold(claim: _Claim, where: str) -> Iterator[None]:
-    claim.take(where)
-    ended = threading.Event()
-    keeper = threading.Thread(target=claim.keep_fresh, args=(ended,), name="synthflow-claim", daemon=True)
-    keeper.start()
+    _active.add(claim.token)
     try:
-        yield
+        claim.take(where)
+        ended = threading.Event()
+        keeper = threading.Thread(target=claim.keep_fresh, args=(ended,), name="synthflow-claim", daemon=True)
+        keeper.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            keeper.join()
+            claim.give_back()
     finally:
-        ended.set()
-        keeper.join()
-        claim.give_back()
+        _active.discard(claim.token)
 
 
 class _Claim:
@@ -81,17 +80,8 @@ class _Claim:
 
     def __init__(self, file: ClaimFile) -> None:
         self._file = file
-        self._token = secrets.token_hex(16)
+        self.token = secrets.token_hex(16)
         self._data = b""  # what the file holds, as far as is known
-
-    @contextlib.contextmanager
-    def active(self) -> Iterator[None]:
-        """Have this process know the claim for its own meanwhile."""
-        _active.add(self._token)
-        try:
-            yield
-        finally:
-            _active.discard(self._token)
 
     def take(self, where: str) -> None:
         """Wait until nobody else has the claim, and take it."""
@@ -128,12 +118,12 @@ class _Claim:
             self._file.remove(self._data)
 
     def _is_ours(self, data: bytes | None) -> TypeGuard[bytes]:
-        return data is not None and self._token.encode() in data
+        return data is not None and self.token.encode() in data
 
     def _make_data(self) -> bytes:
         """Return what the file is to hold, each time other bytes."""
         beat = secrets.token_hex(4)
-        return json.dumps({"claim": self._token, "beat": beat, "process": _describe_process()}).encode()
+        return json.dumps({"claim": self.token, "beat": beat, "process": _describe_process()}).encode()
 
 
 def _describe_process() -> list[str] | None:
