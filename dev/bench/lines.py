@@ -7,7 +7,7 @@ import statistics
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from dev.bench.plan import FORMATS
+from dev.bench.plan import GROWN
 from dev.bench.running import Case
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ __all__ = ["Line", "growth_lines", "import_line", "memory_lines", "speed_lines"]
 
 MOST_MEMORY_MIB = 32
 MOST_IMPORT_MS = 10
+MOST_TABLES_US = 15
 LINEAR = 1.1
 """A call may cost this many times as much in the largest window as in the one before: what the clock's noise gives."""
 
@@ -116,11 +117,11 @@ def memory_lines(runs: Runs, effort: Effort) -> Iterator[Line]:
     :param effort: with how many calls
     """
     few, most = min(effort.growth), max(effort.growth)
-    for form in FORMATS:
-        little, much = (runs.median(Case("ours", form, 0, calls), "peak_kib") for calls in (few, most))
+    for named, (reader, form) in GROWN.items():
+        little, much = (runs.median(Case(reader, form, 0, calls), "peak_kib") for calls in (few, most))
         more = None if little is None or much is None else (much - little) / 1024
         yield Line(
-            f"peak memory of {most:,} calls over that of {few:,}, `{form}`",
+            f"peak memory of {most:,} calls over that of {few:,}, {named}",
             f"at most {MOST_MEMORY_MIB} MiB",
             None if more is None else f"{more:.1f} MiB",
             None if more is None else more <= MOST_MEMORY_MIB,
@@ -136,22 +137,35 @@ def growth_lines(runs: Runs, effort: Effort) -> Iterator[Line]:
     """
     yield from memory_lines(runs, effort)
     middle = sorted(effort.growth)[1:]
-    for form in FORMATS:
-        costs = [_cost(runs, form, calls) for calls in middle]
+    for named, (reader, form) in GROWN.items():
+        costs = [_cost(runs, Case(reader, form, 0, calls)) for calls in middle]
         known = [cost for cost in costs if cost is not None]
         whole = len(known) == len(costs)
         yield Line(
-            f"processor time a call for {', '.join(f'{calls:,}' for calls in middle)} calls, `{form}`",
+            f"processor time a call for {', '.join(f'{calls:,}' for calls in middle)} calls, {named}",
             "linear, or better",
             " → ".join(f"{cost:.1f} µs" for cost in known) if whole else None,
             known[-1] <= known[-2] * LINEAR if whole else None,
         )
+    yield _tables_line(runs, middle[-2])
 
 
-def _cost(runs: Runs, form: str, calls: int) -> float | None:
+def _tables_line(runs: Runs, calls: int) -> Line:
+    """Return the line about what the tables cost."""
+    alone, beside = (_cost(runs, Case(reader, "parquet", 0, calls)) for reader in ("ours", "ours_tables"))
+    more = None if alone is None or beside is None else beside - alone
+    return Line(
+        f"processor time a call of all tables beside `parquet`, {calls:,} calls",
+        f"at most {MOST_TABLES_US} µs",
+        None if more is None else f"{more:.1f} µs",
+        None if more is None else more <= MOST_TABLES_US,
+    )
+
+
+def _cost(runs: Runs, case: Case) -> float | None:
     """Return the microseconds of processor that a call of an extraction takes."""
-    all_of_them = [run.told["cpu"] for run in runs.of(Case("ours", form, 0, calls))]
-    return statistics.median(all_of_them) / calls * 1e6 if all_of_them else None
+    all_of_them = [run.told["cpu"] for run in runs.of(case)]
+    return statistics.median(all_of_them) / case.calls * 1e6 if all_of_them else None
 
 
 def import_line(milliseconds: list[float]) -> Line:

@@ -14,9 +14,11 @@ if TYPE_CHECKING:
 
     from dev.bench.running import Run
 
-__all__ = ["FORMATS", "Effort", "Runs", "growth_cases", "run_rounds", "speed_cases"]
+__all__ = ["FORMATS", "GROWN", "Effort", "Runs", "growth_cases", "run_rounds", "speed_cases"]
 
 FORMATS = ("jsonl", "jsonl.gz", "jsonl.zst", "parquet")
+GROWN = {**{f"`{each}`": ("ours", each) for each in FORMATS}, "`parquet` with all tables": ("ours_tables", "parquet")}
+"""What is measured over different numbers of calls: the reader and the format."""
 _WAITS = (50, 0)
 _FLOORS = ("floor", "urllib3_floor")
 _FAST = {"async_reader": FORMATS}
@@ -137,8 +139,8 @@ def growth_cases(effort: Effort) -> Iterator[tuple[Case, int]]:
     :param effort: how much is done
     """
     for calls in effort.growth:
-        for each in FORMATS:
-            yield Case("ours", each, 0, calls), 3
+        for reader, form in GROWN.values():
+            yield Case(reader, form, 0, calls), 3
 
 
 def run_rounds(

@@ -30,6 +30,7 @@ _ROOT = _HERE.parents[1]
 _PATIENCE = 600  # seconds
 READERS = {
     "ours": None,
+    "ours_tables": None,
     "ours_operator": None,
     "floor": "floor",
     "urllib3_floor": "floor",

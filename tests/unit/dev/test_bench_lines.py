@@ -89,6 +89,16 @@ def test_processor_time_is_linear_where_a_call_costs_no_more_in_a_larger_window(
     assert line_of(growth_lines(runs, EFFORT), "processor", "`jsonl`").met is met
 
 
+@pytest.mark.parametrize(("more", "met"), [(0, True), (15, True), (15.1, False)])
+def test_tables_cost_what_a_run_with_them_takes_more_of_the_processor(more, met):
+    runs = Runs()
+    for number, (alone, noise) in enumerate([(30, 0), (40, 0), (90, 500)]):
+        for reader, each in (("ours", alone), ("ours_tables", alone + more + noise)):
+            runs.add(replace(OURS, reader=reader, format="parquet", calls=10), number, run(cpu=each * 10 / 1e6))
+
+    assert line_of(growth_lines(runs, EFFORT), "all tables beside", "10 calls").met is met
+
+
 @pytest.mark.parametrize(("middle", "met"), [(10.0, True), (10.1, False)])
 def test_the_import_counts_by_its_median(middle, met):
     assert import_line([1.0, middle, 500.0]).met is met
@@ -129,7 +139,8 @@ def test_every_reader_is_run_in_the_long_and_in_the_short_form():
     for effort in (Effort(), Effort.quick()):
         cases = [case for case, _ in (*speed_cases(effort), *recording_cases(effort))]
 
-        assert {case.reader for case in cases} == {reader for reader in READERS if "audit" not in reader}
+        every = {case.reader for case in (*cases, *dict(growth_cases(effort)))}
+        assert every == {reader for reader in READERS if "audit" not in reader}
         assert len(cases) == len(set(cases))
         assert len(list(growth_cases(effort))) == len(dict(growth_cases(effort)))
         assert {case.format for case in cases if case.reader == "ours_operator" and not case.wait_ms} == set(FORMATS)
