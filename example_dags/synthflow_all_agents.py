@@ -39,4 +39,5 @@ with DAG(
         task_id="calls",
         output_path=OUTPUT_PATH,
         max_active_tis_per_dag=8,
+        map_index_template="{{ task.model_id }}",  # Airflow's list of the mapped tasks shows the agent
     ).expand(model_id=agents())

@@ -150,6 +150,7 @@ with DAG(
         output_format="parquet",
         tables="all",
         max_active_tis_per_dag=8,
+        map_index_template="{{ task.model_id }}",
         retries=2,
     ).expand(model_id=ids(agents.output))
     recordings = SynthflowDownloadRecordingsOperator.partial(task_id="recordings", retries=3).expand(calls=calls.output)

@@ -47,9 +47,10 @@ def test_every_link_leads_to_a_file(document):
 
 def test_every_error_has_its_cure_in_the_documents():
     text = (ROOT / "docs" / "errors.md").read_text(encoding="utf-8")
-    named = set(re.findall(r"^\| `(\w+)`", text, re.MULTILINE))
+    named = re.findall(r'^\| <a id="(\w+)"></a>`(\w+)`', text, re.MULTILINE)
 
-    assert named == set(exceptions.__all__) - {"SynthflowError"}
+    assert {name for _, name in named} == set(exceptions.__all__) - {"SynthflowError"}
+    assert all(anchor == name.lower() for anchor, name in named)
 
 
 def test_every_verb_in_the_documents_is_one_of_the_makefile():
