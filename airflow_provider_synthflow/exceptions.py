@@ -80,7 +80,7 @@ _PLAIN_ID = re.compile(r"[A-Za-z0-9_.:-]{1,200}")
 
 
 class SynthflowError(AirflowException):
-    """The base of every error of this package; characters that nobody sees are taken out of its message."""
+    """The base of every error of this package; its message has no invisible characters."""
 
     remedy = "Run the task again."
     """What to do about an error of the class, in less than 120 characters."""
@@ -99,14 +99,14 @@ class SynthflowError(AirflowException):
 
 
 class SynthflowConfigError(SynthflowError, AirflowFailException):
-    """A connection or a parameter that is wrong: fix it and run again."""
+    """A wrong connection or parameter: correct it and run the task again."""
 
     remedy = "Correct the connection or the parameter named above, then clear the task: a retry does not help."
 
 
 class SynthflowAuthError(SynthflowConfigError):
     """
-    A key that the API did not accept (401), or does not entitle (403).
+    A key that the API does not accept (401) or that is not entitled to the request (403).
 
     A valid key gets 401 on another region's host, so the cause is the key or the region.
 
@@ -125,7 +125,7 @@ class SynthflowAuthError(SynthflowConfigError):
 
 
 class SynthflowWindowError(SynthflowConfigError):
-    """A run without a window of time to read, or with an impossible one."""
+    """A run without a window of time, or with an invalid one."""
 
     remedy = (
         "Set from_date and to_date, each with its zone, or give the DAG a schedule with periods; then clear the task."
@@ -134,11 +134,11 @@ class SynthflowWindowError(SynthflowConfigError):
 
 class SynthflowRequestError(SynthflowError, AirflowFailException):
     """
-    A request that the API refused as it is (400, 404, 422 and other 4xx).
+    A request that the API refused (400, 404, 422 and other 4xx).
 
     :param status: the HTTP status
     :param request_id: the API's id of the request, if it gave one
-    :param parameters: the names of our own parameters that the API's answer names
+    :param parameters: the parameters of the request that the API's answer names
     """
 
     remedy = "Correct the parameters that the API refuses, then clear the task: a retry does not help."
@@ -159,12 +159,12 @@ class SynthflowRequestError(SynthflowError, AirflowFailException):
 
 class SynthflowTransientError(SynthflowError):
     """
-    A trouble of the API, the network or the store that passes, and was still there after all tries.
+    A temporary problem of the API, the network or the store that lasted through all tries.
 
-    :param status: the last HTTP status, None where there was no answer
+    :param status: the last HTTP status, None without an answer
     :param request_id: the API's id of the last request, if it gave one
     :param attempts: how many times the request was sent
-    :param retry_after: seconds the server asked to wait, None where it did not say
+    :param retry_after: seconds that the server asked to wait, None if it did not
     """
 
     remedy = "Clear the task when the problem is over, or set retries, so that Airflow runs it again."
@@ -189,7 +189,7 @@ class SynthflowProtocolError(SynthflowError):
     """
     An answer that is not what the API promises: not JSON, no ``calls``, the window ignored.
 
-    :param call_ids: the calls it is about, where it is about some; those whose ids are plain
+    :param call_ids: the calls that the error is about, if their ids are plain
     :param request_id: the API's id of the request, if it gave one
     :param attempts: how many times the request was sent
     :param retriable: whether the same request may get a proper answer at once (a broken body), or not
@@ -215,7 +215,7 @@ class SynthflowProtocolError(SynthflowError):
 
 class SynthflowIncompleteError(SynthflowError):
     """
-    A result that could not be had whole, so that none was written.
+    A result that is not complete, so that nothing was written.
 
     :param expected: how many calls the API declared
     :param received: how many different calls came
@@ -240,7 +240,7 @@ class SynthflowIncompleteError(SynthflowError):
 
 class SynthflowOutputConflictError(SynthflowError):
     """
-    A file of the window that another query made, and that is left as it is.
+    An existing file of the window that another query made, and that stays unchanged.
 
     :param path: the file
     :param differing: the names of the query's parts that differ
@@ -256,7 +256,7 @@ class SynthflowOutputConflictError(SynthflowError):
 
 class SynthflowAuditError(SynthflowError, AirflowFailException):
     """
-    An audit that found what its ``fail_on`` names.
+    An audit with findings that its ``fail_on`` names.
 
     :param findings: all findings, each with ``finding``, ``model_id``, ``from_date``, ``to_date``, ``detail``, ``cure``
     """
@@ -270,7 +270,7 @@ class SynthflowAuditError(SynthflowError, AirflowFailException):
 
 class SynthflowAgentsError(SynthflowError):
     """
-    A task with several windows of which some failed; the others are done, and a retry does those that failed again.
+    A task with several windows of which some failed; a retry repeats only those.
 
     :param model_ids: the agents of the windows that failed
     :param done: how many windows are done
@@ -285,4 +285,4 @@ class SynthflowAgentsError(SynthflowError):
 
 
 class SynthflowAgentsFatalError(SynthflowAgentsError, AirflowFailException):
-    """A task with several windows of which some failed, none of them in a way that a retry mends."""
+    """A task with several windows of which some failed, where a retry does not help."""

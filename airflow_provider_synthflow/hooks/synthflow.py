@@ -35,9 +35,9 @@ __all__ = ["SynthflowHook"]
 
 class SynthflowHook(BaseHook):
     """
-    A connection to Synthflow, and the requests that it allows.
+    A connection to Synthflow, and its requests.
 
-    Use it as a context manager, or call :meth:`close`, to give its connections back. Several threads may share it.
+    Use it as a context manager, or call :meth:`close`, to close its connections. Several threads may share it.
 
     :param synthflow_conn_id: the id of a connection of type ``synthflow``: the API key in its password, and
         in its extra ``region`` (``global``, ``us`` or ``eu``), ``timeout`` (seconds), ``max_response_bytes``,
@@ -75,22 +75,22 @@ class SynthflowHook(BaseHook):
     @property
     def settings(self) -> Settings:
         """
-        Return what the connection says, read once; its secrets are masked in the logs from then on.
+        Return the settings of the connection, read once; from then on the logs mask its secrets.
 
-        :raises SynthflowConfigError: where there is no such connection, or it is not usable
+        :raises SynthflowConfigError: if there is no such connection, or it is not usable
         """
         return self._session.settings
 
     @property
     def client(self) -> SynthflowClient:
-        """Return what sends the requests, the same until the hook is closed."""
+        """Return the client that sends the requests, the same until the hook is closed."""
         return self._session.client
 
     def get_conn(self) -> requests.Session:
         """
         Return this thread's session: authenticated, with kept-alive connections.
 
-        :raises SynthflowConfigError: where the connection is not usable
+        :raises SynthflowConfigError: if the connection is not usable
         """
         return self.client.session()
 
@@ -103,7 +103,7 @@ class SynthflowHook(BaseHook):
         """
         Make a real request that costs nothing, and say what is wrong: the key, the region or the network.
 
-        :return: whether it went well, and a sentence without any secret
+        :return: whether it succeeded, and a sentence without any secret
         """
         try:
             return self._session.check()
@@ -126,10 +126,10 @@ class SynthflowHook(BaseHook):
         on_mismatch: str = "fail",
     ) -> Iterator[dict[str, Any]]:
         """
-        Yield all calls that match, each once, as the API sends them; complete, or an error.
+        Yield all calls that match, each once, as the API sends them: complete, or an error.
 
-        The bounds go to the API as they are: which time of a call they bound, and whether they are inclusive, is
-        for the API to say. For calls that started in a window use :meth:`list_calls_window`.
+        The bounds go to the API unchanged: the API decides which time of a call they bound and whether they are
+        inclusive. For calls that started in a window, use :meth:`list_calls_window`.
 
         :param model_id: the agent's id
         :param from_date: an aware datetime, epoch milliseconds, or ISO 8601 with a zone; default: not sent
@@ -140,9 +140,9 @@ class SynthflowHook(BaseHook):
         :param lead_phone_number: caller or callee, E.164
         :param limit: the page size, 1 to 100
         :param offset: the index of the first call
-        :param concurrency: pages in flight
+        :param concurrency: how many pages to request in parallel
         :param on_mismatch: ``fail`` or ``include`` a call of another agent or status than asked for
-        :raises ValueError: for a naive time, or a filter, a limit, an offset or a choice that is none
+        :raises ValueError: for a naive time, or an invalid filter, limit, offset or choice
         :raises SynthflowError: typed, see :mod:`airflow_provider_synthflow.exceptions`
         """
         return self._session.list_calls(
@@ -217,27 +217,27 @@ class SynthflowHook(BaseHook):
         """
         Return the calls whose ``start_time`` lies in a window, each exactly once, verified.
 
-        This holds for whichever timestamp, inclusion and order the API uses: more than the window is asked for, the
-        pages are walked until they prove complete, and the calls are placed by their own start.
+        It does not depend on which timestamp, inclusion and order the API uses: it requests more than the window, reads
+        the pages until they are proven complete, and selects the calls by their own start.
 
         :param model_id: the agent's id
         :param window: a :class:`~airflow_provider_synthflow.window.Window`, or a pair of an inclusive start and an
             exclusive end: aware datetimes, epoch milliseconds, or ISO 8601 with a zone
         :param settle: how long after the window's end a call that began in it may still run or change: a timedelta,
-            or seconds; default one hour. Nothing is waited for here
+            or seconds; default one hour. The method does not wait
         :param call_status: one status, as the API writes it
         :param duration_min: seconds, inclusive
         :param duration_max: seconds, inclusive
         :param lead_phone_number: caller or callee, E.164
         :param on_unplaced: ``fail`` or ``include`` a final call without any readable start
         :param on_mismatch: ``fail`` or ``include`` a call of another agent or status than asked for
-        :param concurrency: pages in flight
-        :param max_walks: how often the pages are walked before giving up
-        :return: a list of the calls, in the order of their start, with the numbers of the walk beside it
+        :param concurrency: how many pages to request in parallel
+        :param max_walks: how often to read all pages before it fails
+        :return: a list of the calls, in the order of their start, with the numbers of the walk as ``extraction``
         :raises ValueError: for a naive time or a filter of the wrong type
-        :raises SynthflowWindowError: where the window is empty or reversed
-        :raises SynthflowIncompleteError: where no walk was complete
-        :raises SynthflowProtocolError: where the API ignores the window, or a final call has no start
+        :raises SynthflowWindowError: if the window is empty or reversed
+        :raises SynthflowIncompleteError: if no walk was complete
+        :raises SynthflowProtocolError: if the API ignores the window, or a final call has no start
         :raises SynthflowError: typed, see :mod:`airflow_provider_synthflow.exceptions`
         """
         filters = {
@@ -269,7 +269,7 @@ class SynthflowHook(BaseHook):
         lead_phone_number: str | None = None,
     ) -> int:
         """
-        Return how many calls match, as the API counts them: one request of one row where it declares a total.
+        Return how many calls match, as the API counts them: one request for one row if it declares a total.
 
         :param model_id: the agent's id
         :param from_date: an aware datetime, epoch milliseconds, or ISO 8601 with a zone; default: not sent
@@ -293,17 +293,17 @@ class SynthflowHook(BaseHook):
 
     def get_call(self, call_id: str) -> dict[str, Any]:
         """
-        Return one call, as Get a call sends it: not a superset of what List calls has for it.
+        Return one call, as Get a call sends it, which is not a superset of its record in List calls.
 
         :param call_id: the API's opaque id
-        :raises SynthflowRequestError: where there is no such call (404)
+        :raises SynthflowRequestError: if there is no such call (404)
         :raises SynthflowError: typed, see :mod:`airflow_provider_synthflow.exceptions`
         """
         return self._session.get_call(call_id)
 
     def list_assistants(self) -> Iterator[dict[str, Any]]:
         """
-        Yield the workspace's agents, each once; deleted ones are not among them.
+        Yield the workspace's agents, each once, without deleted ones.
 
         :raises SynthflowError: typed, see :mod:`airflow_provider_synthflow.exceptions`
         """
@@ -311,23 +311,23 @@ class SynthflowHook(BaseHook):
 
     def get_recording_url(self, call_id: str) -> str:
         """
-        Return the signed address of a call's recording, valid for 24 hours; the key is not needed there.
+        Return the signed address of a call's recording, which is valid for 24 hours and needs no key.
 
         :param call_id: the API's opaque id
-        :raises SynthflowRequestError: where there is no such recording (404)
+        :raises SynthflowRequestError: if there is no such recording (404)
         :raises SynthflowError: typed, see :mod:`airflow_provider_synthflow.exceptions`
         """
         return self._session.get_recording_url(call_id)
 
     def download_recording(self, call_id: str, file: IO[bytes] | str | os.PathLike[str]) -> dict[str, Any]:
         """
-        Download a call's recording, as it comes; the key is not sent to where it is.
+        Download a call's recording to a file, as a stream and without sending the key to its address.
 
         :param call_id: the API's opaque id
-        :param file: a binary file that is open for writing, or a path, where the recording appears whole
+        :param file: a binary file that is open for writing, or a path, at which the whole recording appears
         :return: ``bytes``, ``sha256`` and ``content_type``
-        :raises SynthflowRequestError: where there is no such recording (404)
-        :raises SynthflowTransientError: where no whole recording came, after all tries
+        :raises SynthflowRequestError: if there is no such recording (404)
+        :raises SynthflowTransientError: if no complete recording came, after all tries
         :raises SynthflowError: typed, see :mod:`airflow_provider_synthflow.exceptions`
         """
         return self._session.download_recording(call_id, file)

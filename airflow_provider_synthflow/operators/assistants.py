@@ -23,18 +23,18 @@ __all__ = ["SynthflowListAssistantsOperator"]
 
 class SynthflowListAssistantsOperator(SynthflowOperator):
     """
-    All agents of the workspace, complete or refused, as a snapshot of the run's day.
+    List all agents of the workspace, proven complete, as a snapshot of the run's day.
 
-    The result, an XCom, has ``count``, ``model_ids`` (sorted, to list the calls of all of them) and either
-    ``assistants`` or where their file is. The ids are an XCom of their own, ``model_ids``, too.
+    The result, an XCom, has ``count``, ``model_ids`` (sorted, to list the calls of all agents) and either
+    ``assistants`` or the path of their file. The ids are also an XCom of their own, ``model_ids``.
 
     :param output_path: the directory below which the file is written, as that of the calls; default: the agents go to
         XCom (templated)
     :param output_conn_id: the Airflow connection of the store (templated)
     :param output_format: ``jsonl``, ``jsonl.gz`` (default), ``jsonl.zst`` (with the extra ``zstd``) or ``parquet``
         (with the extra ``parquet``) (templated)
-    :param full: keep prompts, nested fields and texts of over 1,000 characters, too; default: they are left out
-    :param max_xcom_bytes: the encoded size above which a result for XCom is refused; default 1 MiB
+    :param full: keep prompts, nested fields and texts of more than 1,000 characters; default false
+    :param max_xcom_bytes: the largest encoded size of a result in XCom; default 1 MiB
     :param synthflow_conn_id: the Airflow connection to Synthflow; default ``synthflow_default`` (templated)
     :raises SynthflowError: typed, see :mod:`airflow_provider_synthflow.exceptions`
     """

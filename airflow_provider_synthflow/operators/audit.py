@@ -25,27 +25,27 @@ __all__ = ["SynthflowAuditOperator"]
 
 class SynthflowAuditOperator(SynthflowOperator):
     """
-    An audit of what the other operators wrote: is it all there, whole, once, and still what the API has.
+    Audit what the other operators wrote: is it complete, undamaged, without duplicates, and still what the API has.
 
-    It reads the lake and asks the API; it writes nothing but its report. Its result, an XCom, has the counts by
-    finding, what was looked at, where the report is, and the first hundred findings, each with the command that cures
-    it.
+    It reads the lake and asks the API; it writes only its report. Its result, an XCom, has the counts by finding, the
+    numbers of what was checked, the path of the report, and the first hundred findings, each with the command that
+    repairs it.
 
     :param output_path: the lake: the ``output_path`` that the calls were written to (templated)
-    :param output_conn_id: the Airflow connection of the store; default: what the store's library finds in the worker's
-        environment (templated)
-    :param model_id: the agent to look at, or a list of them; default: all that the lake has (templated)
-    :param from_date: from when on, inclusive: an aware datetime, epoch milliseconds or ISO 8601 with a zone; default:
+    :param output_conn_id: the Airflow connection of the store; default: the credentials in the worker's environment
+        (templated)
+    :param model_id: the agent to audit, or a list of agents; default: all agents of the lake (templated)
+    :param from_date: inclusive start: an aware datetime, epoch milliseconds or ISO 8601 with a zone; default:
         each agent's first window (templated)
-    :param to_date: until when, exclusive, likewise; default: the end of each agent's last window (templated)
-    :param against_api: whether the API is asked for each window again, one small request each; default true
-    :param against_analytics: whether the days are compared with the API's analytics, too; default false
-    :param read_files: whether each file is read, hashed and its calls compared, and not only its size; default true
+    :param to_date: exclusive end, likewise; default: the end of each agent's last window (templated)
+    :param against_api: ask the API for each window again, with one small request each; default true
+    :param against_analytics: compare the days with the API's analytics, too; default false
+    :param read_files: read and hash each file and compare its calls, instead of its size alone; default true
     :param report_path: where to write the report, one HTML file in any store; a name that ends in a slash is a
-        directory; default: none is written (templated)
+        directory; default: no report (templated)
     :param fail_on: the findings that fail the task; default ``("gap", "overlap", "damaged", "duplicate")``
-    :param max_requests: for how many windows the API is asked at the most, the newest first; default 10,000
-    :param writer_dag_id: the DAG that wrote the lake, for the cures of windows whose manifests name none (templated)
+    :param max_requests: for how many windows to ask the API at most, the newest first; default 10,000
+    :param writer_dag_id: the DAG that wrote the lake, for the cures of windows whose manifests name no DAG (templated)
     :param synthflow_conn_id: the Airflow connection to Synthflow; default ``synthflow_default`` (templated)
     :raises SynthflowAuditError: where there are findings of ``fail_on``; all are in its ``findings``
     :raises SynthflowError: typed, see :mod:`airflow_provider_synthflow.exceptions`

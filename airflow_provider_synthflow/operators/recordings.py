@@ -44,22 +44,21 @@ class SynthflowDownloadRecordingsOperator(WaitingOperator):
     """
     Download the recordings of calls that a task has listed, each once and whole, into a store of your own.
 
-    The addresses are asked for one by one (Get a recording), so that it works before 10 January 2027 and after. What is
-    there whole is not downloaded again. The result, an XCom, has the numbers, and where the recordings are.
+    It asks for each address by itself (Get a recording), so it works before and after 10 January 2027. Recordings that
+    are stored already are not downloaded again. The result, an XCom, has the numbers and the path of the recordings.
 
-    :param calls: the output of a task of :class:`SynthflowListCallsOperator`, or a list of such results: its file, or
-        the calls in it, tell which calls there are (templated)
-    :param output_path: the directory below which the recordings are written, as that of the calls; default: where the
-        calls are (templated)
+    :param calls: the output of a :class:`SynthflowListCallsOperator` task, or a list of such results (templated)
+    :param output_path: the directory below which the recordings are written, as that of the calls; default: the
+        ``output_path`` of the calls (templated)
     :param output_conn_id: the Airflow connection of the store; default: that of the task that listed the calls
         (templated)
-    :param on_missing: what to do where a call's record promises a recording and the API has none, after ``max_wait``:
+    :param on_missing: what to do if a call's record mentions a recording that the API does not have after ``max_wait``:
         ``include`` it in the count (default), or ``fail``
     :param max_wait: how long to wait for such recordings, from the task's first try on, without a worker: a timedelta,
-        or seconds; default: not at all
-    :param concurrency: downloads in flight; default 4
-    :param max_bytes: the size above which a recording is refused; default 1 GiB
-    :param deferrable: wait in the triggerer; else the task is rescheduled; default:
+        or seconds; default: no wait
+    :param concurrency: how many recordings to download in parallel; default 4
+    :param max_bytes: the largest size of a recording; default 1 GiB
+    :param deferrable: wait in the triggerer, or else reschedule the task; default:
         ``[operators] default_deferrable``
     :param synthflow_conn_id: the Airflow connection to Synthflow; default ``synthflow_default`` (templated)
     :raises SynthflowError: typed, see :mod:`airflow_provider_synthflow.exceptions`

@@ -50,9 +50,9 @@ def __getattr__(name: str) -> Any:
 
 class SynthflowListCallsOperator(WaitingOperator):
     """
-    The calls of an agent that started in the run's window, each exactly once, proven complete.
+    List the calls of an agent that started in the run's window, each exactly once, proven complete.
 
-    The result, an XCom, has the numbers of the extraction, and either the calls or where their file is.
+    The result, an XCom, has the numbers of the extraction, and either the calls or the path of their file.
 
     :param model_id: the agent's id, or a list of ids, which gives a list of results (templated)
     :param from_date: inclusive start of the window: an aware datetime, epoch milliseconds or ISO 8601 with a zone;
@@ -61,45 +61,44 @@ class SynthflowListCallsOperator(WaitingOperator):
     :param output_path: the directory below which the file is written: a path, ``file://``, or a URL of any store that
         ObjectStoragePath knows, such as ``s3://``, ``gs://`` and ``abfss://``; default: the calls go to XCom
         (templated)
-    :param output_conn_id: the Airflow connection of the store; it may also stand in the path, as in
-        ``s3://conn_id@bucket/directory``; default: what the store's library finds in the worker's environment; a local
-        disk needs none (templated)
+    :param output_conn_id: the Airflow connection of the store, which can also be part of the path, as in
+        ``s3://conn_id@bucket/directory``; default: the credentials in the worker's environment; a local disk needs no
+        connection (templated)
     :param output_format: ``jsonl``, ``jsonl.gz`` (default), ``jsonl.zst`` (with the extra ``zstd``) or ``parquet``
         (with the extra ``parquet``) (templated)
-    :param resume_path: a directory in any such store, where finished pages are kept until the window is published, so
-        that a retry after a killed try takes them up (Airflow 3.3 and later); default: none is kept (templated)
+    :param resume_path: a directory in any such store that keeps finished pages until the window is published, so that a
+        retry after a killed try can use them (Airflow 3.3 and later); default: no page is kept (templated)
     :param call_status: the API's filter: one status (templated)
     :param duration_min: the API's filter: seconds, inclusive (templated)
     :param duration_max: the API's filter: seconds, inclusive (templated)
     :param lead_phone_number: the API's filter: caller or callee, E.164 (templated)
-    :param settle: how long after the window's end a call that began in it may still run or get its late fields; the
-        task waits until then without a worker; default one hour
+    :param settle: how long after the window's end a call that began in it may still run or change; the task waits until
+        then without a worker; default one hour
     :param on_unsettled: what to do with calls that are not in a final status after ``settle``: ``include`` them
         (default), ``wait`` for up to ``max_unsettled_wait`` and then include them, or ``fail``
-    :param max_unsettled_wait: how long after ``settle`` to wait at the most; default six hours
+    :param max_unsettled_wait: the longest wait after ``settle``; default six hours
     :param on_unplaced: what to do with a final call without any readable start: ``fail`` (default), or ``include`` it
     :param on_mismatch: what to do with a call of another agent or status than asked for: ``fail`` (default), or
         ``include`` it, counted in the result as ``mismatched`` (templated)
-    :param on_empty: what to do where there are no calls: ``write`` an empty result (default), ``skip`` the task,
+    :param on_empty: what to do if there are no calls: ``write`` an empty result (default), ``skip`` the task,
         or ``fail``
-    :param concurrency: pages in flight; default 4
-    :param max_walks: how often the pages are walked before the window is given up; default 5
-    :param volatile_fields: top-level fields whose value alone does not make a file another one: where all else is as it
-        was, the old file stays, and ``changed`` is false; default ``recording_url``, which may be signed anew for each
-        reading (templated)
+    :param concurrency: how many pages to request in parallel; default 4
+    :param max_walks: how often to read all pages before the window fails; default 5
+    :param volatile_fields: top-level fields that do not count as a change: if only these differ, the old file stays
+        and ``changed`` is false; default ``recording_url``, which may be signed again for each reading (templated)
     :param drop_fields: top-level fields to remove before anything is stored (templated)
     :param hash_fields: top-level fields to replace by a keyed hash before anything is stored; the key is
         ``hash_key`` in the connection's extra (templated)
-    :param on_unknown_field: what to do where ``drop_fields`` or ``hash_fields`` name what is no documented field, and
-        in no call of the window: ``fail`` (default) before anything is written, if it resembles a field, as a misspelt
-        name does, and else warn; or always only ``warn``. The result then has it in ``unknown_fields``
-    :param details: add to each call, under their own names, the fields that Get a call has and the list lacks, such as
-        ``prompt_variables``; one more request a call; default: no (templated)
-    :param tables: tables that are written beside the calls, as Parquet with the extra ``parquet``: any of ``turns``,
+    :param on_unknown_field: what to do if ``drop_fields``, ``hash_fields`` or ``volatile_fields`` name a field that is
+        neither documented nor in a call of the window: ``fail`` (default) before anything is written if it looks like a
+        misspelt field, and else warn; or ``warn`` always. The result then has it in ``unknown_fields``
+    :param details: add the fields of Get a call that the list lacks, such as ``prompt_variables``, to each call; one
+        more request for each call; default false (templated)
+    :param tables: tables to write beside the calls, as Parquet with the extra ``parquet``: any of ``turns``,
         ``actions``, ``variables`` and ``judgements``, or ``all``; they need an ``output_path``; default: none
         (templated)
-    :param max_xcom_bytes: the encoded size above which a result for XCom is refused; default 1 MiB
-    :param deferrable: wait in the triggerer; else the task is rescheduled; default:
+    :param max_xcom_bytes: the largest encoded size of a result in XCom; default 1 MiB
+    :param deferrable: wait in the triggerer, or else reschedule the task; default:
         ``[operators] default_deferrable``
     :param synthflow_conn_id: the Airflow connection to Synthflow; default ``synthflow_default`` (templated)
     :raises SynthflowError: typed, see :mod:`airflow_provider_synthflow.exceptions`

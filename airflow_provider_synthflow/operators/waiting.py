@@ -48,11 +48,9 @@ if _AIRFLOW < (3,):
 
 class WaitingOperator(SynthflowOperator):
     """
-    A task that gives its worker back until a moment, before its work or between two tries of it.
+    A task that can wait for a moment without a worker, and then starts its work again on any free worker.
 
-    After the wait the work is done again from its beginning, on whichever worker is free.
-
-    :param deferrable: wait in the triggerer; else the task is rescheduled; default:
+    :param deferrable: wait in the triggerer, or else reschedule the task; default:
         ``[operators] default_deferrable``
     """
 

@@ -56,10 +56,10 @@ _TRIGGERER_LATE = dt.timedelta(minutes=5)
 
 class SynthflowNewCallsSensor(read.CheckedParameters, BaseSensorOperator):
     """
-    A wait until a number of calls of an agent have started.
+    Wait until a number of calls of an agent have started.
 
-    A poke is one small request. What passes (rate limits, the API's or the network's trouble) is waited out until the
-    sensor's timeout; a wrong key fails at once.
+    A poke is one small request. Temporary problems (rate limits, the API, the network) do not fail the sensor before
+    its timeout; a wrong key fails it at once.
 
     :param model_id: the agent's id (templated)
     :param from_date: count calls from here on, inclusive: an aware datetime, epoch milliseconds or ISO 8601 with a
@@ -70,10 +70,10 @@ class SynthflowNewCallsSensor(read.CheckedParameters, BaseSensorOperator):
     :param duration_min: the API's filter: seconds, inclusive (templated)
     :param duration_max: the API's filter: seconds, inclusive (templated)
     :param lead_phone_number: the API's filter: caller or callee, E.164 (templated)
-    :param deferrable: wait in the triggerer after a first poke, whatever ``mode`` says; default:
+    :param deferrable: wait in the triggerer after a first poke, in any ``mode``; default:
         ``[operators] default_deferrable``
-    :param mode: ``reschedule`` gives the worker back between two pokes, ``poke`` holds it; default ``reschedule``,
-        and ``poke`` where ``execute`` is called outside of a run, as in a test of a DAG's tasks
+    :param mode: ``reschedule`` needs a worker only for each poke, ``poke`` all the time; default ``reschedule``,
+        and ``poke`` if ``execute`` is called outside of a run, as in a test of a DAG's tasks
     :param synthflow_conn_id: the Airflow connection to Synthflow; default ``synthflow_default`` (templated)
     :raises SynthflowError: typed, see :mod:`airflow_provider_synthflow.exceptions`
     """

@@ -40,17 +40,17 @@ class SynthflowNewCallsTrigger(BaseEventTrigger):
 
     :param model_id: the agent's id
     :param window: the width of a cell, whole seconds or a timedelta; cells are aligned to 1970 UTC; default 15 minutes.
-        The calls of a cell make one result, so do not change it for a table that is there
-    :param settle: how long after its end a cell may still change, seconds or a timedelta, as the operator's
+        The calls of a cell make one result, so do not change it for an existing table
+    :param settle: how long after its end a cell may still change, seconds or a timedelta, like the operator's
         ``settle``; default one hour
-    :param min_calls: for a watcher: gather this many calls before they are announced; for the sensor: how many to wait
-        for; default 1
+    :param min_calls: for a watcher: collect this many calls before an event; for the sensor: how many to wait for;
+        default 1
     :param poll_interval: seconds between two polls, or a timedelta; default 60
-    :param lookback: where to begin where Airflow keeps no cursor for the asset (before Airflow 3.3, and at the very
-        first start): so long before what is settled now, seconds or a timedelta; default one day
-    :param max_gather: how long settled calls may wait for ``min_calls``; then they are announced without them; seconds
-        or a timedelta; default one day
-    :param max_failures: how many polls in a row may fail before the trigger does; default 10
+    :param lookback: where to start if Airflow has no cursor for the asset (before Airflow 3.3, and at the first start):
+        this long before the newest settled time, seconds or a timedelta; default one day
+    :param max_gather: how long settled calls may wait for ``min_calls`` before an event comes without them, seconds or
+        a timedelta; default one day
+    :param max_failures: how many polls in a row may fail before the trigger fails; default 10
     :param call_status: the API's filter: one status
     :param duration_min: the API's filter: seconds, inclusive
     :param duration_max: the API's filter: seconds, inclusive
@@ -60,8 +60,8 @@ class SynthflowNewCallsTrigger(BaseEventTrigger):
         8601 with a zone
     :param to_date: for the sensor: count calls before this, exclusive, likewise; default: now, at each poll
     :param deadline: for the sensor: when to give up, likewise; default: never
-    :param exponential_backoff: for the sensor: let the interval grow, as Airflow's sensors do
-    :param max_wait: for the sensor: seconds, the cap on an interval that grows
+    :param exponential_backoff: for the sensor: let the interval grow, as in Airflow's sensors
+    :param max_wait: for the sensor: the longest interval when it grows, in seconds
     """
 
     def __init__(
