@@ -15,7 +15,7 @@ from airflow_provider_synthflow.auditing.cure import Cures, airflow_major
 from airflow_provider_synthflow.auditing.finding import plain
 from airflow_provider_synthflow.auditing.lake_audit import AuditPlan, audit_lake
 from airflow_provider_synthflow.auditing.progress import open_progress
-from airflow_provider_synthflow.auditing.report.page import publish_report
+from airflow_provider_synthflow.auditing.report.page import check_report, publish_report
 from airflow_provider_synthflow.exceptions import SynthflowConfigError, SynthflowError
 from airflow_provider_synthflow.storage.address import to_path_text
 from airflow_provider_synthflow.storage.open_store import open_store
@@ -102,13 +102,16 @@ def _audit(
     if plan.from_ms is not None and plan.to_ms is not None and plan.from_ms >= plan.to_ms:
         msg = "--from is not before --to."
         raise SynthflowConfigError(msg)
+    report = None if options.report is None else to_path_text(options.report, "--report")
+    if report is not None:
+        check_report(report, options.conn_id)
     with contextlib.ExitStack() as stack:
         client = None if options.no_api else stack.enter_context(connect(options.synthflow_conn_id))
         bar = sys.stderr.isatty() and not options.quiet
         progress = stack.enter_context(open_progress(bar=bar))
         outcome = audit_lake(store, plan, cures, progress, client=client)
-    if options.report:
-        outcome.report = publish_report(outcome, to_path_text(options.report, "--report"), options.conn_id)
+    if report is not None:
+        outcome.report = publish_report(outcome, report, options.conn_id)
     return outcome
 
 
@@ -126,7 +129,9 @@ def _read_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--from", dest="from_date", type=_date, metavar="DATE", help="from when on; default: all")
     parser.add_argument("--to", dest="to_date", type=_date, metavar="DATE", help="until when, exclusive; default: all")
-    parser.add_argument("--report", metavar="FILE.html", help="write a report: a path, or a URL of a store")
+    parser.add_argument(
+        "--report", type=_given, metavar="FILE.html", help="write a report: a path, or a URL of a store"
+    )
     parser.add_argument("--json", action="store_true", help="write the result as JSON to standard output")
     parser.add_argument("--no-api", action="store_true", help="do not ask the API")
     parser.add_argument("--analytics", action="store_true", help="ask the API's analytics, too")
@@ -166,6 +171,13 @@ def _kinds(text: str) -> tuple[str, ...]:
         msg = f"{', '.join(unknown)} is no finding: use {', '.join(FINDINGS)}"
         raise argparse.ArgumentTypeError(msg)
     return kinds
+
+
+def _given(text: str) -> str:
+    if not text.strip():
+        msg = "it came to nothing: name a file, or leave it out"
+        raise argparse.ArgumentTypeError(msg)
+    return text
 
 
 def _number(text: str) -> int:

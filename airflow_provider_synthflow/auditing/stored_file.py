@@ -13,6 +13,7 @@ import msgspec
 
 from airflow_provider_synthflow.client.call import decode_record, read_call
 from airflow_provider_synthflow.output.unpacking import open_lines, open_parquet
+from airflow_provider_synthflow.recordings.calls import promises_recording
 from airflow_provider_synthflow.storage.base import PIECE
 from airflow_provider_synthflow.storage.disk_errors import open_temporary_file, typed_temporary_errors
 from airflow_provider_synthflow.timestamps import read_instant
@@ -160,14 +161,7 @@ def _read_line(line: bytes) -> StoredCall:
 def _make_call(call_id: Any, started_ms: int | None, url: Any, duration: Any) -> StoredCall:
     if call_id is not None and not isinstance(call_id, str):
         call_id = str(call_id)
-    return StoredCall(call_id or None, started_ms, bool(url) or _is_above_zero(duration))
-
-
-def _is_above_zero(value: Any) -> bool:
-    try:
-        return value is not None and float(value) > 0
-    except (TypeError, ValueError):
-        return False
+    return StoredCall(call_id or None, started_ms, promises_recording(url, duration))
 
 
 def _parquet_calls(file: ReadFile) -> Iterator[list[StoredCall]]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_synthflow.auditing.cure import Cures, airflow_major
 from airflow_provider_synthflow.auditing.lake_audit import AuditPlan, audit_lake
 from airflow_provider_synthflow.auditing.progress import LogProgress
-from airflow_provider_synthflow.auditing.report.page import publish_report
+from airflow_provider_synthflow.auditing.report.page import check_report, publish_report
 from airflow_provider_synthflow.exceptions import SynthflowAuditError
 from airflow_provider_synthflow.hooks.synthflow import SynthflowHook
 from airflow_provider_synthflow.storage.open_store import open_store
@@ -74,6 +74,8 @@ class AuditTask:
         options = ("--conn-id", conn_id) if conn_id else ()
         cures = Cures(path, store.location, asked.writer_dag_id, airflow_major(), options)
         plan = self._make_plan()
+        if asked.report_path is not None:
+            check_report(asked.report_path, conn_id)
         with self._hook or nullcontext(), LogProgress() as progress:
             client = None if self._hook is None else self._hook.client
             outcome = audit_lake(store, plan, cures, progress, client=client)

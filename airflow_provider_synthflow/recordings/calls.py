@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_synthflow.storage.base import Store
 
-__all__ = ["CallsResult", "RecordedCall", "parse_results", "read_calls"]
+__all__ = ["CallsResult", "RecordedCall", "parse_results", "promises_recording", "read_calls"]
 
 _ANSWERED = {"completed", "hangup_on_voicemail", "left_voicemail"}
 _ROWS = 1000
@@ -135,7 +135,7 @@ def _tell(record: Mapping[str, Any]) -> _Told:
 def _judge(record: _Told, hidden: frozenset[str]) -> RecordedCall:
     """Tell whether a call can have a recording; what was dropped or hashed does not speak against it."""
     call_id = "" if record.call_id is None else str(record.call_id)
-    promises = bool(record.recording_url) or _is_more_than_nothing(record.recording_duration) is True
+    promises = promises_recording(record.recording_url, record.recording_duration)
     final = "call_status" in hidden or is_terminal(record.call_status)
     lasted = _is_more_than_nothing(record.duration)
     if lasted is None:
@@ -143,6 +143,11 @@ def _judge(record: _Told, hidden: frozenset[str]) -> RecordedCall:
     if lasted is None:
         lasted = "duration" in hidden or str(record.call_status).strip().lower() in _ANSWERED
     return RecordedCall(call_id, bool(call_id) and final and (promises or lasted), promises)
+
+
+def promises_recording(url: Any, duration: Any) -> bool:
+    """Tell whether a record with this ``recording_url`` and ``recording_duration`` says that there is a recording."""
+    return bool(url) or _is_more_than_nothing(duration) is True
 
 
 def _is_more_than_nothing(value: Any) -> bool | None:

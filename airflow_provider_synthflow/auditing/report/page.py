@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from airflow_provider_synthflow.auditing.lake_audit import AuditOutcome
     from airflow_provider_synthflow.storage.base import Store
 
-__all__ = ["publish_report", "read_report", "write_page"]
+__all__ = ["check_report", "publish_report", "read_report", "write_page"]
 
 _DEFAULT_NAME = "synthflow-audit.html"
 
@@ -63,6 +63,11 @@ _MANY = 300
 
 _LEAST_SHARE = 250
 """A stretch in the strip is at least this part of it, so that one day of years is seen."""
+
+
+def check_report(path: str, conn_id: str | None = None) -> None:
+    """Raise where no report could be written to a path, which is better known before an audit of hours."""
+    _open_place(path, conn_id)[0].check_writable()
 
 
 def publish_report(outcome: AuditOutcome, path: str, conn_id: str | None = None) -> str:

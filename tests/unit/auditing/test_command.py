@@ -85,6 +85,8 @@ def test_with_json_standard_output_holds_nothing_else_also_of_libraries(lake, ha
     [
         ["{lake}/nowhere", "--no-api"],
         ["{lake}/empty", "--no-api"],
+        ["{lake}/of-another-tool", "--no-api"],
+        ["{lake}", "--no-api", "--report", "/proc/nowhere/audit.html"],
         ["{lake}", "--no-api", "--model-id", "agent-9"],
         ["{lake}", "--no-api", "--from", "2024-03-02", "--to", "2024-03-01"],
         ["{lake}", "--no-api", "--conn-id", "aws_default"],
@@ -95,6 +97,8 @@ def test_with_json_standard_output_holds_nothing_else_also_of_libraries(lake, ha
 )
 def test_where_it_could_not_look_it_is_status_2_and_one_sentence(lake, capsys, arguments):
     (lake / "empty").mkdir()
+    (lake / "of-another-tool" / "dt=2024-03-01").mkdir(parents=True)
+    (lake / "of-another-tool" / "dt=2024-03-01" / "part-0.parquet").write_bytes(b"PAR1")
 
     status, out, err = run(capsys, *(argument.format(lake=lake) for argument in arguments))
 
@@ -103,7 +107,9 @@ def test_where_it_could_not_look_it_is_status_2_and_one_sentence(lake, capsys, a
     assert "Traceback" not in err
 
 
-@pytest.mark.parametrize("arguments", [["--fail-on", "holes"], ["--from", "soon"], ["--max-requests", "-1"], ["--no"]])
+@pytest.mark.parametrize(
+    "arguments", [["--fail-on", "holes"], ["--from", "soon"], ["--max-requests", "-1"], ["--no"], ["--report", " "]]
+)
 def test_words_that_it_does_not_know_are_status_2(lake, capsys, arguments):
     with pytest.raises(SystemExit) as caught:
         main([str(lake), *arguments])

@@ -363,6 +363,14 @@ class TestRecordings:
 
         assert kinds(audit(tmp_path)) == []
 
+    @pytest.mark.parametrize(("duration", "found"), [("00:31", ["unrecorded"]), ("00:00", []), (31, ["unrecorded"])])
+    def test_are_promised_by_what_the_task_that_stores_them_takes_for_a_promise(
+        self, tmp_path, windows, duration, found
+    ):
+        rewrite(windows[1], [record("c1", FROM_MS + DAY), record("n1", FROM_MS + DAY, recording_duration=duration)])
+
+        assert kinds(audit(tmp_path)) == found
+
     def test_one_that_is_gone_is_damage_and_its_cure_the_task_that_stores_them(self, tmp_path, windows):
         (windows[1] / "recordings" / "c1.mp3").unlink()
 
