@@ -18,7 +18,7 @@ AXE := 4.10.3
 export UV_COMPILE_BYTECODE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test integration e2e-events scale soak bench resume lint types check reference docs docs-serve docs-test pins serve build release sbom workflows extras stores engines matrix matrix-built e2e fleet fleet-costs fleet-pins clean
+.PHONY: help install demo test integration e2e-events scale soak bench resume lint types check reference pictures docs docs-serve docs-test pins serve build release sbom workflows extras stores engines matrix matrix-built e2e fleet fleet-costs fleet-pins clean
 
 MINUTES ?= 10
 ONLY ?=
@@ -91,6 +91,9 @@ serve: $(STAMP) ## start the test server by itself
 
 reference: $(STAMP) ## write docs/reference.md from the docstrings
 	@AIRFLOW_HOME=$(CURDIR)/.cache/airflow $(BIN)/python -m dev.reference
+
+pictures: $(STAMP) ## draw docs/images/questions of the demonstration's calls
+	@AIRFLOW_HOME=$(CURDIR)/.cache/airflow $(BIN)/python -m dev.demo.pictures
 
 docs: $(STAMP) ## build the site of the documents into .cache/site; a warning is an error
 	@NO_MKDOCS_2_WARNING=true $(BIN)/mkdocs build --strict --clean

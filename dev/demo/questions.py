@@ -3,27 +3,42 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-__all__ = ["answer_questions"]
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["answer_questions", "open_lake", "read_questions"]
 
 _ROOT = Path(__file__).resolve().parents[2]
 _ASKED = ("What share of calls is answered?", "How long do calls take?", "Why do calls end?")
 
 
-def answer_questions(lake: Path) -> str:
-    """Return three questions with their answers as tables."""
+def read_questions() -> dict[str, str]:
+    """Return the questions of the document, each with its statement."""
     text = (_ROOT / "docs" / "howto" / "questions.md").read_text(encoding="utf-8")
-    questions = dict(re.findall(r"^## (.*?)\n.*?^```sql\n(.*?)^```", text, re.MULTILINE | re.DOTALL))
+    return dict(re.findall(r"^## (.*?)\n.*?^```sql\n(.*?)^```", text, re.MULTILINE | re.DOTALL))
+
+
+@contextlib.contextmanager
+def open_lake(lake: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Give a database with the views of a lake."""
     with duckdb.connect() as database:
         _load_example().create_views(database, str(lake))
-        answers = [f"  {asked}\n{database.sql(questions[asked])}" for asked in _ASKED]
-    return "\n".join(answers)
+        yield database
+
+
+def answer_questions(lake: Path) -> str:
+    """Return three questions with their answers as tables."""
+    questions = read_questions()
+    with open_lake(lake) as database:
+        return "\n".join([f"  {asked}\n{database.sql(questions[asked])}" for asked in _ASKED])
 
 
 def _load_example() -> Any:

@@ -15,7 +15,9 @@ from tests.synthflow_server import TEST_KEY, SynthflowApi, agent_ids, make_calls
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["Source", "open_source"]
+    from tests.synthflow_server.dataset import Call
+
+__all__ = ["Source", "make_demo_calls", "open_source"]
 
 _CALLS = 5_000
 _AGENTS = 3
@@ -64,12 +66,17 @@ def open_source() -> Iterator[Source]:
             yield source
 
 
+def make_demo_calls() -> list[Call]:
+    """Make the calls of the test server, the same each time."""
+    first = _milliseconds(_UNTIL - _DAYS * _DAY)
+    return make_calls(_SEED, _CALLS, agents=agent_ids(_AGENTS), from_ms=first, to_ms=_milliseconds(_UNTIL))
+
+
 @contextlib.contextmanager
 def _served() -> Iterator[Source]:
     first = _UNTIL - _DAYS * _DAY
     agents = agent_ids(_AGENTS)
-    calls = make_calls(_SEED, _CALLS, agents=agents, from_ms=_milliseconds(first), to_ms=_milliseconds(_UNTIL))
-    with serve(SynthflowApi(calls)) as server:
+    with serve(SynthflowApi(make_demo_calls())) as server:
         yield Source(
             title=f"test server at {server.url} with {_CALLS:,} calls of {_AGENTS} agents",
             connection=json.dumps({"conn_type": "synthflow", "host": server.url, "password": TEST_KEY}),
