@@ -48,8 +48,8 @@ def _check_connection(conn_id: str, url: str, name: str) -> None:
         airflow.BaseHook.get_connection(conn_id)
     except airflow.AirflowNotFoundException:
         msg = (
-            f"The connection '{conn_id}' of {name} {url} is not there (what stands before an @ in {name} is read as "
-            "one). Create it, or correct output_conn_id."
+            f"The connection '{conn_id}' of {name} {url} does not exist (the part before an @ in {name} is one). "
+            "Create it, or correct output_conn_id."
         )
         raise SynthflowConfigError(msg) from None
 

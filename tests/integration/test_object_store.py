@@ -389,7 +389,7 @@ class TestWrongSettings:
 
     @pytest.mark.usefixtures("s3")
     def test_of_the_bucket_are_told(self):
-        with pytest.raises(SynthflowConfigError, match="bucket or container of output_path s3://other/out is not"):
+        with pytest.raises(SynthflowConfigError, match="bucket or container of output_path s3://other/out does not"):
             publication("s3://other/out").check()
 
     @pytest.mark.parametrize("code", ["AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch"])
