@@ -24,7 +24,7 @@ _CONFIG = {
         "description": 'The page "Synthflow coverage" of Airflow\'s UI, from Airflow 3.1 on.',
         "options": {
             "audit_report": {
-                "description": "Where audits write their report, as in ``report_path``: a file in any store.",
+                "description": "The path of the audits' report, as in ``report_path``: a file in any store.",
                 "type": "string",
                 "version_added": None,
                 "default": "",
