@@ -272,7 +272,11 @@ class FilePublication:
         kept = None
         if due and due[0][0] is files[0] and (kept := self._find_kept(manifest, files[0].staged)):
             del due[0]
+            due = [(file, there) for file, there in due if not self._holds_table(manifest, file.name)]
         told = _tell(files, {**result, "changed": bool(due) or result["changed"]}, kept)
+        if kept and "tables" in told:  # those that are there are of the calls that are kept
+            written = {file.name for file, _ in due}
+            told["tables"] = {name: each for name, each in told["tables"].items() if table_file_name(name) in written}
         outdated: list[str] = []
         if due and due[0][0] is files[0]:
             # Other tables are of the calls before.
@@ -282,6 +286,11 @@ class FilePublication:
             told["tables"] = tables
         whole = not due and manifest is not None and is_same_manifest(manifest, told)
         return _Seen(told, due, outdated, version, is_whole=whole)
+
+    def _holds_table(self, manifest: Mapping[str, Any] | None, file_name: str) -> bool:
+        """Tell whether a table is there as the manifest tells of it."""
+        told = read_tables(manifest).get(file_name.removesuffix(".parquet"))
+        return told is not None and self._store.holds(f"{self._directory}/{file_name}", told["bytes"], told["sha256"])
 
     def _find_kept(self, manifest: Mapping[str, Any] | None, staged: Staged) -> dict[str, Any] | None:
         """Return what the manifest says of the file that is there, if that differs in volatile fields alone."""

@@ -140,6 +140,23 @@ def test_tables_of_calls_that_are_no_more_do_not_outlive_them(serve, tmp_path):
     assert rows(tmp_path, "turns")[0]["text"] == "changed"
 
 
+def test_where_the_calls_stay_since_a_volatile_field_alone_changed_their_tables_stay_too(serve, tmp_path):
+    handle = serve(calls())
+    volatile = ["recording_url", "judge_results"]
+    first = operator(tmp_path, tables=["turns", "judgements"], volatile_fields=volatile).execute({})
+    before = tree_of(tmp_path)
+    handle.api.update("c0", judge_results={"score": "other"})
+
+    again = operator(tmp_path, tables=["turns", "judgements"], volatile_fields=volatile).execute({})
+    more = operator(tmp_path, tables="all", volatile_fields=volatile).execute({})
+
+    assert (again["changed"], again["tables"]) == (False, first["tables"])
+    assert more["tables"].items() >= first["tables"].items()
+    assert {name: data for name, data in tree_of(tmp_path).items() if "_manifest" not in name}.items() >= {
+        name: data for name, data in before.items() if "_manifest" not in name
+    }.items()
+
+
 def test_an_empty_window_has_empty_tables(serve, tmp_path):
     serve([])
 
@@ -243,7 +260,7 @@ def test_without_pyarrow_the_task_fails_before_it_asks_and_says_what_to_install(
     handle = serve(calls())
     monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
 
-    with pytest.raises(SynthflowConfigError, match=r"tables needs pyarrow.*airflow-provider-synthflow\[parquet\]"):
+    with pytest.raises(SynthflowConfigError, match=r"(?s)tables needs pyarrow.*airflow-provider-synthflow\[parquet\]"):
         operator(tmp_path, tables="all").execute({})
 
     assert handle.api.requests == []
