@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_synthflow.exceptions import SynthflowOutputConflictError
@@ -143,6 +143,7 @@ VALUES = st.none() | st.booleans() | st.integers(-5, 5) | st.text(max_size=3) | 
 RECORDS = st.dictionaries(st.sampled_from(["recording_url", "lead_name", "duration", "odd"]), VALUES)
 
 
+@settings(deadline=None)
 @given(st.lists(RECORDS, max_size=3), st.lists(RECORDS, max_size=3), st.sampled_from(ANY))
 def test_two_files_are_equal_just_where_their_other_fields_are(one, two, format_name):
     def strip(records: list[dict[str, Any]]) -> list[dict[str, str]]:
