@@ -6,18 +6,30 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from airflow_provider_synthflow.client.raw_json import decode_json
+from airflow_provider_synthflow.client.raw_json import decode_json, has_half_surrogates
 from airflow_provider_synthflow.timestamps import instant_of_epoch, read_instant
 
-__all__ = ["TERMINAL_STATUSES", "CallRow", "decode_record", "encode_record", "is_terminal", "read_call"]
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = [
+    "TERMINAL_STATUSES",
+    "CallRow",
+    "SeenFields",
+    "decode_record",
+    "encode_record",
+    "is_terminal",
+    "read_call",
+    "read_calls",
+]
 
 
-class _Seen(msgspec.Struct):
-    """The fields that are looked at; the others are skipped, not decoded."""
+class SeenFields(msgspec.Struct, gc=False):
+    """The fields of a call that are looked at; the others are skipped, not decoded."""
 
     call_id: Any = None
     model_id: Any = None
@@ -26,7 +38,7 @@ class _Seen(msgspec.Struct):
     telephony_start: Any = None
 
 
-_seen_decoder = msgspec.json.Decoder(_Seen)
+_seen_decoder = msgspec.json.Decoder(SeenFields)
 _record_decoder = msgspec.json.Decoder(dict[str, Any])
 _LEGACY_ID = re.compile(r"(\d{13})x\d+")
 
@@ -41,6 +53,7 @@ class CallRow(msgspec.Struct, frozen=True, gc=False):  # a dataclass takes four 
     :param final: whether its status is one after which it changes no more
     :param status: ``call_status`` as received
     :param model_id: ``model_id`` as received
+    :param has_halves: whether its texts may have half of a surrogate pair
     :param stored: whether fields are dropped and hashed already, since the record was stored in between
     """
 
@@ -50,11 +63,41 @@ class CallRow(msgspec.Struct, frozen=True, gc=False):  # a dataclass takes four 
     final: bool = False
     status: Any = None
     model_id: Any = None
+    has_halves: bool = False
     stored: bool = False
 
     def record(self) -> dict[str, Any]:
         """Return the record as the API sent it, decoded."""
         return decode_record(self.raw)
+
+
+def read_calls(raws: Sequence[bytes], seen: Sequence[SeenFields], *, has_halves: bool) -> list[CallRow]:
+    """
+    Read the calls of a page, whose fields were decoded together.
+
+    :param raws: the JSON object of each
+    :param seen: the fields of each
+    :param has_halves: whether half of a surrogate pair may be in any of them
+    """
+    ids = [each.call_id for each in seen]
+    starts = [each.start_time for each in seen]
+    statuses = [each.call_status for each in seen]
+    if not (_are_texts(ids) and _are_texts(starts) and _are_texts(statuses) and all(ids) and _are_milliseconds(starts)):
+        return [_make_row(raw, each, has_halves=has_halves) for raw, each in zip(raws, seen, strict=True)]
+    # As the API writes them, nearly always.
+    finals = [True] * len(ids) if TERMINAL_STATUSES.issuperset(statuses) else map(is_terminal, statuses)
+    halves = [has_halves] * len(ids)
+    return list(map(CallRow, ids, raws, map(int, starts), finals, statuses, [each.model_id for each in seen], halves))
+
+
+def _are_texts(values: list[Any]) -> bool:
+    return set(map(type, values)) == {str}
+
+
+def _are_milliseconds(texts: list[str]) -> bool:
+    """Tell whether all are 13 digits, the first of them none of 0: milliseconds, and nothing else."""
+    joined = "".join(texts)
+    return set(map(len, texts)) == {13} and joined.isascii() and joined.isdigit() and min(texts) >= "1"
 
 
 def read_call(raw: bytes, *, stored: bool = False) -> CallRow:
@@ -69,7 +112,11 @@ def read_call(raw: bytes, *, stored: bool = False) -> CallRow:
         seen = _seen_decoder.decode(raw)
     except msgspec.MsgspecError:
         record = _decode_leniently(raw)
-        seen = _Seen(**{name: record.get(name) for name in _Seen.__struct_fields__})
+        seen = SeenFields(**{name: record.get(name) for name in SeenFields.__struct_fields__})
+    return _make_row(raw, seen, has_halves=has_half_surrogates(raw), stored=stored)
+
+
+def _make_row(raw: bytes, seen: SeenFields, *, has_halves: bool, stored: bool = False) -> CallRow:
     call_id = seen.call_id
     if call_id is None or call_id == "":
         # Nothing is required of a record. Without an id, the same bytes are the same call.
@@ -79,7 +126,8 @@ def read_call(raw: bytes, *, stored: bool = False) -> CallRow:
     started_ms = read_instant(seen.start_time)
     if started_ms is None:
         started_ms = _started_elsewhere(seen.telephony_start, call_id)
-    return CallRow(call_id, raw, started_ms, is_terminal(seen.call_status), seen.call_status, seen.model_id, stored)
+    final = is_terminal(seen.call_status)
+    return CallRow(call_id, raw, started_ms, final, seen.call_status, seen.model_id, has_halves, stored)
 
 
 def _started_elsewhere(telephony_start: Any, call_id: str) -> int | None:

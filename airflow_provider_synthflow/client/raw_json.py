@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = [
     "check_utf8",
     "decode_json",
+    "has_half_surrogates",
     "is_nested_deeper",
     "mend_surrogates",
     "refuse_constant",
@@ -99,9 +100,14 @@ def refuse_constant(name: str) -> Any:
     raise ValueError(msg)
 
 
+def has_half_surrogates(raw: bytes) -> bool:
+    """Tell whether JSON may have half of a surrogate pair; a whole pair tells so, too."""
+    return _MARK.search(raw) is not None
+
+
 def mend_surrogates(raw: bytes) -> bytes:
     """Return JSON in which each half of a surrogate pair is U+FFFD; the very same bytes where there is none."""
-    if not _MARK.search(raw):
+    if not has_half_surrogates(raw):
         return raw
     mended = _ESCAPE.sub(lambda found: b"\\ufffd" if found[1] else found[0], raw)
     return raw if mended == raw else mended

@@ -9,8 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from airflow_provider_synthflow.client.call import CallRow, decode_record, read_call
-from airflow_provider_synthflow.client.raw_json import check_utf8, decode_json, split_elements, split_members
+from airflow_provider_synthflow.client.call import CallRow, SeenFields, decode_record, read_call, read_calls
+from airflow_provider_synthflow.client.raw_json import (
+    check_utf8,
+    decode_json,
+    has_half_surrogates,
+    split_elements,
+    split_members,
+)
 from airflow_provider_synthflow.client.retry import retry_after_seconds
 from airflow_provider_synthflow.exceptions import (
     SynthflowAuthError,
@@ -21,7 +27,7 @@ from airflow_provider_synthflow.exceptions import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from airflow_provider_synthflow.client.settings import Settings
 
@@ -87,7 +93,16 @@ class _Envelope(msgspec.Struct):
     status: str | None = None
 
 
+class _SeenResponse(msgspec.Struct):
+    calls: list[SeenFields]
+
+
+class _SeenEnvelope(msgspec.Struct):
+    response: _SeenResponse
+
+
 _envelope_decoder = msgspec.json.Decoder(_Envelope)
+_seen_decoder = msgspec.json.Decoder(_SeenEnvelope)
 
 _GOOD_WORDS = {"ok", "success"}
 _DEEPEST = 3  # response nested twice, and one more
@@ -101,9 +116,14 @@ def read_page(body: bytes, offset: int = 0) -> Page:
     :param offset: the index of the first call, as it was asked for
     :raises SynthflowProtocolError: where it is not JSON, says it is not ok, or has no list of calls
     """
-    pagination, elements = _read(body, "calls", offset)
+    envelope = _read_envelope(body)
     try:
-        rows = [read_call(bytes(element)) for element in elements]
+        if envelope is None:
+            pagination, elements = _find(_strip(body), "calls", offset, _Pagination(), _DEEPEST)
+            rows = list(map(read_call, elements))
+        else:
+            pagination = envelope.response.pagination or envelope.pagination or _Pagination()
+            rows = _read_rows(body, list(map(bytes, envelope.response.calls)))
     except ValueError:
         msg = "The API's answer holds a call that is not a JSON object."
         raise SynthflowProtocolError(msg) from None
@@ -124,27 +144,33 @@ def read_elements(body: bytes, name: str, offset: int = 0) -> tuple[list[dict[st
     :param offset: the index of the first element, as it was asked for
     :raises SynthflowProtocolError: where it is not JSON, says it is not ok, or has no such list
     """
-    pagination, elements = _read(body, name, offset)
+    pagination, elements = _find(_strip(body), name, offset, _Pagination(), _DEEPEST)
     try:
-        records = [decode_record(bytes(element)) for element in elements]
+        records = list(map(decode_record, elements))
     except ValueError:
         msg = f"The API's answer holds an element of {name} that is not a JSON object."
         raise SynthflowProtocolError(msg) from None
     return records, _whole(pagination.total_records)
 
 
-def _read(body: bytes, name: str, offset: int) -> tuple[_Pagination, Sequence[bytes | msgspec.Raw]]:
-    """Find the named list and its pagination."""
-    if name == "calls":
-        try:
-            envelope = _envelope_decoder.decode(body)
-            check_utf8(body)  # the decoder skips over the calls without looking at their UTF-8
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            pass  # another envelope, or no JSON: the patient way below tells
-        else:
-            _check_word(envelope.status)
-            return envelope.response.pagination or envelope.pagination or _Pagination(), envelope.response.calls
-    return _find(_strip(body), name, offset, _Pagination(), _DEEPEST)
+def _read_envelope(body: bytes) -> _Envelope | None:
+    """Read the envelope that is documented; None for another one, and for what is no JSON."""
+    try:
+        envelope = _envelope_decoder.decode(body)
+        check_utf8(body)  # the decoder skips over the calls without looking at their UTF-8
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    _check_word(envelope.status)
+    return envelope
+
+
+def _read_rows(body: bytes, raws: list[bytes]) -> list[CallRow]:
+    """Read the calls of an envelope, their fields together: one by one takes nearly twice as long."""
+    try:
+        seen = _seen_decoder.decode(body).response.calls
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return list(map(read_call, raws))  # one of them is to be read more leniently
+    return read_calls(raws, seen, has_halves=has_half_surrogates(body))
 
 
 def _find(body: bytes, name: str, offset: int, pagination: _Pagination, depth: int) -> tuple[_Pagination, list[bytes]]:

@@ -48,7 +48,7 @@ def add_details(client: SynthflowClient, spill: Spill, into: Spill, privacy: Pri
     for done, (key, order, record, details) in enumerate(found, 1):
         missing += details is None
         whole = record if details is None else merge_details(record, privacy.apply(details), privacy)
-        into.put([(key, order, whole)])
+        into.put([key], [order], [whole])
         now = time.monotonic()
         if now - told >= _EVERY:
             told = now

@@ -16,7 +16,7 @@ from airflow_provider_synthflow.extraction.plan import STRAY_MS
 from airflow_provider_synthflow.extraction.privacy import Privacy
 from airflow_provider_synthflow.extraction.progress import Progress
 from airflow_provider_synthflow.extraction.result import WindowResult
-from airflow_provider_synthflow.extraction.start_order import PageOrder, newest_first, with_start
+from airflow_provider_synthflow.extraction.start_order import PageOrder, newest_first, with_starts
 from airflow_provider_synthflow.pagination.fetch import look_ahead, read_client_pages
 from airflow_provider_synthflow.pagination.filter_check import FilterCheck
 from airflow_provider_synthflow.pagination.recalled_pages import RecalledPages
@@ -26,6 +26,7 @@ from airflow_provider_synthflow.timestamps import format_instant
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from airflow_provider_synthflow.client.call import CallRow
     from airflow_provider_synthflow.client.client import SynthflowClient
     from airflow_provider_synthflow.client.response import Page
     from airflow_provider_synthflow.client.settings import Settings
@@ -125,7 +126,9 @@ class _Keeper:
         self._has_addresses = self._has_addresses or any(_ADDRESS.search(row.raw) for row in page.rows[:1])
         with self._settings.named_in_errors():
             others = self._check.find_others(page.rows)
-        calls = [with_start(row) for row in page.rows if row.call_id not in page.stale]
+        calls = with_starts(page.rows)
+        if page.stale:
+            calls = [call for call in calls if call[1] not in page.stale]
         if others or self._others:
             self._others.difference_update(call_id for _, call_id, _ in calls)
             self._others.update(others - page.stale)
@@ -144,34 +147,38 @@ class _Keeper:
     def take(self, calls: Sequence[Started]) -> None:
         """Take in calls; of two readings of the same call the later one counts."""
         low, high = self._window.from_ms, self._window.to_ms
-        privacy, marks = self._privacy, self._marks
-        is_plain = not privacy and not privacy.named.unseen
-        due: list[tuple[str, int, bytes | None]] = []
-        for start, call_id, row in calls:
-            final = row.final
-            inside = low <= start < high
-            mark = None if final or not inside else _Mark.UNSETTLED
-            if row.started_ms is None:
-                mark = _Mark.UNPLACED if final else _Mark.NOT_STARTED
-                inside = final and self._include_unplaced
-                start = high  # noqa: PLW2901 - where it is included, it comes last
-            if mark is not None:
-                marks[call_id] = mark
-            elif marks:
-                marks.pop(call_id, None)
-            key = call_id if is_plain else privacy.to_key(call_id)
-            if inside:
-                raw = mend_surrogates(row.raw)
-                if raw is not row.raw:
-                    self._mended.add(call_id)
-                elif self._mended:
-                    self._mended.discard(call_id)
-                due.append((key, start, raw if is_plain or row.stored else privacy.apply(raw)))
-            else:
-                due.append((key, 0, None))
-                self._others.discard(call_id)
-                self._mended.discard(call_id)
-        self._spill.put(due)
+        keys = [call_id for _, call_id, _ in calls]
+        orders = [start for start, _, _ in calls]
+        records: list[bytes | None] = [row.raw for _, _, row in calls]
+        is_plain = not (self._privacy or self._privacy.named.unseen or self._marks or self._mended)
+        for at, (start, call_id, row) in enumerate(calls):
+            if is_plain and row.final and low <= start < high and not row.has_halves:
+                continue  # nearly all calls: they are kept as they came
+            is_plain = is_plain and row.final  # of two readings in these calls, the later one takes back the mark
+            keys[at] = self._privacy.to_key(call_id)
+            orders[at], records[at] = self._keep(start, row)
+        self._spill.put(keys, orders, records)
+
+    def _keep(self, start: int, row: CallRow) -> tuple[int, bytes | None]:
+        """Return what a call is sorted by and what is kept of it, None for nothing; and mark what is to be counted."""
+        call_id, final = row.call_id, row.final
+        inside = self._window.from_ms <= start < self._window.to_ms
+        mark = None if final or not inside else _Mark.UNSETTLED
+        if row.started_ms is None:
+            mark = _Mark.UNPLACED if final else _Mark.NOT_STARTED
+            inside = final and self._include_unplaced
+            start = self._window.to_ms  # where it is included, it comes last
+        self._marks.pop(call_id, None)
+        self._mended.discard(call_id)
+        if mark is not None:
+            self._marks[call_id] = mark
+        if not inside:
+            self._others.discard(call_id)
+            return 0, None
+        raw = mend_surrogates(row.raw) if row.has_halves else row.raw
+        if raw is not row.raw:
+            self._mended.add(call_id)
+        return start, raw if row.stored else self._privacy.apply(raw)
 
     def finish(self, walk: Walk, requests: int, retries: int, waits: int) -> WindowResult:
         """Leave in the spill what the complete walk holds."""
@@ -179,7 +186,7 @@ class _Keeper:
             self._marks.pop(key, None)
             self._others.discard(key)
             self._mended.discard(key)
-            self._spill.put([(self._privacy.to_key(key), 0, None)])
+            self._spill.put([self._privacy.to_key(key)], [0], [None])
         marked = Counter(self._marks.values())
         if marked[_Mark.UNPLACED] and not self._include_unplaced:
             unplaced = sorted(key for key, mark in self._marks.items() if mark is _Mark.UNPLACED)

@@ -90,42 +90,48 @@ class Spill:
         self._closed = True
         self._clear()
 
-    def put(self, records: Sequence[tuple[str, int, bytes | None]]) -> None:
+    def put(self, keys: Sequence[str], orders: Sequence[int], records: Sequence[bytes | None]) -> None:
         """
         Keep records, each in place of an earlier one with the same key, or forget that.
 
-        :param records: of each the key, which tells records apart and orders those of the same order; what they are
-            sorted by; and the record, None where there is to be none with this key
+        :param keys: what tells records apart, and orders those of the same order
+        :param orders: what they are sorted by
+        :param records: the records; None where there is to be none with this key
         """
         if self._closed:
             msg = "The spill is closed."
             raise ValueError(msg)
-        data = [record for _, _, record in records if record is not None]
-        places = self._hand_on(records, data) if self._follower is not None else None
+        kept = [at for at, record in enumerate(records) if record is not None]
+        data = [record for record in records if record is not None]
+        places = None
+        if self._follower is not None and self._is_in_order([(orders[at], keys[at]) for at in kept]):
+            places = self._follower.write(data)
         if places is None:
-            places = list(accumulate(map(len, data), initial=self._end))
-            self._end = places[-1]
+            ends = list(accumulate(map(len, data), initial=self._end))
+            places, self._end = ends[:-1], ends[-1]
             self._due += data
             self._due_bytes += sum(map(len, data))
-        kept = iter(places)
-        self._keys.extend([key for key, _, _ in records])
-        self._orders.extend([order for _, order, _ in records])
-        self._places.extend([0 if record is None else next(kept) for _, _, record in records])
-        self._lengths.extend([_DISCARDED if record is None else len(record) for _, _, record in records])
+        else:
+            places = [~place for place in places]
+        lengths = list(map(len, data))
+        if len(data) < len(records):
+            places, lengths = _spread(places, kept, len(records), 0), _spread(lengths, kept, len(records), _DISCARDED)
+        self._keys.extend(keys)
+        self._orders.extend(orders)
+        self._places.extend(places)
+        self._lengths.extend(lengths)
         self._live = None
         if self._due_bytes > (_IN_MEMORY if self._file is None else _PIECE):
             self._write()
 
-    def _hand_on(self, records: Sequence[tuple[str, int, bytes | None]], data: list[bytes]) -> list[int] | None:
-        """Hand records to the follower, and return where they are in its file; None where they are to be kept here."""
-        ranks = [self._last, *((order, key) for key, order, record in records if record is not None)]
-        if not all(map(lt, ranks, ranks[1:])):
-            self._follower = None  # it would get one at the wrong place
-        if self._follower is None:
-            return None
-        self._last = ranks[-1]
-        places = self._follower.write(data)
-        return None if places is None else [~place for place in places]
+    def _is_in_order(self, ranks: list[tuple[int, str]]) -> bool:
+        """Tell whether records may go to the follower; once they may not, none does: it would be at a wrong place."""
+        whole = [self._last, *ranks]
+        if not all(map(lt, whole, ranks)):
+            self._follower = None
+            return False
+        self._last = whole[-1]
+        return True
 
     def lead(self, follower: Follower) -> None:
         """
@@ -217,3 +223,11 @@ class Spill:
             if end - begin > 1:
                 slots[begin:end] = array("q", sorted(slots[begin:end], key=self._keys.__getitem__))
             begin = end
+
+
+def _spread(values: list[int], slots: list[int], count: int, other: int) -> list[int]:
+    """Return so many numbers: values in their slots, and another one elsewhere."""
+    spread = [other] * count
+    for slot, value in zip(slots, values, strict=True):
+        spread[slot] = value
+    return spread

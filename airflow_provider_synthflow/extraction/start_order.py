@@ -6,12 +6,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from airflow_provider_synthflow.client.call import CallRow
     from airflow_provider_synthflow.client.response import Page
 
     Started = tuple[int, str, CallRow]
 
-__all__ = ["PageOrder", "newest_first", "with_start"]
+__all__ = ["PageOrder", "newest_first", "with_starts"]
 
 _MOST_HELD = 8 * 1024 * 1024
 
@@ -28,13 +30,13 @@ def newest_first(page: Page) -> bool:
     return bool(starts) and starts[0] > starts[-1]
 
 
-def with_start(row: CallRow) -> Started:
+def with_starts(rows: Sequence[CallRow]) -> list[Started]:
     """
-    Return when a call started, its id, and the call; the start of one that has none is before all others.
+    Return when each call started, its id, and the call; the start of one that has none is before all others.
 
-    :param row: the call
+    :param rows: the calls
     """
-    return (_NO_START if row.started_ms is None else row.started_ms, row.call_id, row)
+    return [(_NO_START if row.started_ms is None else row.started_ms, row.call_id, row) for row in rows]
 
 
 class PageOrder:

@@ -12,7 +12,7 @@ from airflow_provider_synthflow.output.call_schema import COLUMNS
 from airflow_provider_synthflow.output.json_lines import JsonLines, gzip_compressor, zstd_compressor
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Sequence
 
     from airflow_provider_synthflow.output.call_schema import Column
     from airflow_provider_synthflow.storage.base import Writable
@@ -23,7 +23,7 @@ __all__ = ["FORMATS", "Format", "RecordWriter", "check_format", "load_library", 
 class RecordWriter(Protocol):
     """A writer of records into a binary file."""
 
-    def write(self, records: Iterable[bytes]) -> list[int] | None:
+    def write(self, records: Sequence[bytes]) -> list[int] | None:
         """
         Write records, and return at which byte of the file each begins; None where none can be read back from there.
 

@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
     from airflow_provider_synthflow.storage.base import Writable
 
@@ -47,23 +48,22 @@ class JsonLines:
         self._due_bytes = 0
         self._end = 0
 
-    def write(self, records: Iterable[bytes]) -> list[int] | None:
+    def write(self, records: Sequence[bytes]) -> list[int] | None:
         """
         Write records, and return at which byte of the file each begins; None where the file is compressed.
 
         :param records: the JSON of each
         """
-        places = []
-        for record in records:
-            if b"\n" in record or b"\r" in record:
-                # A line's end stands only between tokens, where a blank means the same: in a JSON text it is escaped.
-                record = record.replace(b"\r", b" ").replace(b"\n", b" ")  # noqa: PLW2901 - of the same length
-            places.append(self._end)
-            self._due.append(record)
-            self._due_bytes += len(record)
-            self._end += len(record) + 1
-            if self._due_bytes >= _PIECE:
+        lengths = list(map(len, records))
+        *places, self._end = accumulate([length + 1 for length in lengths], initial=self._end)
+        due, size = self._due, self._due_bytes
+        for record, length in zip(records, lengths, strict=True):
+            due.append(_on_one_line(record) if b"\n" in record or b"\r" in record else record)
+            size += length
+            if size >= _PIECE:
                 self._hand_on()
+                size = 0
+        self._due_bytes = size
         return None if self._compressor else places
 
     def flush(self) -> None:
@@ -88,6 +88,11 @@ class JsonLines:
             data = self._compressor.compress(data)
         if data:
             self._file.write(data)
+
+
+def _on_one_line(record: bytes) -> bytes:
+    """Replace a line's end, which stands only between tokens, by a blank, which means the same and is as long."""
+    return record.replace(b"\r", b" ").replace(b"\n", b" ")
 
 
 def gzip_compressor(isal_zlib: Any) -> Compressor:

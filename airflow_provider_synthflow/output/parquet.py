@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from airflow_provider_synthflow.output.call_schema import COLUMNS, RAW, Column, read_columns
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from airflow_provider_synthflow.storage.base import Writable
 
@@ -69,7 +69,7 @@ class ParquetRecords:
         """Let pyarrow's writer, which writes an end when it is thrown away, write it nowhere."""
         self._sink.drop()
 
-    def write(self, records: Iterable[bytes]) -> None:
+    def write(self, records: Sequence[bytes]) -> None:
         """
         Write records, none of which can be read back.
 

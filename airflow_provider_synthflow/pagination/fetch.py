@@ -3,22 +3,18 @@
 
 from __future__ import annotations
 
-import ctypes
 import functools
-import platform
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from queue import SimpleQueue
 from typing import TYPE_CHECKING, Protocol
 
 from airflow_provider_synthflow.exceptions import SynthflowRequestError
 from airflow_provider_synthflow.pagination.filter_check import FilterCheck
+from airflow_provider_synthflow.pagination.page_threads import PageThreads
 from airflow_provider_synthflow.pagination.sending_order import SendingOrder
 from airflow_provider_synthflow.pagination.walk import Walk
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-    from concurrent.futures import Future
 
     from airflow_provider_synthflow.client.call import CallRow
     from airflow_provider_synthflow.client.client import SynthflowClient
@@ -26,7 +22,7 @@ if TYPE_CHECKING:
     from airflow_provider_synthflow.client.response import Page
     from airflow_provider_synthflow.pagination.page_ranges import PageAsk
 
-__all__ = ["PageReader", "aread_pages", "look_ahead", "read_client_pages", "read_pages", "read_rows", "share_one_heap"]
+__all__ = ["PageReader", "aread_pages", "look_ahead", "read_client_pages", "read_pages", "read_rows"]
 
 _READY = 2
 
@@ -104,42 +100,33 @@ async def aread_pages(
 def _side_by_side(
     walk: PageReader, fetch: Callable[[int, int], Page], concurrency: int, sleep: Callable[[float], None]
 ) -> Iterator[Page]:
-    pending: dict[Future[Page], PageAsk] = {}
-    answered: SimpleQueue[Future[Page]] = SimpleQueue()  # to wait for any of the futures costs more than for a queue
+    threads = PageThreads(fetch, concurrency)
     sending_order = SendingOrder()
-    share_one_heap()
-    pool = ThreadPoolExecutor(concurrency, thread_name_prefix="synthflow-page")
 
     def send() -> None:
         for ask in walk.asks():
             if ask.pause:
                 sleep(ask.pause)
-            future = pool.submit(fetch, ask.limit, ask.offset)
-            pending[future] = ask
-            future.add_done_callback(answered.put)
+            threads.send(ask)
 
     try:
         send()
-        while pending:
-            future = answered.get()
-            ask = pending.pop(future)
+        while threads.in_flight:
+            ask, page = threads.receive()
             usable = None
-            try:
-                page = future.result()
-            except SynthflowRequestError as error:
-                walk.refuse(ask, error)
-            else:
-                if walk.receive(ask, page):
-                    in_flight = {each.serial for each in pending.values()}
-                    stale = sending_order.find_stale(page, ask.serial, in_flight)
-                    usable = replace(page, offset=ask.start, stale=frozenset(stale))
+            if isinstance(page, SynthflowRequestError):
+                walk.refuse(ask, page)
+            elif isinstance(page, BaseException):
+                raise page
+            elif walk.receive(ask, page):
+                stale = sending_order.find_stale(page, ask.serial, threads.in_flight)
+                usable = replace(page, offset=ask.start, stale=frozenset(stale))
             sending_order.land(ask.serial)
             send()  # before the page's rows are used, so that the next one is on its way meanwhile
             if usable is not None:
                 yield usable
     finally:
-        # Requests in flight end by their own time-out; those not yet sent are not sent any more.
-        pool.shutdown(wait=False, cancel_futures=True)
+        threads.close()
 
 
 def read_client_pages(
@@ -193,25 +180,3 @@ def read_rows(
             if row.call_id not in seen:
                 seen.add(row.call_id)
                 yield row
-
-
-_ARENA_MAX = -8  # M_ARENA_MAX of glibc's malloc.h
-
-
-@functools.cache
-def share_one_heap() -> bool:
-    """
-    Let the threads that are started from now on share one heap, where the C library is glibc.
-
-    It would give each thread a heap of its own. Pages are made in one thread and used up in another, which leaves
-    holes in the first one's heap: with eight threads, 100,000 calls held 14 MiB more (docs/performance.md). Python's
-    threads hardly ever allocate at the same moment, so that one heap costs them no time.
-
-    :return: whether the library took the setting, which then holds for this process
-    """
-    if platform.libc_ver()[0] != "glibc":
-        return False
-    try:
-        return bool(ctypes.CDLL(None).mallopt(_ARENA_MAX, 1))
-    except (AttributeError, OSError):  # a library that only looks like it
-        return False

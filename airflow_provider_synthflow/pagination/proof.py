@@ -66,12 +66,13 @@ class PageIds:
     :param dropped: how many rows it had that were left out, since they were on it before
     """
 
-    __slots__ = ("count", "dropped", "has_repeats", "packed", "serial", "start", "total")
+    __slots__ = ("count", "dropped", "first", "has_repeats", "last", "packed", "serial", "start", "total")
 
     def __init__(self, start: int, serial: int, ids: Sequence[str], total: int | None, dropped: int = 0) -> None:
         self.start = start
         self.serial = serial
         self.packed = pack(ids)
+        self.first, self.last = (ids[0], ids[-1]) if ids else ("", "")
         self.count = len(ids)
         self.total = total
         self.dropped = dropped
@@ -142,7 +143,7 @@ def verify_pages(readings: Sequence[PageIds], *, offset: int, total: int | None,
             shared = min(reach.end, reading.end) - reading.start
             if shared < overlap:
                 seamless = False  # a page between the two is missing; neither is to blame
-            elif reading.ids[:shared] != reach.ids[reading.start - reach.start :][:shared]:
+            elif not _agree(reach, reading, shared):
                 seamless = False
                 torn |= {reach.serial, reading.serial}
         if reach is None or reading.end > reach.end:
@@ -158,6 +159,13 @@ def verify_pages(readings: Sequence[PageIds], *, offset: int, total: int | None,
         exceeded=total is not None and (end > max(total, offset) or distinct > max(0, total - offset)),
         bad=frozenset(stale | torn),
     )
+
+
+def _agree(one: PageIds, next_one: PageIds, shared: int) -> bool:
+    """Tell whether two pages have the same ids in the rows that they share."""
+    if shared == 1 and one.end == next_one.start + 1:  # nearly always; the others' ids are to be unpacked
+        return one.last == next_one.first
+    return next_one.ids[:shared] == one.ids[next_one.start - one.start :][:shared]
 
 
 def rows_in_order(readings: Sequence[PageIds]) -> Iterator[Sequence[str]]:

@@ -20,52 +20,64 @@ from tests.following import Following
 LARGE = 5 * 1024 * 1024  # beyond what stays in memory
 
 
+def put(spill, *records):
+    """Put records, each with its key and its order in front."""
+    spill.put(*map(list, zip(*records, strict=True)))
+
+
 @pytest.fixture
 def spill():
     with Spill() as one:
         yield one
 
 
+def test_takes_the_records_of_a_page_together_also_those_that_are_to_be_forgotten(spill):
+    put(spill, ("a", 1, b"first"), ("b", 2, b"b"))
+    put(spill, ("c", 4, b"third"), ("b", 0, None), ("d", 3, b"d"), ("a", 5, b"last"))
+
+    assert list(spill.items()) == [("d", 3, b"d"), ("c", 4, b"third"), ("a", 5, b"last")]
+
+
 def test_gives_records_back_by_their_order_and_then_by_their_key(spill):
     for key, order in [("b", 2), ("z", 1), ("a", 2), ("c", -5), ("A", 2)]:
-        spill.put([(key, order, f"{order}{key}".encode())])
+        put(spill, (key, order, f"{order}{key}".encode()))
 
     assert list(spill.records()) == [b"-5c", b"1z", b"2A", b"2a", b"2b"]
 
 
 def test_keeps_the_last_record_of_a_key_at_its_new_place(spill):
-    spill.put([("a", 1, b"first")])
-    spill.put([("b", 2, b"other")])
-    spill.put([("a", 3, b"second, longer")])
+    put(spill, ("a", 1, b"first"))
+    put(spill, ("b", 2, b"other"))
+    put(spill, ("a", 3, b"second, longer"))
 
     assert list(spill.records()) == [b"other", b"second, longer"]
     assert (len(spill), spill.size()) == (2, len(b"other" + b"second, longer"))
 
 
 def test_forgets_what_is_discarded_and_minds_no_unknown_key(spill):
-    spill.put([("a", 1, b"1")])
-    spill.put([("b", 2, b"2")])
+    put(spill, ("a", 1, b"1"))
+    put(spill, ("b", 2, b"2"))
 
-    spill.put([("a", 0, None)])
-    spill.put([("nobody", 0, None)])
+    put(spill, ("a", 0, None))
+    put(spill, ("nobody", 0, None))
 
     assert list(spill.records()) == [b"2"]
     assert (len(spill), spill.size()) == (1, 1)
 
 
 def test_gives_records_more_than_once_and_takes_more_in_between(spill):
-    spill.put([("b", 2, b"2")])
+    put(spill, ("b", 2, b"2"))
     first = list(spill.records())
-    spill.put([("a", 1, b"1")])
+    put(spill, ("a", 1, b"1"))
 
     assert (first, list(spill.records())) == ([b"2"], [b"1", b"2"])
 
 
 @pytest.mark.parametrize("data", [b"", b"\n", b"\x00\xff" * 10, b"x" * LARGE], ids=["empty", "line", "binary", "large"])
 def test_gives_back_the_very_bytes(spill, data):
-    spill.put([("before", 0, b"<")])
-    spill.put([("a", 1, data)])
-    spill.put([("after", 2, b">")])
+    put(spill, ("before", 0, b"<"))
+    put(spill, ("a", 1, data))
+    put(spill, ("after", 2, b">"))
 
     assert list(spill.records()) == [b"<", data, b">"]
 
@@ -76,18 +88,18 @@ def test_of_nothing_is_empty(spill):
 
 def test_holds_nothing_once_it_is_closed():
     with Spill() as one:
-        one.put([("a", 1, b"1")])
+        put(one, ("a", 1, b"1"))
 
     assert len(one) == 0
     with pytest.raises(ValueError, match="closed"):
-        one.put([("b", 1, b"1")])
+        put(one, ("b", 1, b"1"))
 
 
 def test_leaves_no_file_that_has_a_name(tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
 
     with Spill() as one:
-        one.put([("a", 1, b"x" * LARGE)])
+        put(one, ("a", 1, b"x" * LARGE))
         assert list(tmp_path.iterdir()) == []
 
     assert list(tmp_path.iterdir()) == []
@@ -106,9 +118,9 @@ def test_goes_to_a_private_file_only_beyond_four_mebibytes(tmp_path, monkeypatch
         return found
 
     with Spill() as one:
-        one.put([("a", 1, b"x" * 1024 * 1024)])
+        put(one, ("a", 1, b"x" * 1024 * 1024))
         assert modes() == []
-        one.put([("b", 1, b"x" * LARGE)])
+        put(one, ("b", 1, b"x" * LARGE))
         assert modes() == ["0o600"]
     assert modes() == []
 
@@ -118,7 +130,7 @@ def test_leaves_nothing_when_its_process_is_killed(tmp_path):
         "import sys, tempfile, time\n"
         "sys.modules['airflow'] = None\n"
         "from airflow_provider_synthflow.extraction.spill import Spill\n"
-        "spill = Spill(); spill.put([('a', 1, b'x' * 6_000_000)]); print('ready', flush=True); time.sleep(60)\n"
+        "spill = Spill(); spill.put(['a'], [1], [b'x' * 6_000_000]); print('ready', flush=True); time.sleep(60)\n"
     )
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, env=environment) as process:  # noqa: S603 - our own program
@@ -137,10 +149,10 @@ def test_holds_what_a_dictionary_would_hold_sorted(steps):
     with Spill() as spill:
         for key, order, data in steps:
             if data is None:
-                spill.put([(key, 0, None)])
+                put(spill, (key, 0, None))
                 expected.pop(key, None)
             else:
-                spill.put([(key, order, data)])
+                put(spill, (key, order, data))
                 expected[key] = (order, key, data)
         rows = sorted(expected.values())
 
@@ -152,7 +164,7 @@ def test_keeps_order_and_the_last_of_each_key_among_more_than_it_looks_at_in_one
     count = 80_000
     with Spill() as spill:
         for number in range(count):
-            spill.put([(f"k{number % 50_000:05}", -number // 7, b"%d" % number)])
+            put(spill, (f"k{number % 50_000:05}", -number // 7, b"%d" % number))
         last = {f"k{number % 50_000:05}": number for number in range(count)}
 
         found = [int(record) for record in spill.records()]
@@ -162,10 +174,10 @@ def test_keeps_order_and_the_last_of_each_key_among_more_than_it_looks_at_in_one
 
 def test_writes_what_is_beyond_its_memory_and_reads_it_while_more_comes(spill):
     for number in range(3_000):
-        spill.put([(str(number), -number, b"%04d" % number * 500)])
+        put(spill, (str(number), -number, b"%04d" % number * 500))
     records = spill.records()
     first = next(records)
-    spill.put([("more", -9_999, b"more")])
+    put(spill, ("more", -9_999, b"more"))
 
     assert first == b"2999" * 500
     assert [record[:4] for record in records] == [b"%04d" % number for number in range(2_998, -1, -1)]
@@ -183,7 +195,7 @@ class TestLeading:
 
     def test_hands_on_what_comes_in_order(self, spill, following):
         for key, order in [("b", -1), ("c", 1), ("a", 2), ("d", 2)]:
-            spill.put([(key, order, key.encode())])
+            put(spill, (key, order, key.encode()))
             assert following.records[-1] == key.encode()
 
         assert spill.in_step()
@@ -195,9 +207,9 @@ class TestLeading:
 
     @pytest.mark.parametrize("late", [("a", 0), ("a", 2), ("b", 2)])
     def test_ends_at_a_record_that_belongs_before_another(self, spill, following, late):
-        spill.put([("b", 2, b"1")])
-        spill.put([(*late, b"2")])
-        spill.put([("c", 3, b"3")])
+        put(spill, ("b", 2, b"1"))
+        put(spill, (*late, b"2"))
+        put(spill, ("c", 3, b"3"))
 
         assert not spill.in_step()
         assert following.records == [b"1"]
@@ -205,18 +217,18 @@ class TestLeading:
     @pytest.mark.usefixtures("following")
     @pytest.mark.parametrize("change", [("a", 9, b"new"), ("a", 0, None)])
     def test_of_a_record_that_is_changed_or_discarded_later_is_not_in_step(self, spill, change):
-        spill.put([("a", 1, b"1")])
-        spill.put([("b", 2, b"2")])
-        spill.put([change])
+        put(spill, ("a", 1, b"1"))
+        put(spill, ("b", 2, b"2"))
+        put(spill, change)
 
         assert not spill.in_step()
 
     @pytest.mark.usefixtures("following")
     def test_does_not_mind_that_unknown_keys_are_discarded(self, spill):
-        spill.put([("x", 0, None)])
-        spill.put([("a", 1, b"1")])
-        spill.put([("y", 0, None)])
-        spill.put([("b", 2, b"2")])
+        put(spill, ("x", 0, None))
+        put(spill, ("a", 1, b"1"))
+        put(spill, ("y", 0, None))
+        put(spill, ("b", 2, b"2"))
 
         assert spill.in_step()
 
@@ -228,7 +240,7 @@ class TestLeading:
         monkeypatch.setattr(tempfile, "TemporaryFile", None)  # none is made
 
         for number in range(3):
-            spill.put([(f"{number}", number, b"x" * LARGE)])
+            put(spill, (f"{number}", number, b"x" * LARGE))
 
         assert [len(record) for record in spill.records()] == [LARGE] * 3
 
@@ -243,9 +255,9 @@ class TestLeading:
             for number, (key, order) in enumerate(steps):
                 for one in (spill, alone):
                     if order is None:
-                        one.put([(key, 0, None)])
+                        put(one, (key, 0, None))
                     else:
-                        one.put([(key, order, b"%d" % number)])
+                        put(one, (key, order, b"%d" % number))
 
             assert list(spill.records()) == list(alone.records())
             assert not spill.in_step() or following.records == list(alone.records())

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from airflow_provider_synthflow.client.call import CallRow
 from airflow_provider_synthflow.client.response import Page
 from airflow_provider_synthflow.extraction import start_order as page_order
-from airflow_provider_synthflow.extraction.start_order import PageOrder, newest_first, with_start
+from airflow_provider_synthflow.extraction.start_order import PageOrder, newest_first, with_starts
 from tests.unit.making import FROM_MS
 
 
@@ -53,7 +53,7 @@ def through(order, backward, pages):
 
 def taken(order, page, *, backward=False):
     """Return what is due after a page."""
-    return order.take(page, [with_start(row) for row in page.rows], backward=backward)
+    return order.take(page, with_starts(page.rows), backward=backward)
 
 
 def latest(pages):

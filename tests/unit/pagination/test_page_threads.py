@@ -7,12 +7,12 @@ import sys
 
 import pytest
 
-from airflow_provider_synthflow.pagination.fetch import share_one_heap
+from airflow_provider_synthflow.pagination.page_threads import share_one_heap
 
 HEAPS = """
 import ctypes, sys, threading
 sys.modules["airflow"] = None  # which the core does without, and which takes seconds to load
-from airflow_provider_synthflow.pagination.fetch import share_one_heap
+from airflow_provider_synthflow.pagination.page_threads import share_one_heap
 if sys.argv[1] == "shared":
     share_one_heap()
 threads, held, done = [], [], threading.Barrier(9)
