@@ -50,10 +50,10 @@ else:
         except ImportError:  # the core is plain Python and works where no Airflow is installed
 
             class AirflowException(Exception):  # noqa: N818 - Airflow's own name
-                """Stands in for Airflow's base class where there is no Airflow."""
+                """The base class where there is no Airflow."""
 
             class AirflowFailException(AirflowException):
-                """Stands in for Airflow's class for an error that no retry mends."""
+                """The class for an error that no retry mends, where there is no Airflow."""
 
 
 __all__ = [

@@ -99,7 +99,7 @@ class _Mark(Enum):
 
 
 class _Keeper:
-    """Sort what comes into: in this window, not started, without a place, and elsewhere."""
+    """The calls that come, sorted: in this window, not started, without a place, and elsewhere."""
 
     def __init__(self, plan: WindowPlan, spill: Spill, privacy: Privacy, settings: Settings) -> None:
         self._window = plan.window

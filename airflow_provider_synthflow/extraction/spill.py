@@ -28,7 +28,7 @@ _SLOT_BITS = 40
 
 
 class Follower(Protocol):
-    """Get the records of a spill as they come."""
+    """A taker of a spill's records as they come."""
 
     def write(self, records: list[bytes]) -> list[int] | None:
         """

@@ -41,7 +41,7 @@ def with_starts(rows: Sequence[CallRow]) -> list[Started]:
 
 class PageOrder:
     """
-    Hand on the calls of pages by (start, id), whichever page comes first, as long as little is to be held for that.
+    The calls of pages by (start, id), whichever page comes first, as long as little is to be held for that.
 
     Pages of a list that is sorted by the start need no sorting but within a page: what comes early waits for the pages
     before it, and calls that start in the same millisecond as a page's newest wait for the next page. Where more than

@@ -23,7 +23,7 @@ __all__ = ["SynthflowListAssistantsOperator"]
 
 class SynthflowListAssistantsOperator(SynthflowOperator):
     """
-    List all agents of the workspace, proven complete, as a snapshot of the run's day.
+    A list of all agents of the workspace, proven complete, as a snapshot of the run's day.
 
     The result, an XCom, has ``count``, ``model_ids`` (sorted, to list the calls of all agents) and either
     ``assistants`` or the path of their file. The ids are also an XCom of their own, ``model_ids``.

@@ -25,7 +25,7 @@ __all__ = ["SynthflowAuditOperator"]
 
 class SynthflowAuditOperator(SynthflowOperator):
     """
-    Audit what the other operators wrote: is it complete, undamaged, without duplicates, and still what the API has.
+    An audit of what the other operators wrote: complete, undamaged, without duplicates, and still what the API has.
 
     It reads the lake and asks the API; it writes only its report. Its result, an XCom, has the counts by finding, the
     numbers of what was checked, the path of the report, and the first hundred findings, each with the command that

@@ -42,7 +42,7 @@ class _CallsField:
 
 class SynthflowDownloadRecordingsOperator(WaitingOperator):
     """
-    Download the recordings of calls that a task has listed, each once and whole, into a store of your own.
+    A download of the recordings of listed calls, each once and whole, into a store of your own.
 
     It asks for each address by itself (Get a recording), so it works before and after 10 January 2027. Recordings that
     are stored already are not downloaded again. The result, an XCom, has the numbers and the path of the recordings.

@@ -50,7 +50,7 @@ def __getattr__(name: str) -> Any:
 
 class SynthflowListCallsOperator(WaitingOperator):
     """
-    List the calls of an agent that started in the run's window, each exactly once, proven complete.
+    A list of the calls of an agent that started in the run's window, each exactly once, proven complete.
 
     The result, an XCom, has the numbers of the extraction, and either the calls or the path of their file.
 

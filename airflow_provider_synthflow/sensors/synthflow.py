@@ -56,7 +56,7 @@ _TRIGGERER_LATE = dt.timedelta(minutes=5)
 
 class SynthflowNewCallsSensor(read.CheckedParameters, BaseSensorOperator):
     """
-    Wait until a number of calls of an agent have started.
+    A wait until a number of calls of an agent have started.
 
     A poke is one small request. Temporary problems (rate limits, the API, the network) do not fail the sensor before
     its timeout; a wrong key fails it at once.
