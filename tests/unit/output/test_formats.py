@@ -114,9 +114,10 @@ def test_a_file_has_the_same_bytes_whatever_order_its_calls_came_in(format_name,
         random.Random(seed).shuffle(calls)  # noqa: S311 - guards nothing
         with Spill() as spill:
             for call in calls[:99]:
-                spill.put([(call.call_id, call.start_ms, b'{"call_id":"an earlier version"}')])
+                spill.put([call.call_id], [call.start_ms], [b'{"call_id":"an earlier version"}'])
             for call in calls:
-                spill.put([(call.call_id, call.start_ms, json.dumps(call.record, ensure_ascii=False).encode())])
+                record = json.dumps(call.record, ensure_ascii=False).encode()
+                spill.put([call.call_id], [call.start_ms], [record])
             publication = Publication(open_store(str(tmp_path / str(seed))), "agent-1", window, format_name, {})
             found.append(publication.publish(spill.records(), {})["sha256"])
 

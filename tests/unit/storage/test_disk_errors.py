@@ -19,7 +19,7 @@ MANY = b"x" * 5_000_000
 
 def write_a_spill() -> None:
     with Spill() as spill:
-        spill.put([("a", 1, MANY)])
+        spill.put(["a"], [1], [MANY])
 
 
 def write_a_file_for_a_store() -> None:
