@@ -71,7 +71,10 @@ class Cures:
         begin, end = (from_ms, to_ms) if origin.logical_ms is None else (origin.logical_ms, origin.logical_ms)
         words = ["airflow", "tasks", "clear", dag_id]
         if origin.task_id:
-            words += ["--task-regex", f"^{re.escape(origin.task_id)}$"]
+            words += [
+                "--task-regex",
+                origin.task_id,
+            ]  # Airflow 3 takes it for a part of the name, Airflow 2 for a pattern
         if downstream:
             words += ["--downstream"]
         words += ["--start-date", _date(begin), "--end-date", _date(end), "--yes"]
