@@ -3,8 +3,9 @@
 What leaves a real Airflow through each of its exits, and what never does.
 
 One deployment runs tasks that end well, that fail, that wait; the API's answers and the calls are full of planted
-secrets and planted personal data. Then every exit is searched: logs of all levels, the metadata database, lineage,
-metrics, links, manifests, temporary files. A task that leaks on purpose shows that the search finds.
+secrets and planted personal data, and recordings lie at signed addresses of a host that fails in each way. Then every
+exit is searched: logs of all levels, the metadata database, lineage, metrics, links, manifests, temporary files. A task
+that leaks on purpose shows that the search finds.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.airflow_deployment import AirflowDeployment
-from tests.synthflow_server import TEST_KEY, Answer, SynthflowApi, serve
+from tests.synthflow_server import TEST_KEY, Answer, SynthflowApi, serve, serve_recordings
 from tests.unit.making import make_call, read_file
 from tests.versions import AIRFLOW
 
@@ -47,6 +48,7 @@ PLANTED = {
     "a telephone number": "15550107731",
     "a transcript": "my knee hurts",
     "a signed address": "planted-signature",
+    "an address of a recording": "X-Amz-",
     "a variable": "planted-complaint",
 }
 WANTED_NUMBER = "+15550107731"
@@ -57,12 +59,52 @@ ENDS = {
     "refused": "failed",
     "broken": "failed",
     "waiting": "deferred",
+    "recorded": "success",
+    "unheard": "failed",
+    "late": "deferred",
+    "from_xcom": "success",
     "leaking": "success",
 }
+AT_LAST = ["filtered", "from_xcom", "leaking"]
+"""What returns more than counts: at the level of these logs Airflow itself writes results into its components' own."""
+
+
+def make_troubles(address: str) -> dict[str, Answer]:
+    """Return what the host of recordings answers for calls of these names; each tells all of the address it can."""
+    audio, told = {"Content-Type": "audio/mpeg"}, f"<Error>{address}</Error>".encode()
+    elsewhere = f"/a.mp3?X-Amz-Signature=planted-signature&{address}"
+    return {
+        "expired": Answer(403, {"Content-Type": "application/xml", "X-Echo": address}, told),
+        "removed": Answer(404, {"Content-Type": "application/xml"}, told),
+        "failing": Answer(502, {"Content-Type": "text/html"}, told),
+        "page": Answer(200, {"Content-Type": "text/html"}, told),
+        "empty": Answer(200, audio),
+        "cut": Answer(200, audio, b"ID3" + told * 1000, action="truncated_body"),
+        "slow": Answer(200, audio, b"ID3" + told * 1000, action="timeout_mid_body", seconds=10),
+        "reset": Answer(200, audio, told, action="reset"),
+        "chain": Answer(302, {"Location": address}),
+        "plain": Answer(302, {"Location": f"http://store.invalid{elsewhere}"}),
+        "nowhere": Answer(302, {"Location": f"http://127.0.0.1:9{elsewhere}"}),
+    }
+
+
+TROUBLES = list(make_troubles(""))
+REFUSED = {"unentitled": 403, "none": 404, "refused": 502}
+"""What the API itself answers for calls of these names."""
+
+
+def make_recorded(agent: str, names: list[str]) -> list[Any]:
+    """Make calls of an agent, one after the other, whose records promise recordings."""
+    return [make_call(name, number * 1000, agent=agent, **PERSONAL) for number, name in enumerate(names)]
 
 
 class LeakyApi(SynthflowApi):
-    """Answer for some agents with errors and pages that hold all that was planted."""
+    """Answer for some agents and recordings with errors and pages that hold all that was planted."""
+
+    def __init__(self, calls):
+        super().__init__(calls)
+        self.at_the_host: dict[str, list[dict[str, str]]] = {}
+        """The headers of the requests for each recording, as its host has them."""
 
     def handle(self, method, target, headers, body=b""):
         said = f"Bearer {TEST_KEY} asked for {WANTED_NUMBER}"  # the API's own sentence is quoted, but for such
@@ -71,6 +113,14 @@ class LeakyApi(SynthflowApi):
             return Answer.of_json(400, {"detail": {"description": said, "request_id": TEST_KEY, "body": told}})
         if "model_id=agent-broken" in target:
             return Answer(200, {"Content-Type": "text/html", "X-Echo": WANTED_NUMBER}, f"<html>{told}</html>".encode())
+        if found := re.search(r"/signed/recordings/([^.]+)\.", target):
+            self.at_the_host.setdefault(found[1], []).append(dict(headers))
+            if found[1] in TROUBLES:
+                return make_troubles(target)[found[1]]
+        if found := re.search(r"/calls/(\w+)/recording$", target):
+            status = REFUSED.get(found[1])
+            if status is not None:
+                return Answer.of_json(status, {"detail": {"description": said, "request_id": TEST_KEY, "body": told}})
         return super().handle(method, target, headers, body)
 
 
@@ -93,18 +143,23 @@ class Statsd:
 class Exits:
     """Hold all that left the deployment, by the exit's name."""
 
-    def __init__(self, deployment: AirflowDeployment, output: Path, statsd: Statsd, lineage: Path) -> None:
+    def __init__(
+        self, deployment: AirflowDeployment, api: LeakyApi, output: Path, statsd: Statsd, lineage: Path
+    ) -> None:
         self.deployment = deployment
+        self.api = api
         self.output = output
         self.statsd = statsd
         self.lineage = lineage
+        self.waiting: list[dict[str, Any]] = []
+        self.triggers: list[dict[str, Any]] = []
         self.links: dict[str, Any] = {}
         self.tested: list[dict[str, Any]] = []
         self.left: list[str] = []
         self.components = ""
 
     def logs(self, dag_id: str) -> str:
-        files = sorted((self.deployment.home / "logs" / f"dag_id={dag_id}").rglob("*.log"))
+        files = sorted((self.deployment.home / "logs" / f"dag_id={dag_id}").rglob("task_id=calls/*.log"))
         assert files, f"{dag_id} has left no log"
         return "\n".join(path.read_text(errors="replace") for path in files)
 
@@ -139,7 +194,7 @@ def run(deployment: AirflowDeployment, dag_ids: list[str]) -> None:
     deployment.wait_for(
         lambda: all(deployment.rest("GET", task_of(dag_id))["state"] == ENDS[dag_id] for dag_id in dag_ids),
         f"the tasks of {dag_ids} end as they should: {ENDS}",
-        timeout=300 if AIRFLOW_2 else 120,  # it runs one task at a time over SQLite
+        timeout=300,  # Airflow 2 runs one task at a time over SQLite, and a busy machine is slow
     )
 
 
@@ -154,12 +209,20 @@ def exits(tmp_path_factory):
         for number in range(3)
     ]
     calls.append(make_call("open", agent="agent-open", lasts=None, **PERSONAL))
+    calls += make_recorded("agent-recorded", ["heard", "unentitled", "none"])
+    calls += make_recorded("agent-late", ["there", "late"])
+    # Between two good ones each: five that fail one after the other end the task.
+    failing = [*TROUBLES, "refused"]
+    calls += make_recorded("agent-unheard", [each for name in failing for each in (f"good-{name}", name)])
     statsd = Statsd()
-    with serve(LeakyApi(calls)) as server:
+    api = LeakyApi(calls)
+    api.recordings.statuses["late"] = 404
+    with serve(api) as server, serve_recordings(api):
         connection = {"conn_type": "synthflow", "host": server.url, "password": TEST_KEY}
         extra = {"hash_key": HASH_KEY, "max_attempts": 2}
         env = {
             "AIRFLOW_CONN_SYNTHFLOW_DEFAULT": json.dumps({**connection, "extra": extra}),
+            "AIRFLOW_CONN_IMPATIENT": json.dumps({**connection, "extra": {**extra, "timeout": 3}}),
             "AIRFLOW_VAR_WANTED_NUMBER": WANTED_NUMBER,
             "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
             "AIRFLOW__LOGGING__LOGGING_LEVEL": "DEBUG",
@@ -173,11 +236,13 @@ def exits(tmp_path_factory):
             "TMPDIR": str(temporary),
         }
         with AirflowDeployment(folder / "airflow", DAGS, env) as deployment:
-            found = Exits(deployment, output, statsd, lineage)
+            found = Exits(deployment, api, output, statsd, lineage)
             deployment.wait_for(lambda: deployment.dag_ids() >= ENDS.keys(), "the DAGs are known")
-            run(deployment, [dag_id for dag_id in ENDS if dag_id not in {"filtered", "leaking"}])
+            run(deployment, [dag_id for dag_id in ENDS if dag_id not in AT_LAST])
+            found.waiting = [row for row in found.table("task_instance") if row["state"] == "deferred"]
+            found.triggers = found.table("trigger")  # before a wait is over, and begins anew
             found.components = deployment.log.read_text(errors="replace")
-            run(deployment, ["filtered", "leaking"])  # at this level Airflow logs results, too
+            run(deployment, AT_LAST)
             links = deployment.rest("GET", f"{task_of('files')}/links")
             found.links = links if AIRFLOW_2 else links["extra_links"]
             for changed in ({}, {"password": "planted-wrong-key-1"}, {"host": "127.0.0.1:9"}):
@@ -190,12 +255,16 @@ def exits(tmp_path_factory):
                 )
             deployment.wait_for(lambda: "synthflow.duration" in " ".join(statsd.received), "the metrics have come")
             deployment.wait_for(
-                lambda: lineage.exists() and lineage.read_text().count('"COMPLETE"') >= 2, "the lineage has come"
+                lambda: lineage.exists() and lineage.read_text().count('"COMPLETE"') >= 3, "the lineage has come"
             )
             found.left = [str(path) for path in temporary.rglob("synthflow*")]
             time.sleep(0.5)  # for what is still on its way into logs
             yield found
     statsd.socket.close()
+
+
+CALLS_IN_XCOM = ("from_xcom", "listed")
+"""The task whose result is the calls themselves, as a user may want it."""
 
 
 def planted_in(text: str) -> set[str]:
@@ -212,7 +281,11 @@ class TestNothingLeaves:
         assert planted_in(exits.components) == set()
 
     def test_through_the_results_in_xcom(self, exits):
-        rows = [row for row in exits.table("xcom") if row["dag_id"] not in {"leaking", "filtered"}]
+        rows = [
+            row
+            for row in exits.table("xcom")
+            if row["dag_id"] not in {"leaking", "filtered"} and (row["dag_id"], row["task_id"]) != CALLS_IN_XCOM
+        ]
 
         assert {row["key"] for row in rows} >= {"return_value"}
         assert planted_in(repr(rows)) == set()
@@ -224,24 +297,30 @@ class TestNothingLeaves:
         assert planted_in(repr(rows)) == set()
 
     def test_through_asset_events(self, exits):
-        (event,) = exits.table("dataset_event" if AIRFLOW_2 else "asset_event")
+        events = exits.table("dataset_event" if AIRFLOW_2 else "asset_event")
 
-        assert "agent-1" in str(event["extra"])
-        assert planted_in(repr(event)) == set()
+        assert sorted(event["source_dag_id"] for event in events) == ["files", "recorded"]
+        assert all(agent in repr(events) for agent in ("agent-1", "agent-recorded"))
+        assert planted_in(repr(events)) == set()
 
     def test_through_triggers_and_what_is_kept_for_the_resumption(self, exits):
-        (trigger,) = exits.table("trigger")
-        (waiting,) = [row for row in exits.table("task_instance") if row["dag_id"] == "waiting"]
-
-        assert waiting["next_method"] == "execute_complete"
-        assert planted_in(repr(trigger) + repr(waiting)) == set()
+        assert len(exits.triggers) == 2
+        assert {(row["dag_id"], row["next_method"]) for row in exits.waiting} == {
+            ("waiting", "execute_complete"),
+            ("late", "execute_complete"),
+        }
+        assert planted_in(repr(exits.triggers) + repr(exits.waiting)) == set()
 
     def test_through_any_table_of_the_database(self, exits):
         lines = exits.database(leaking=False).splitlines()
         # What a window was filtered by stands in its result, which is how another query's file is told.
-        results = [line for line in lines if line.startswith('INSERT INTO "xcom"') and "filtered" in line]
+        xcom = [line for line in lines if line.startswith('INSERT INTO "xcom"')]
+        results = [line for line in xcom if "filtered" in line]
 
         assert planted_in("\n".join(results)) == {"a telephone number"}
+        calls = [line for line in xcom if all(f"'{name}'" in line for name in CALLS_IN_XCOM)]
+        assert "a transcript" in planted_in("\n".join(calls))
+        results += calls
         assert planted_in("\n".join(line for line in lines if line not in results)) == set()
 
     def test_through_lineage(self, exits):
@@ -261,6 +340,20 @@ class TestNothingLeaves:
         assert len(manifests) == 2
         assert planted_in("".join(manifests)) == set()
 
+    def test_through_what_lies_beside_recordings(self, exits):
+        folders = [path for path in exits.output.parent.rglob("recordings") if path.is_dir()]
+        files = [path for folder in folders for path in folder.iterdir() if path.suffix != ".mp3"]
+
+        assert sorted(path.name for path in files) == [".waiting.json", *["_recordings.json"] * 2]
+        assert planted_in("".join(path.read_text() for path in files)) == set()
+
+    def test_of_the_key_to_the_host_of_recordings(self, exits):
+        asked = exits.api.at_the_host
+
+        assert asked.keys() >= {*TROUBLES, "heard", "there", *(f"good-{name}" for name in [*TROUBLES, "refused"])}
+        assert TEST_KEY not in repr(asked)
+        assert "authorization" not in repr(asked).lower()
+
     def test_through_files_of_calls_that_are_kept_for_a_while(self, exits):
         assert exits.left == []
 
@@ -270,7 +363,7 @@ class TestNothingLeaves:
 
 class TestTheSearch:
     def test_finds_what_a_task_leaks_on_purpose_into_its_log_and_its_result(self, exits):
-        calls = {"a name", "a telephone number", "a transcript", "a signed address", "a variable"}
+        calls = {what for what in PLANTED if what not in {"the key", "the hash key"}}
 
         assert planted_in(exits.logs("leaking")) == calls
         assert planted_in(exits.database(leaking=True)) == calls
@@ -286,8 +379,27 @@ class TestTheSearch:
             "refused": "HTTP 400",
             "broken": "is not JSON",
             "waiting": "not final",
+            "recorded": "1 recordings (2.0 KB) of 3 calls of agent agent-recorded",
+            "unheard": "recordings could not be stored",
+            "late": "1 expected recordings are not there yet",
         }.items():
             assert line in exits.logs(dag_id)
+
+    def test_is_not_spared_by_troubles_that_were_not_met(self, exits):
+        told = exits.logs("unheard")
+
+        for line in (
+            "HTTP 403 instead of a recording",
+            "HTTP 502 instead of a recording",
+            "text or a web page instead of a recording",
+            "an empty recording",
+            "The connection to 127.0.0.1 failed",
+            "stopped sending",
+            "redirects more than 3 times",
+            "an address for the recording that is not https",
+        ):
+            assert line in told
+        assert "recordings could not be stored, and the" in told
 
 
 class TestWhatIsThere:

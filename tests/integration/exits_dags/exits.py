@@ -10,13 +10,29 @@ from typing import Any
 import pendulum
 from airflow.providers.common.compat.sdk import DAG, Asset, task
 
-from airflow_provider_synthflow.operators.synthflow import SynthflowListCallsOperator
+from airflow_provider_synthflow.operators.synthflow import (
+    SynthflowDownloadRecordingsOperator,
+    SynthflowListCallsOperator,
+)
 from airflow_provider_synthflow.sensors.synthflow import SynthflowNewCallsSensor
 
 OUTPUT_PATH = os.environ["EXITS_OUTPUT_PATH"]
 BOUNDS: dict[str, Any] = {"from_date": "2024-03-01T00:00:00Z", "to_date": "2024-03-02T00:00:00Z"}
 START = pendulum.datetime(2024, 1, 1, tz="UTC")
 CALLS = Asset("synthflow://exits/calls")
+RECORDINGS = Asset("synthflow://exits/recordings")
+
+
+def record(agent: str, *, in_files: bool = True, **arguments: Any) -> None:
+    """Add a task that lists the calls of an agent, and one that downloads their recordings."""
+    path = f"{OUTPUT_PATH}-{agent}"
+    listed = SynthflowListCallsOperator(
+        task_id="listed", model_id=agent, output_path=path if in_files else None, **BOUNDS
+    )
+    SynthflowDownloadRecordingsOperator(
+        task_id="calls", calls=listed.output, **({} if in_files else {"output_path": path}), **arguments
+    )
+
 
 with DAG("files", schedule=None, start_date=START):
     SynthflowListCallsOperator(
@@ -66,6 +82,18 @@ with DAG("waiting", schedule=None, start_date=START):
         **BOUNDS,
     )
 
+with DAG("recorded", schedule=None, start_date=START):
+    record("agent-recorded", outlets=[RECORDINGS])
+
+with DAG("unheard", schedule=None, start_date=START):
+    record("agent-unheard", concurrency=1, synthflow_conn_id="impatient")
+
+with DAG("late", schedule=None, start_date=START):
+    record("agent-late", max_wait=10**9, deferrable=True)
+
+with DAG("from_xcom", schedule=None, start_date=START):
+    record("agent-1", in_files=False)
+
 with DAG("leaking", schedule=None, start_date=START):
 
     @task
@@ -75,6 +103,7 @@ with DAG("leaking", schedule=None, start_date=START):
 
         with SynthflowHook() as hook:
             found = list(hook.list_calls_window("agent-1", (BOUNDS["from_date"], BOUNDS["to_date"])))
+            found[0]["address"] = hook.get_recording_url(found[0]["call_id"])
         logging.getLogger("airflow.task").info("The first: %s", found[0])
         return found
 
