@@ -82,7 +82,8 @@ class Cures:
 
     def _clear_run(self, origin: Origin, *, downstream: bool) -> str:
         """Return what clears a run that has no logical date, which ``airflow tasks clear`` cannot name."""
-        body: dict[str, object] = {"dry_run": False, "dag_run_id": origin.run_id, "include_downstream": downstream}
+        body: dict[str, object] = {"dry_run": False, "only_failed": False, "include_downstream": downstream}
+        body["dag_run_id"] = origin.run_id
         if origin.task_id:
             body["task_ids"] = [origin.task_id]
         path = re.sub("[^A-Za-z0-9._~-]", lambda found: f"%{ord(found[0]):02X}", origin.dag_id or "")

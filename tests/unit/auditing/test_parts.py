@@ -103,6 +103,7 @@ class TestCures:
 
         assert command.startswith('curl --fail --request POST "$AIRFLOW_URL/api/v2/dags/calls/clearTaskInstances"')
         assert '"dag_run_id":"asset__1"' in command
+        assert '"dry_run":false,"only_failed":false' in command
 
     def test_backfill_the_runs_of_a_gap_alone_where_the_windows_beside_tell_their_dates(self):
         origin = Origin("calls", "extract")
