@@ -42,7 +42,7 @@ def test_switches_are_read_from_text(name, text, value):
 
 
 def test_a_text_that_is_neither_true_nor_false_is_refused():
-    with pytest.raises(ValueError, match="neither"):
+    with pytest.raises(ValueError, match="must be true or false"):
         Behaviour().with_texts({"to_inclusive": "maybe"})
 
 
