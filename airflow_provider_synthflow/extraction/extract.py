@@ -150,11 +150,11 @@ class _Keeper:
         keys = [call_id for _, call_id, _ in calls]
         orders = [start for start, _, _ in calls]
         records: list[bytes | None] = [row.raw for _, _, row in calls]
-        is_plain = not (self._privacy or self._privacy.named.unseen or self._marks or self._mended)
+        as_they_came = not (self._privacy or self._privacy.named.unseen)
         for at, (start, call_id, row) in enumerate(calls):
-            if is_plain and row.final and low <= start < high and not row.has_halves:
-                continue  # nearly all calls: they are kept as they came
-            is_plain = is_plain and row.final  # of two readings in these calls, the later one takes back the mark
+            is_plain = row.final and low <= start < high and not row.has_halves
+            if is_plain and as_they_came and call_id not in self._marks and call_id not in self._mended:
+                continue  # nearly all calls
             keys[at] = self._privacy.to_key(call_id)
             orders[at], records[at] = self._keep(start, row)
         self._spill.put(keys, orders, records)
