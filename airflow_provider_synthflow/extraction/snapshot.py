@@ -65,7 +65,8 @@ def take_snapshot(
         result = with_calls(result, records, sum(map(len, records)), max_bytes, name="assistants")
     else:
         result = publication.publish(records, result)
-    log.info("%d agents: %s.", len(records), result.get("path", "in XCom"))
+    agents_read = "1 agent" if len(records) == 1 else f"{len(records):,} agents"
+    log.info("%s: %s.", agents_read, result.get("path", "in XCom"))
     return result
 
 

@@ -22,7 +22,7 @@ from airflow_provider_synthflow.exceptions import (
 )
 from airflow_provider_synthflow.recordings.calls import read_calls
 from airflow_provider_synthflow.recordings.manifest import RecordingItem, encode_id
-from airflow_provider_synthflow.recordings.progress import RecordingProgress, to_size
+from airflow_provider_synthflow.recordings.progress import RecordingProgress, to_count, to_size
 from airflow_provider_synthflow.recordings.workers import Workers
 
 if TYPE_CHECKING:
@@ -233,10 +233,10 @@ class RecordingsJob:
         """Close the log of the window with a line, and say what a person may have to mend."""
         told = "".join(f", {result[name]:,} {name}" for name in ("none", "missing", "forbidden") if result[name])
         log.info(
-            "%s recordings (%s) of %s calls of agent %s in %s; %s downloaded now%s; %.1f s: %s",
-            f"{result['recordings']:,}",
+            "%s (%s) of %s of agent %s in %s; %s downloaded now%s; %.1f s: %s",
+            to_count(result["recordings"], "recording"),
             to_size(result["bytes"]),
-            f"{result['calls']:,}",
+            to_count(result["calls"], "call"),
             self.result.model_id,
             self.result.window,
             f"{self.downloaded:,}",
@@ -246,6 +246,6 @@ class RecordingsJob:
         )
         if result["forbidden"]:
             log.warning(
-                "The key is not entitled to %d recordings (HTTP 403): check its workspace and plan, and run again.",
-                result["forbidden"],
+                "The key is not entitled to %s (HTTP 403): check its workspace and plan, and run again.",
+                to_count(result["forbidden"], "recording"),
             )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["RecordingProgress", "to_size"]
+__all__ = ["RecordingProgress", "to_count", "to_size"]
 
 _EVERY = 5.0
 _UNITS = ("bytes", "KB", "MB", "GB", "TB")
@@ -70,3 +70,8 @@ def to_size(count: float) -> str:
     while count >= 1000 and unit < len(_UNITS) - 1:
         count, unit = count / 1000, unit + 1
     return f"{count:,.0f} {_UNITS[unit]}" if unit == 0 or count >= 100 else f"{count:,.1f} {_UNITS[unit]}"
+
+
+def to_count(number: int, noun: str) -> str:
+    """Return a number of things, such as ``1 call`` or ``1,200 calls``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

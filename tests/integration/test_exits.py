@@ -379,7 +379,7 @@ class TestTheSearch:
             "refused": "HTTP 400",
             "broken": "is not JSON",
             "waiting": "not final",
-            "recorded": "1 recordings (2.0 KB) of 3 calls of agent agent-recorded",
+            "recorded": "1 recording (2.0 KB) of 3 calls of agent agent-recorded",
             "unheard": "recordings could not be stored",
             "late": "1 expected recordings are not there yet",
         }.items():
