@@ -23,7 +23,7 @@ def test_the_memory_alone_is_measured_in_every_format():
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=True)  # noqa: S603
 
     for named in ("`jsonl`", "`jsonl.gz`", "`jsonl.zst`", "`parquet`", "`parquet` with all tables"):
-        (line,) = [line for line in done.stdout.splitlines() if f"over that of 50, {named} " in line]
+        (line,) = [line for line in done.stdout.splitlines() if f"over that of 50, {named} |" in line]
         assert line.endswith("| met |")
 
 

@@ -71,15 +71,22 @@ def _loaded(text: str) -> Any:
 
 def leaves(value: Any) -> list[Any]:
     """Return the scalars of a value, those in strings that hold JSON included, with half surrogate pairs mended."""
-    if isinstance(value, str):
-        inner = _loaded(value)
-        while isinstance(inner, str):
-            inner = _loaded(inner)
-        if isinstance(inner, (dict, list)):
-            return leaves(inner)
-        return [value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")]
-    if isinstance(value, dict):
-        return [leaf for each in value.values() for leaf in leaves(each)]
-    if isinstance(value, list):
-        return [leaf for each in value for leaf in leaves(each)]
-    return [] if value is None else [repr(value)]
+    found: list[Any] = []
+    left = [value]  # a list, since Python 3.14 reads JSON that is nested deeper than functions may call each other
+    while left:
+        each = left.pop()
+        if isinstance(each, str):
+            inner = _loaded(each)
+            while isinstance(inner, str):
+                inner = _loaded(inner)
+            if isinstance(inner, (dict, list)):
+                left.append(inner)
+            else:
+                found.append(each.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
+        elif isinstance(each, dict):
+            left += reversed(each.values())
+        elif isinstance(each, list):
+            left += reversed(each)
+        elif each is not None:
+            found.append(repr(each))
+    return found
