@@ -95,7 +95,7 @@ def _are_texts(values: list[Any]) -> bool:
 
 
 def _are_milliseconds(texts: list[str]) -> bool:
-    """Tell whether all are 13 digits, the first of them none of 0: milliseconds, and nothing else."""
+    """Tell whether all are 13 digits that begin with no 0: milliseconds, and nothing else."""
     joined = "".join(texts)
     return set(map(len, texts)) == {13} and joined.isascii() and joined.isdigit() and min(texts) >= "1"
 
@@ -110,7 +110,7 @@ def read_call(raw: bytes, *, stored: bool = False) -> CallRow:
     """
     try:
         seen = _seen_decoder.decode(raw)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, RecursionError):
         record = _decode_leniently(raw)
         seen = SeenFields(**{name: record.get(name) for name in SeenFields.__struct_fields__})
     return _make_row(raw, seen, has_halves=has_half_surrogates(raw), stored=stored)
@@ -148,7 +148,7 @@ def decode_record(raw: bytes) -> dict[str, Any]:
     """
     try:
         return _record_decoder.decode(raw)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, RecursionError):
         return _decode_leniently(raw)
 
 

@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from airflow_provider_synthflow.exceptions import SynthflowProtocolError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 __all__ = [
+    "TooDeepError",
     "check_utf8",
     "decode_json",
     "has_half_surrogates",
@@ -23,6 +26,19 @@ __all__ = [
     "split_elements",
     "split_members",
 ]
+
+_TOO_DEEP = (
+    "A call has more lists and objects in one another than this Python can decode. Write the calls into a file, which "
+    "keeps them as they came, and leave fields that are nested so out of hash_fields."
+)
+
+
+class TooDeepError(SynthflowProtocolError, ValueError):
+    """JSON that is nested deeper than this Python can decode; Python 3.14 can skip over much deeper JSON."""
+
+    def __init__(self, message: str = _TOO_DEEP) -> None:
+        super().__init__(message)
+
 
 _object_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _list_decoder = msgspec.json.Decoder(list[msgspec.Raw])
@@ -62,8 +78,7 @@ def decode_json(body: bytes) -> Any:
     try:
         return json.loads(body.decode(), parse_constant=refuse_constant)
     except RecursionError:
-        msg = "it is nested too deeply"
-        raise ValueError(msg) from None
+        raise TooDeepError from None
 
 
 def split_members(body: bytes) -> dict[str, bytes]:

@@ -165,7 +165,7 @@ def _read_envelope(body: bytes) -> _Envelope | None:
 
 
 def _read_rows(body: bytes, raws: list[bytes]) -> list[CallRow]:
-    """Read the calls of an envelope, their fields together: one by one takes nearly twice as long."""
+    """Read the calls of an envelope, their fields together, which takes less time than one by one."""
     try:
         seen = _seen_decoder.decode(body).response.calls
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):

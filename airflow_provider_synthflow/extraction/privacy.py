@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from airflow_provider_synthflow.client.call import decode_record
-from airflow_provider_synthflow.client.raw_json import split_members
+from airflow_provider_synthflow.client.raw_json import TooDeepError, split_members
 from airflow_provider_synthflow.exceptions import SynthflowConfigError
 from airflow_provider_synthflow.extraction.named_fields import NamedFields
 from airflow_provider_synthflow.parameters import read_names, read_parameter
@@ -124,6 +124,8 @@ class Privacy:
 def _canonical(value: Any) -> bytes:
     try:
         return msgspec.json.encode(value, order="deterministic")
+    except RecursionError:
+        raise TooDeepError from None
     except (msgspec.MsgspecError, UnicodeError):  # half of a surrogate pair
         return json.dumps(value, sort_keys=True, separators=(",", ":")).encode("ascii")
 

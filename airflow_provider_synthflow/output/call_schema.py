@@ -143,7 +143,7 @@ def rebuild(row: Mapping[str, Any]) -> dict[str, Any]:
 def _members(record: bytes) -> dict[str, Any]:
     try:
         return _object_decoder.decode(record)
-    except msgspec.MsgspecError:  # half of a surrogate pair
+    except (msgspec.MsgspecError, RecursionError):  # half of a surrogate pair
         return dict(split_members(record))
 
 

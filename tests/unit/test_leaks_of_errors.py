@@ -60,7 +60,7 @@ ANSWERS = {
     "json in another encoding": Answer.of_json(200, TEXT.encode("utf-16")),
     "json with a byte that is not utf-8": Answer.of_json(200, TEXT.encode().replace(b"knee", b"knee\xff")),
     "json with what only Python reads": Answer.of_json(200, TEXT.replace('"c1"', "NaN").encode()),
-    "json nested without end": Answer.of_json(200, TEXT.replace('"c1"', "[" * 300_000 + "]" * 300_000).encode()),
+    "json nested without end": Answer.of_json(200, TEXT.replace('"c1"', "[" * 450_000 + "]" * 450_000).encode()),
     "another status word": Answer.of_json(200, {**PAGE, "status": f"{SENTENCE} {TALK}"}),
     "no calls": Answer.of_json(200, {"status": "ok", "response": {"data": [CALL], "key": KEY}}),
     "calls that are no list": Answer.of_json(200, {"status": "ok", "response": {"calls": CALL}}),

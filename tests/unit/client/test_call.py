@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_synthflow.client.call import CallRow, decode_record, encode_record, read_call
+from airflow_provider_synthflow.exceptions import SynthflowProtocolError
 
 WHOLE = (
     b'{ "call_id":"a", "model_id":"m", "call_status":"completed", "start_time":"1776876567837", "telephony_start":{} ,'
@@ -33,6 +34,14 @@ def test_the_record_of_a_row_has_every_field_with_its_name_and_its_value():
         "new_field": [1, {"x": None}],
     }
     assert list(read_call(WHOLE).record())[:2] == ["call_id", "model_id"]
+
+
+@pytest.mark.parametrize("half", [b"", b'"t":"\\ud83d",'])
+def test_a_record_that_is_nested_too_deeply_to_be_decoded_is_a_typed_error_with_its_cure(half):
+    deep = b'{%b"x":%b}' % (half, b"[" * 300_000 + b"]" * 300_000)
+
+    with pytest.raises(SynthflowProtocolError, match="Write the calls into a file"):
+        CallRow("a", deep).record()
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_synthflow.exceptions import SynthflowConfigError
+from airflow_provider_synthflow.exceptions import SynthflowConfigError, SynthflowProtocolError
 from airflow_provider_synthflow.extraction.privacy import Privacy
 
 KEY = "hash-key-0123456789"
@@ -91,6 +91,11 @@ def test_half_of_a_surrogate_pair_is_hashed_like_any_other_value(value):
     found = hashed(value)
     assert len(found) == 64
     assert found == hashed(value) != hashed("x")
+
+
+def test_a_value_that_is_nested_too_deeply_to_be_hashed_is_a_typed_error():
+    with pytest.raises(SynthflowProtocolError, match="hash_fields"):
+        Privacy(hash_fields=["x"], key="k").apply(b'{"x":%b}' % (b"[" * 300_000 + b"]" * 300_000))
 
 
 def test_the_fields_that_stay_keep_their_own_bytes():
