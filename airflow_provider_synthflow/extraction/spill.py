@@ -103,17 +103,16 @@ class Spill:
             raise ValueError(msg)
         kept = [at for at, record in enumerate(records) if record is not None]
         data = [record for record in records if record is not None]
+        lengths = list(map(len, data))
         places = None
         if self._follower is not None and self._is_in_order([(orders[at], keys[at]) for at in kept]):
             places = self._follower.write(data)
         if places is None:
-            ends = list(accumulate(map(len, data), initial=self._end))
-            places, self._end = ends[:-1], ends[-1]
+            *places, self._end = accumulate(lengths, initial=self._end)
             self._due += data
-            self._due_bytes += sum(map(len, data))
+            self._due_bytes += sum(lengths)
         else:
             places = [~place for place in places]
-        lengths = list(map(len, data))
         if len(data) < len(records):
             places, lengths = _spread(places, kept, len(records), 0), _spread(lengths, kept, len(records), _DISCARDED)
         self._keys.extend(keys)

@@ -5,8 +5,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from airflow_provider_synthflow.exceptions import SynthflowConfigError
@@ -14,8 +13,7 @@ from airflow_provider_synthflow.exceptions import SynthflowConfigError
 __all__ = ["FileAddress", "to_path_text"]
 
 
-@dataclass(frozen=True)
-class FileAddress:
+class FileAddress(NamedTuple):  # DAG files load it, and a dataclass takes a millisecond to make
     """The address of a file or a directory, taken apart."""
 
     scheme: str
