@@ -11,6 +11,7 @@ from airflow_provider_synthflow import __version__
 from airflow_provider_synthflow.client.call import encode_record
 from airflow_provider_synthflow.client.raw_json import mend_surrogates
 from airflow_provider_synthflow.extraction.result import with_calls
+from airflow_provider_synthflow.observability.quantities import to_count
 from airflow_provider_synthflow.output.snapshot import ASSISTANT_COLUMNS
 from airflow_provider_synthflow.pagination.assistants import read_assistants, read_model_id
 from airflow_provider_synthflow.timestamps import format_instant
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from airflow_provider_synthflow.client.client import SynthflowClient
-    from airflow_provider_synthflow.output.snapshot import SnapshotPublication
+from airflow_provider_synthflow.output.snapshot import SnapshotPublication
 
 __all__ = ["take_snapshot"]
 
@@ -65,8 +66,7 @@ def take_snapshot(
         result = with_calls(result, records, sum(map(len, records)), max_bytes, name="assistants")
     else:
         result = publication.publish(records, result)
-    agents_read = "1 agent" if len(records) == 1 else f"{len(records):,} agents"
-    log.info("%s: %s.", agents_read, result.get("path", "in XCom"))
+    log.info("%s: %s.", to_count(len(records), "agent"), result.get("path", "in XCom"))
     return result
 
 

@@ -15,6 +15,7 @@ from airflow_provider_synthflow.extraction.extract import extract_window
 from airflow_provider_synthflow.extraction.privacy import Privacy
 from airflow_provider_synthflow.extraction.result import WindowResult, make_result, with_calls
 from airflow_provider_synthflow.extraction.spill import Spill
+from airflow_provider_synthflow.observability.quantities import to_count
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -145,7 +146,7 @@ class WindowJob:
     def _closing(self, found: WindowResult) -> str:
         """Return the line that closes the log of a window."""
         result = found.value
-        calls = [_count(found.count, "call")]
+        calls = [to_count(found.count, "call")]
         for number, what in (
             (found.unsettled, "not final"),
             (found.unplaced, "without a start"),
@@ -156,14 +157,10 @@ class WindowJob:
         declared = "no total declared" if found.total_records is None else f"{found.total_records:,} declared"
         where = "in XCom" if "calls" in result else "nothing written"
         if "path" in result:
-            where = f"{_count(result['bytes'], 'byte')} {'written' if result['changed'] else 'there already'}"
+            where = f"{to_count(result['bytes'], 'byte')} {'written' if result['changed'] else 'there already'}"
         return (
-            f"{', '.join(calls)}; {declared}, {_count(found.pages, 'page')}, {_count(found.requests, 'request')} "
-            f"({found.retries:,} sent again), {_count(found.walks, 'walk')}, {found.seconds:.1f} s; {where}: "
+            f"{', '.join(calls)}; {declared}, {to_count(found.pages, 'page')}, {to_count(found.requests, 'request')} "
+            f"({found.retries:,} sent again), {to_count(found.walks, 'walk')}, {found.seconds:.1f} s; {where}: "
             f"{self.plan.window} of agent {self.plan.query.model_id}{', ' if 'path' in result else ''}"
             f"{result.get('path', '')}."
         )
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -21,7 +21,7 @@ __all__ = ["PageThreads", "share_one_heap"]
 
 class PageThreads:
     """
-    A few threads that send what is asked for, and two queues; an executor's futures take twice as long for a page.
+    A few threads that send what is asked for, and the two queues between them and their user.
 
     :param fetch: sends one request, of a limit and an offset, and returns its page
     :param most: how many threads there are at the most; no more are started than requests wait

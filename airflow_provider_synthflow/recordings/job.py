@@ -20,9 +20,10 @@ from airflow_provider_synthflow.exceptions import (
     SynthflowRequestError,
     SynthflowTransientError,
 )
+from airflow_provider_synthflow.observability.quantities import to_count, to_size
 from airflow_provider_synthflow.recordings.calls import read_calls
 from airflow_provider_synthflow.recordings.manifest import RecordingItem, encode_id
-from airflow_provider_synthflow.recordings.progress import RecordingProgress, to_count, to_size
+from airflow_provider_synthflow.recordings.progress import RecordingProgress
 from airflow_provider_synthflow.recordings.workers import Workers
 
 if TYPE_CHECKING:

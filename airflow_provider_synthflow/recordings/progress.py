@@ -7,13 +7,14 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+from airflow_provider_synthflow.observability.quantities import to_size
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["RecordingProgress", "to_count", "to_size"]
+__all__ = ["RecordingProgress"]
 
 _EVERY = 5.0
-_UNITS = ("bytes", "KB", "MB", "GB", "TB")
 
 
 class RecordingProgress:
@@ -62,16 +63,3 @@ class RecordingProgress:
             f"Recordings of {self.done:,} of {self._total:,} calls looked at, {to_size(self.bytes)} downloaded, "
             f"{to_size(self.bytes / seconds)} a second{left}."
         )
-
-
-def to_size(count: float) -> str:
-    """Write a number of bytes as a person reads it."""
-    unit = 0
-    while count >= 1000 and unit < len(_UNITS) - 1:
-        count, unit = count / 1000, unit + 1
-    return f"{count:,.0f} {_UNITS[unit]}" if unit == 0 or count >= 100 else f"{count:,.1f} {_UNITS[unit]}"
-
-
-def to_count(number: int, noun: str) -> str:
-    """Return a number of things, such as ``1 call`` or ``1,200 calls``."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
