@@ -1,14 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""
-The audit of a lake: whether all that was published is there today, whole, and still what the API has.
-
-Here stand the kinds of findings alone, since each DAG file with an audit needs them.
-"""
+"""The audit of a lake: is all that was published still there, whole, and what the API has today?"""
 
 from __future__ import annotations
 
 __all__ = ["FAILING", "FINDINGS"]
 
+# Nothing else stands here, since each DAG file with an audit loads it.
 FINDINGS = {
     "gap": "time that no window covers",
     "overlap": "two windows of one format that share time",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One agent's windows held against each other: gaps, overlaps, duplicates, and what each window has to say."""
+"""The audit of one agent: gaps, overlaps and duplicates among its windows, and what is wrong with each."""
 
 from __future__ import annotations
 
@@ -27,28 +27,19 @@ __all__ = ["AgentAudit"]
 _MOST_PAIRS = 100
 _MOST_NAMED = 1000
 _MOST_WHOLE = 20
-"""How many windows with one call are held against each other, and not each against the next only."""
+"""Up to so many windows with one call are compared in pairs; of more, each with the next only."""
 
 
 @dataclass
 class AgentAudit:
-    """
-    What was found of one agent.
-
-    :param model_id: the agent
-    :param cures: makes the commands
-    :param windows: its windows, in the order in which they were listed
-    :param from_ms: from when on it is looked at, UTC milliseconds since 1970; None: its first window
-    :param to_ms: until when; None: the end of its last window
-    :param recorded: whether recordings of it are stored at all
-    """
+    """The findings and totals of one agent."""
 
     model_id: str
     cures: Cures
-    windows: list[CheckedWindow]
-    from_ms: int | None = None
-    to_ms: int | None = None
-    recorded: bool = False
+    windows: list[CheckedWindow]  # in the order of the listing
+    from_ms: int | None = None  # None: the start of its first window
+    to_ms: int | None = None  # None: the end of its last window
+    recorded: bool = False  # whether any recording of it is stored
     findings: list[Finding] = field(default_factory=list)
     time: TimeMap = field(init=False)
     count: int = field(default=0, init=False)
@@ -76,7 +67,7 @@ class AgentAudit:
             self.unread += window.unread
 
     def look(self, ids: CallIds | None) -> None:
-        """Find all that its windows tell, of themselves and of each other."""
+        """Find what is wrong with its windows, alone and together."""
         for window in self._ordered:
             self._look_at(window)
         for from_ms, to_ms in find_gaps(self._ordered, self.from_ms or 0, self.to_ms or 0):
@@ -89,7 +80,7 @@ class AgentAudit:
             self._find_duplicates(ids)
 
     def origin(self, window: CheckedWindow) -> Origin:
-        """Return which run made a window; where it does not say, as the windows beside it tell."""
+        """Return the run that made a window, guessed by the windows beside it where its manifest names none."""
         if window.origin is not None and window.origin.dag_id:
             return window.origin
         beside, ends = self._neighbour(window.from_ms)
@@ -97,13 +88,13 @@ class AgentAudit:
         return Origin(beside.dag_id, beside.task_id, None, logical_ms)
 
     def release(self, *, by_day: bool = False) -> None:
-        """Let its windows go, since all of a lake's would take much memory; keep the calls by day where they count."""
+        """Free the memory of its windows, after counting their calls by day where that is asked for."""
         if by_day:
             self.days = self._count_days()
         self.windows, self._ordered, self._begins, self._numbered = [], [], [], {}
 
     def add_changed(self, window: CheckedWindow, now: int, *, guessed: bool) -> None:
-        """Note that the API has another total today than it had for a window."""
+        """Add a finding: the API's total for a window has changed."""
         then = window.calls if guessed else window.total or 0
         what = f"{abs(now - then):,} {'more' if now > then else 'fewer'} calls"
         asked = " in this window" if guessed else ""
@@ -111,7 +102,7 @@ class AgentAudit:
         self._add("changed", (window.from_ms, window.to_ms), detail, self._list_again(window), "changed")
 
     def add_differing(self, day: int, ours: int, theirs: int) -> None:
-        """Note a day on which the API's analytics count other calls than the lake has."""
+        """Add a finding: the API's analytics have another count for a day than the lake."""
         detail = (
             f"The lake has {ours:,} calls of this day (UTC), and the API's analytics count {theirs:,}. "
             "A hint: they count other statuses, and their day may be of another time zone."
@@ -121,7 +112,7 @@ class AgentAudit:
         self.findings.append(Finding("differs", self.model_id, from_ms, from_ms + DAY_MS, detail, cure))
 
     def _count_days(self) -> dict[int, int]:
-        """Return the calls of each day that windows cover whole and where it is known how many started."""
+        """Count the calls of each day that is covered completely and whose calls are all known."""
         counts: Counter[int] = Counter()
         unknown = set(self._overlapping)
         for window in self._ordered:
@@ -145,7 +136,7 @@ class AgentAudit:
             self.time.mark(*span, state)
 
     def _look_at(self, window: CheckedWindow) -> None:
-        """Note what is wrong with one window."""
+        """Add the findings of one window."""
         span = window.from_ms, window.to_ms
         self.time.mark(*span, "whole")
         for damage in window.damages:
@@ -164,19 +155,19 @@ class AgentAudit:
             self._add("unrecorded", span, detail, self._record_again(window))
 
     def _list_again(self, window: CheckedWindow) -> str:
-        """Return what runs a window's task again for other calls, and what stores their recordings after it."""
+        """Return the command that lists a window's calls again, and stores their recordings again."""
         downstream = window.recordings is not None
         return self.cures.clear(self.origin(window), window.from_ms, window.to_ms, downstream=downstream)
 
     def _record_again(self, window: CheckedWindow) -> str:
-        """Return what runs the task again that stores a window's recordings."""
+        """Return the command that stores a window's recordings again."""
         recorder = window.recordings
         if recorder is not None and recorder.dag_id:
             return self.cures.clear(recorder, window.from_ms, window.to_ms)
         return self.cures.clear(self.origin(window), window.from_ms, window.to_ms, downstream=True)
 
     def _neighbour(self, moment_ms: int) -> tuple[Origin, bool | None]:
-        """Return what made the nearest window that says so, and whether its run's date is the window's end."""
+        """Return the origin of the nearest window that names one, and whether its run's date is the window's end."""
         place = bisect.bisect_left(self._begins, moment_ms)
         for window in self._around(place):
             if window.origin is not None and window.origin.dag_id:
@@ -186,7 +177,7 @@ class AgentAudit:
         return NO_ORIGIN, None
 
     def _around(self, place: int) -> Iterator[CheckedWindow]:
-        """Yield windows from a place on in both directions, the nearest first; no further than a search pays."""
+        """Yield the windows around an index, the nearest first, up to a limit."""
         for distance in range(1, min(len(self._ordered), _MOST_NAMED) + 1):
             if place - distance >= 0:
                 yield self._ordered[place - distance]
@@ -232,7 +223,7 @@ class AgentAudit:
             self._add_duplicate(f"{count:,} calls more are", numbers, numbers)
 
     def _apart(self, places: Whereabouts) -> tuple[int, ...]:
-        """Return the windows that hold a call and do not overlap, or the one that holds it twice."""
+        """Return the windows that hold a call and do not overlap, or the one that has it twice."""
         numbers = sorted({number for number, _ in places}, key=lambda number: self._numbered[number].from_ms)
         if len(numbers) == 1:
             return tuple(numbers)
@@ -257,7 +248,7 @@ class AgentAudit:
 
 
 def _length(milliseconds: int) -> str:
-    """Write a length of time in days, hours and minutes."""
+    """Format a duration in days, hours and minutes."""
     days, rest = divmod(milliseconds, DAY_MS)
     hours, rest = divmod(rest, 3_600_000)
     minutes, rest = divmod(rest, 60_000)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The API's own daily counts beside those of the lake: a hint, since they count other statuses."""
+"""The lake's daily counts compared with the API's analytics: a hint, since these count other statuses."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _SERIES = ("duration_metrics", "call_status_stat")
 
 
 def compare_days(client: SynthflowClient, agents: Sequence[AgentAudit], progress: Progress) -> list[str]:
-    """Hold each agent's days against the API's; return a sentence on each that could not be."""
+    """Compare each agent's days with the API's, and return a sentence for each agent that could not be compared."""
     notes = []
     progress.begin("Agents held against analytics", len(agents))
     for agent in agents:
@@ -52,11 +52,7 @@ def compare_days(client: SynthflowClient, agents: Sequence[AgentAudit], progress
 
 
 def read_days(body: bytes) -> dict[int, int]:
-    """
-    Read calls by day, as days since 1970, from an answer of the API's analytics.
-
-    :raises SynthflowProtocolError: where it has no counts by day
-    """
+    """Read the counts by day, in days since 1970, from a response of the analytics."""
     try:
         found = json.loads(body)
     except (ValueError, RecursionError):
@@ -71,7 +67,7 @@ def read_days(body: bytes) -> dict[int, int]:
 
 
 def _ask_for(client: SynthflowClient, model_id: str, first: int, last: int) -> dict[int, int]:
-    """Ask for the counts of an agent's days, at most 120 of them a request."""
+    """Request an agent's counts by day."""
     counts: dict[int, int] = {}
     for begin in range(first, last + 1, _MOST_DAYS):
         end = min(begin + _MOST_DAYS, last + 1)
@@ -82,7 +78,7 @@ def _ask_for(client: SynthflowClient, model_id: str, first: int, last: int) -> d
 
 
 def _count(series: Iterable[Any]) -> dict[int, int]:
-    """Add up a series by its days: its totals where it has them, else the counts of its statuses."""
+    """Sum a series by day: its totals where it has them, else the counts by status."""
     counts: dict[int, int] = {}
     for each in series:
         day = _DAY.match(str(_member(each, "date")))

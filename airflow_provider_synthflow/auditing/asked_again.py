@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What was asked of the API for each window, asked again: one small request a window, the newest first."""
+"""The API's present total for each window: one small request a window, the newest first."""
 
 from __future__ import annotations
 
@@ -39,13 +39,9 @@ _FILTERS = ("call_status", "duration_min", "duration_max", "lead_phone_number")
 
 @dataclass
 class AskedAgain:
-    """
-    The windows to ask for again, and what came of it.
+    """The windows whose totals are asked for again, and the outcome."""
 
-    :param most: how many at the most; of more the newest are asked for
-    """
-
-    most: int
+    most: int  # of more, the newest
     asked: int = 0
     beyond: int = 0
     undeclared: int = 0
@@ -55,7 +51,7 @@ class AskedAgain:
     _numbers: Iterator[int] = field(default_factory=itertools.count)
 
     def offer(self, agent: AgentAudit) -> None:
-        """Note the windows of an agent."""
+        """Add the windows of an agent."""
         for window in agent.windows:
             if window.origin is None:
                 continue  # without a manifest nothing tells what was asked
@@ -72,7 +68,7 @@ class AskedAgain:
                     heapq.heappushpop(self._due, each)
 
     def run(self, client: SynthflowClient, progress: Progress) -> None:
-        """Ask, and note with its agent each window of which the API has another total today."""
+        """Send the requests, and add a finding for each window whose total has changed."""
         due = deque(sorted(self._due, reverse=True))
         self._due.clear()
         progress.begin("Windows asked for again", len(due))
@@ -90,7 +86,7 @@ class AskedAgain:
                 progress.advance()
 
     def notes(self) -> list[str]:
-        """Say what was not asked, and why."""
+        """Return a sentence for what was not asked, and why."""
         said = []
         if self.beyond:
             why = "after the API failed" if self.failure is not None else f"beyond the newest {self.most:,}"
@@ -121,7 +117,7 @@ class AskedAgain:
 
 
 def _ask(client: SynthflowClient, model_id: str, window: CheckedWindow) -> tuple[int | None, bool]:
-    """Return the API's present total for a window, and whether it is of the calls that start in it."""
+    """Return the API's present total for a window, and whether it counts only the calls that start in it."""
     filters = {name: value for name, value in (window.filters or {}).items() if name in _FILTERS}
     query = CallsQuery(model_id=model_id, **filters)
     guess = max(0, window.from_ms - MARGIN_MS), window.to_ms + _GUESSED_SETTLE_MS

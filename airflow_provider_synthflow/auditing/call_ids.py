@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which windows hold which calls: ten million ids in a few mebibytes of memory, the rest on the disk."""
+"""The ids of an agent's calls: ten million of them in a few mebibytes of memory, the rest on disk."""
 
 from __future__ import annotations
 
@@ -23,16 +23,13 @@ _PARTS = 64
 _IN_MEMORY = 16 * 1024 * 1024
 
 Whereabouts = list[tuple[int, bool]]
-"""The windows that hold a call, by their numbers, and whether its start lies in each."""
+"""The numbers of the windows that hold a call, each with whether the call starts in it."""
 
 
 class CallIds:
-    """
-    The ids of an agent's calls, parted by their hash; safe to fill from many threads.
+    """The ids of an agent's calls, partitioned by their hash; any thread may add to them."""
 
-    A part is looked through at a time, so that memory does not grow with their number; what is more than some mebibytes
-    goes to the disk, and is gone with this object.
-    """
+    # Duplicates are searched one part at a time, so that memory does not grow with the number of ids.
 
     def __init__(self) -> None:
         self._parts = [bytearray() for _ in range(_PARTS)]
@@ -50,7 +47,7 @@ class CallIds:
             shutil.rmtree(self._folder, ignore_errors=True)
 
     def add(self, window: int, calls: Iterable[tuple[str, bool]]) -> None:
-        """Note calls of a window: their ids, and whether they start in it."""
+        """Add calls of a window: their ids, and whether they start in it."""
         inside, outside = b"\t%d\t1" % window, b"\t%d\t0" % window
         lines = [
             (_escape(call_id), inside if starts_there else outside)  # by bytes, since an id is any text
@@ -67,7 +64,7 @@ class CallIds:
                 self._spill()
 
     def repeated(self) -> Iterator[tuple[str, Whereabouts]]:
-        """Yield each id that is there more than once, with the windows that hold it."""
+        """Yield each id that came more than once, with the windows that hold it."""
         for number in range(_PARTS):
             first: dict[bytes, bytes] = {}
             several: dict[bytes, list[bytes]] = {}
@@ -96,7 +93,7 @@ class CallIds:
 
 
 def _escape(call_id: str) -> bytes:
-    """Write an id so that no line or column ends in it; nearly all are written as they are."""
+    """Escape line and column ends in an id; nearly all ids have none."""
     if call_id.isascii() and call_id.isprintable() and "\\" not in call_id:
         return call_id.encode()
     return call_id.encode("unicode_escape", "surrogatepass")

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["run_command"]
 
 WHOLE, FOUND, FAILED = 0, 1, 2
-"""What the exit status says: all is whole, something was found, it could not be looked."""
+"""The exit statuses: whole, something was found, the audit failed."""
 
 _SHOWN = 20
 
@@ -40,13 +40,7 @@ def run_command(
     output: IO[str],
     connect: Callable[[str], contextlib.AbstractContextManager[SynthflowClient]],
 ) -> int:
-    """
-    Audit a lake as a command, and return its exit status.
-
-    :param arguments: the command's words; None: those of this process
-    :param output: takes the result
-    :param connect: opens what asks the API, by the id of an Airflow connection
-    """
+    """Run the command, and return its exit status."""
     with contextlib.redirect_stdout(output):  # for --help
         options = _read_arguments(arguments)
     try:
@@ -68,7 +62,7 @@ def run_command(
 
 @contextlib.contextmanager
 def _warnings_only() -> Iterator[None]:
-    """Keep this package from logging its progress, which the command shows by other means."""
+    """Silence this package's progress logs, since the command shows its progress itself."""
     log = logging.getLogger("airflow_provider_synthflow")
     before = log.level
     log.setLevel(logging.WARNING)
@@ -157,7 +151,7 @@ def _read_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _date(text: str) -> int:
-    """Read a date, or an instant with a zone; a date is its first instant in UTC."""
+    """Parse a date, which means midnight in UTC, or an instant with a time zone."""
     try:
         return to_milliseconds(f"{text}T00:00:00Z" if len(text) == len("2026-11-23") else text, name="the date")
     except ValueError as error:
@@ -188,7 +182,7 @@ def _number(text: str) -> int:
 
 
 def _tell(outcome: AuditOutcome, result: dict[str, Any], output: IO[str]) -> None:
-    """Write the result for a person."""
+    """Write the result as text."""
     looked = f"{result['windows']:,} windows of {result['agents']:,} agents with {result['calls']:,} calls"
     lines = [f"{looked}, {result['from_date']} to {result['to_date']}."]
     found = [f"{count:,} {kind}" for kind, count in result["counts"].items() if count]

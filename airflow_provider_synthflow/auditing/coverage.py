@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What windows make of a stretch of time: gaps, windows that overlap, and the state of each hour. Pure."""
+"""The time that windows cover: gaps, overlaps, and the state of each hour. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 __all__ = ["STATES", "Span", "TimeMap", "choose_windows", "find_gaps", "find_overlaps"]
 
 STATES = ("outside", "whole", "unsettled", "changed", "doubled", "gap", "damaged")
-"""The states of an hour, from the best to the worst; the worst of what happened in an hour is shown."""
+"""The states of an hour, from the best to the worst; an hour shows its worst."""
 
 _HOUR_MS = 3_600_000
 _HOURS_A_DAY = 24
@@ -21,26 +21,26 @@ _MOST_HOURS = 24 * 366 * 20
 
 
 class Span(Protocol):
-    """A stretch of time that a window covers, in UTC milliseconds since 1970, its end exclusive."""
+    """The time of a window, its end exclusive."""
 
     @property
     def from_ms(self) -> int:
-        """Its first instant."""
+        """Return its start."""
 
     @property
     def to_ms(self) -> int:
-        """The first instant after it."""
+        """Return its end."""
 
     @property
     def extracted_ms(self) -> int:
-        """When it was published."""
+        """Return when it was published."""
 
 
 _Span = TypeVar("_Span", bound=Span)
 
 
 def find_gaps(windows: Iterable[Span], from_ms: int, to_ms: int) -> list[tuple[int, int]]:
-    """Return the stretches between two instants that no window covers; windows come in the order of their begins."""
+    """Return the time between two instants that no window covers, of windows sorted by their starts."""
     gaps, reached = [], from_ms
     for window in windows:
         if window.from_ms > reached:
@@ -54,12 +54,7 @@ def find_gaps(windows: Iterable[Span], from_ms: int, to_ms: int) -> list[tuple[i
 
 
 def find_overlaps(windows: Sequence[_Span], most: int) -> Iterator[tuple[_Span, _Span]]:
-    """
-    Yield pairs of windows that share time.
-
-    :param windows: in the order of their begins
-    :param most: how many pairs to name for one window, so that their number stays in proportion
-    """
+    """Yield pairs of windows that overlap, up to so many for each window, of windows sorted by their starts."""
     open_until: list[tuple[int, int]] = []
     for number, window in enumerate(windows):
         while open_until and open_until[0][0] <= window.from_ms:
@@ -70,15 +65,8 @@ def find_overlaps(windows: Sequence[_Span], most: int) -> Iterator[tuple[_Span, 
 
 
 def choose_windows(windows: Sequence[_Span]) -> set[int]:
-    """
-    Choose windows of which no two overlap, so that they cover as much time as can be.
-
-    Of several choices it is the one that was published last, and then the one with the fewest windows: the others can
-    be removed.
-
-    :param windows: in the order of their begins
-    :return: the numbers of those to keep
-    """
+    """Choose windows that do not overlap and cover the most time, and return their indexes."""
+    # Of equal choices, the one that was published last, then the one with the fewest windows.
     ends = sorted(range(len(windows)), key=lambda number: windows[number].to_ms)
     ended_at = [windows[number].to_ms for number in ends]
     best: list[tuple[int, int, int]] = [(0, 0, 0)]  # covered, published last, windows (fewer are better)
@@ -105,12 +93,7 @@ def choose_windows(windows: Sequence[_Span]) -> set[int]:
 
 
 class TimeMap:
-    """
-    A byte for each hour between two instants; of more than twenty years the last twenty.
-
-    :param from_ms: the begin, UTC milliseconds since 1970
-    :param to_ms: the end, exclusive
-    """
+    """The state of each hour between two instants; of more than twenty years, the last twenty."""
 
     def __init__(self, from_ms: int, to_ms: int) -> None:
         last = -(-to_ms // _HOUR_MS)
@@ -118,7 +101,7 @@ class TimeMap:
         self._hours = bytearray(max(0, last - self.first_hour))
 
     def mark(self, from_ms: int, to_ms: int, state: str) -> None:
-        """Say of a stretch what state it is in; what is worse already stays."""
+        """Set the state of the hours that a window touches, unless an hour's state is worse already."""
         level = STATES.index(state)
         begin = max(0, from_ms // _HOUR_MS - self.first_hour)
         end = min(len(self._hours), -(-to_ms // _HOUR_MS) - self.first_hour)

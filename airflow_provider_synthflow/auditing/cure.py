@@ -20,26 +20,19 @@ if TYPE_CHECKING:
 __all__ = ["NO_ORIGIN", "Cures", "Origin", "airflow_major", "join_words", "quote_word"]
 
 UNKNOWN_DAG = "DAG_ID"
-"""What stands for the DAG where no manifest names it, and nobody did."""
+"""The placeholder for a DAG that neither a manifest nor the user names."""
 
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 _REMOVE = "import fsspec,sys;fs,path=fsspec.url_to_fs(sys.argv[1]);fs.rm(path,recursive=True)"
 
 
 class Origin(msgspec.Struct, frozen=True, gc=False):
-    """
-    The task and the run that made a window, as far as its manifest names them.
-
-    :param dag_id: the DAG
-    :param task_id: the task
-    :param run_id: the run
-    :param logical_ms: the run's logical date, UTC milliseconds since 1970
-    """
+    """The task and the run that made a window, as far as its manifest names them."""
 
     dag_id: str | None = None
     task_id: str | None = None
     run_id: str | None = None
-    logical_ms: int | None = None
+    logical_ms: int | None = None  # the run's logical date
 
 
 NO_ORIGIN = Origin()
@@ -47,24 +40,16 @@ NO_ORIGIN = Origin()
 
 @dataclass(frozen=True)
 class Cures:
-    """
-    What the commands of one lake have in common.
-
-    :param lake: the lake's path, as the audit was given it
-    :param locate: makes a file's full name of its path in the lake
-    :param dag_id: the DAG that wrote the lake, for windows whose manifests name none
-    :param airflow: Airflow's major version, which decides on its commands
-    :param options: what an audit of this lake is called with besides, such as its connection
-    """
+    """The commands that mend one lake."""
 
     lake: str
-    locate: Callable[[str], str]
-    dag_id: str | None = None
-    airflow: int = 3
-    options: tuple[str, ...] = ()
+    locate: Callable[[str], str]  # from a path in the lake to the full one
+    dag_id: str | None = None  # for windows whose manifests name none
+    airflow: int = 3  # the major version
+    options: tuple[str, ...] = ()  # of the audit, such as its connection
 
     def clear(self, origin: Origin, from_ms: int, to_ms: int, *, downstream: bool = False) -> str:
-        """Return what runs the task of a window again; the bounds stand in for a logical date that is not known."""
+        """Return the command that clears a window's task, by the window's bounds where its logical date is unknown."""
         dag_id = origin.dag_id or self.dag_id or UNKNOWN_DAG
         if origin.logical_ms is None and origin.dag_id and origin.run_id and self.airflow >= 3:
             return self._clear_run(origin, downstream=downstream)
@@ -81,7 +66,7 @@ class Cures:
         return join_words(words)
 
     def _clear_run(self, origin: Origin, *, downstream: bool) -> str:
-        """Return what clears a run that has no logical date, which ``airflow tasks clear`` cannot name."""
+        """Return the request that clears a run without a logical date, which ``airflow tasks clear`` cannot name."""
         body: dict[str, object] = {"dry_run": False, "only_failed": False, "include_downstream": downstream}
         body["dag_run_id"] = origin.run_id
         if origin.task_id:
@@ -94,12 +79,8 @@ class Cures:
         )
 
     def backfill(self, origin: Origin, from_ms: int, to_ms: int, *, ends: bool | None = None) -> str:
-        """
-        Return what makes the runs of a stretch of time.
-
-        :param ends: whether a run's logical date is its window's end (True) or begin (False), as the windows beside
-            tell; None where they do not: then the runs on both bounds are taken, too
-        """
+        """Return the command that runs a DAG for a gap; ``ends``: a run's date is its window's end."""
+        # Where that is unknown (None), the runs on both bounds are made.
         dag_id = origin.dag_id or self.dag_id or UNKNOWN_DAG
         begin = from_ms + 1000 if ends else from_ms
         end = to_ms - 1000 if ends is False else to_ms
@@ -112,7 +93,7 @@ class Cures:
         )
 
     def remove(self, paths: Sequence[str], *, directories: bool = False) -> str:
-        """Return what removes files, or directories with all that is in them, from the lake."""
+        """Return the command that removes files or directories from the lake."""
         return " && ".join(self._remove(self.locate(path), directory=directories) for path in paths)
 
     def _remove(self, location: str, *, directory: bool) -> str:
@@ -132,13 +113,13 @@ class Cures:
         return join_words(["python", "-c", _REMOVE, location])
 
     def audit(self, model_id: str, from_ms: int, to_ms: int) -> str:
-        """Return what looks at a stretch of one agent's time again."""
+        """Return the command that audits one agent's time again."""
         words = ["python", "-m", "airflow_provider_synthflow.audit", self.lake, "--model-id", model_id]
         return join_words([*words, "--from", _date(from_ms), "--to", _date(to_ms), *self.options])
 
 
 def airflow_major() -> int:
-    """Return the major version of the Airflow that is installed here; 3 where none is."""
+    """Return the major version of the installed Airflow; 3 where there is none."""
     try:
         return int(version("apache-airflow").partition(".")[0])
     except (PackageNotFoundError, ValueError):
@@ -146,12 +127,12 @@ def airflow_major() -> int:
 
 
 def join_words(words: Sequence[str]) -> str:
-    """Join words into a command, each quoted where a shell would make something of it."""
+    """Join words into a command, each quoted for a shell."""
     return " ".join(quote_word(word) for word in words)
 
 
 def quote_word(word: str) -> str:
-    """Quote a word for a shell; what a terminal would obey is written as an escape."""
+    """Quote a word for a shell, its control characters as escapes."""
     if not _CONTROL.search(word):
         return shlex.quote(word)
     escaped = word.replace("\\", "\\\\").replace("'", "\\'")

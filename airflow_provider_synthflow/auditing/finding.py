@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an audit finds: where in whose time, what is wrong, and the command that mends it."""
+"""A finding: the agent, the time, what is wrong, and the command that mends it."""
 
 from __future__ import annotations
 
@@ -20,26 +20,17 @@ _UNSHOWN = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060
 
 
 class Finding(msgspec.Struct, frozen=True, gc=False):
-    """
-    One thing that is wrong with a lake.
+    """One thing that is wrong with a lake."""
 
-    :param finding: its kind, one of :data:`~airflow_provider_synthflow.auditing.FINDINGS`
-    :param model_id: the agent
-    :param from_ms: from when on, UTC milliseconds since 1970 (inclusive)
-    :param to_ms: until when, UTC milliseconds since 1970 (exclusive)
-    :param detail: what is wrong, in one or two sentences without anything of a call's content
-    :param cure: the command that mends it
-    """
-
-    finding: str
+    finding: str  # one of FINDINGS
     model_id: str
     from_ms: int
     to_ms: int
-    detail: str
-    cure: str
+    detail: str  # for a person, without any call's content
+    cure: str  # a command
 
     def as_dict(self) -> dict[str, str]:
-        """Return the finding as XCom, JSON and the error have it."""
+        """Return the finding as it stands in XCom, JSON and errors."""
         return {
             "finding": self.finding,
             "model_id": self.model_id,
@@ -51,7 +42,7 @@ class Finding(msgspec.Struct, frozen=True, gc=False):
 
 
 def count_findings(findings: Iterable[Finding]) -> dict[str, int]:
-    """Count findings by their kind; each kind is there."""
+    """Count findings by kind, those that were not found as 0."""
     counts = dict.fromkeys(FINDINGS, 0)
     for each in findings:
         counts[each.finding] += 1
@@ -59,5 +50,5 @@ def count_findings(findings: Iterable[Finding]) -> dict[str, int]:
 
 
 def plain(text: str) -> str:
-    """Make a text fit for a terminal, a log or a page: what controls or turns around what follows is shown as �."""
+    """Replace control and bidi characters, so that a text is safe in a terminal, a log or a page."""
     return _UNSHOWN.sub("\N{REPLACEMENT CHARACTER}", text)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A lake's files, gathered by agent and window as they are listed."""
+"""A lake's files, grouped by agent and window as they are listed."""
 
 from __future__ import annotations
 
@@ -26,43 +26,30 @@ _COMPACT = re.compile(r"(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)(\.\d{1,3})?Z")
 
 @dataclass(frozen=True)
 class WindowFiles:
-    """
-    What lies in the directory of one window.
-
-    :param model_id: the agent, as the directory names it
-    :param window: the window, likewise
-    :param directory: its path below the lake
-    :param files: the sizes of its files in bytes, by their paths below the directory
-    """
+    """The files in the directory of one window."""
 
     model_id: str
     window: Window
-    directory: str
-    files: dict[str, int]
+    directory: str  # below the lake
+    files: dict[str, int]  # sizes in bytes by paths below the directory
 
 
 @dataclass
 class Lake:
-    """
-    The windows of a store, and what else lies there.
-
-    :param store: the place for files
-    :param model_ids: the agents to look at; empty: all
-    """
+    """The windows of a store, and how many other files there are."""
 
     store: Store
-    model_ids: Sequence[str] = ()
-    others: int = field(default=0, init=False)
-    """How many files were seen that belong to no window: another tool's."""
+    model_ids: Sequence[str] = ()  # empty: all
+    others: int = field(default=0, init=False)  # of another tool
 
     def agents(self) -> Iterator[tuple[str, Iterator[WindowFiles]]]:
-        """Yield each agent with its windows, which are to be taken before the next agent."""
+        """Yield each agent with its windows, which must be read before the next agent."""
         prefixes = [f"model_id={quote(model_id, safe='')}/" for model_id in dict.fromkeys(self.model_ids)] or [""]
         for prefix in prefixes:
             yield from itertools.groupby(self._windows(self.store.list_files(prefix)), lambda each: each.model_id)
 
     def _windows(self, listed: Iterable[tuple[str, int]]) -> Iterator[WindowFiles]:
-        """Gather files into windows; those of one directory come one after the other."""
+        """Group files into windows; those of one directory are listed one after the other."""
         current: WindowFiles | None = None
         for path, size in listed:
             if _is_hidden(path):
@@ -97,7 +84,7 @@ def _read_window(from_date: str, to_date: str) -> Window | None:
 
 
 def _read_compact(text: str) -> int | None:
-    """Read ``20261123T000000Z``."""
+    """Parse ``20261123T000000Z``."""
     found = _COMPACT.fullmatch(text)
     if found is None:
         return None

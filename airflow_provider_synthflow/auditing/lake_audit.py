@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A whole lake looked at: each agent's windows, and then what the API says today."""
+"""The audit of a whole lake: each agent's windows, then the API's present totals."""
 
 from __future__ import annotations
 
@@ -44,45 +44,27 @@ _READERS = 8
 
 @dataclass(frozen=True)
 class AuditPlan:
-    """
-    What an audit looks at.
+    """The scope of an audit."""
 
-    :param model_ids: the agents; empty: all that the lake has
-    :param from_ms: from when on, UTC milliseconds since 1970; None: each agent's first window
-    :param to_ms: until when, exclusive; None: the end of each agent's last window
-    :param read_files: whether files are read and hashed, and not only their sizes compared
-    :param by_day: whether calls are counted by day, for the API's analytics
-    :param max_requests: for how many windows the API is asked again at the most, the newest first
-    """
-
-    model_ids: tuple[str, ...] = ()
-    from_ms: int | None = None
-    to_ms: int | None = None
-    read_files: bool = True
-    by_day: bool = False
-    max_requests: int = 10_000
+    model_ids: tuple[str, ...] = ()  # empty: all
+    from_ms: int | None = None  # None: the start of each agent's first window
+    to_ms: int | None = None  # None: the end of each agent's last window
+    read_files: bool = True  # False: only their sizes are compared
+    by_day: bool = False  # for the API's analytics
+    max_requests: int = 10_000  # one a window, the newest first
 
 
 @dataclass
 class AuditOutcome:
-    """
-    What an audit came to.
-
-    :param lake: the lake's path
-    :param agents: what was found of each agent
-    :param started_ms: when it began, UTC milliseconds since 1970
-    :param notes: sentences on what was not looked at
-    :param looked_at: sentences on what was
-    :param failure: why the API could not be asked to the end
-    """
+    """The outcome of an audit."""
 
     lake: str
     agents: list[AgentAudit]
     started_ms: int
     seconds: float = 0.0
-    notes: list[str] = field(default_factory=list)
-    looked_at: list[str] = field(default_factory=list)
-    failure: SynthflowError | None = None
+    notes: list[str] = field(default_factory=list)  # sentences on what was left out
+    looked_at: list[str] = field(default_factory=list)  # sentences on what was checked
+    failure: SynthflowError | None = None  # of the API
     report: str | None = None
 
     @property
@@ -99,7 +81,7 @@ class AuditOutcome:
         return [finding for finding in self.findings if finding.finding in kinds]
 
     def result(self, most: int | None = _MOST_IN_RESULT) -> dict[str, Any]:
-        """Return the audit's result; of its findings so many at the most."""
+        """Return the result, with at most so many findings."""
         begins = [agent.from_ms for agent in self.agents if agent.from_ms is not None]
         ends = [agent.to_ms for agent in self.agents if agent.to_ms is not None]
         findings = self.findings
@@ -129,12 +111,7 @@ def audit_lake(
     *,
     client: SynthflowClient | None = None,
 ) -> AuditOutcome:
-    """
-    Look at a lake.
-
-    :param client: asks the API; None: it is not asked
-    :raises SynthflowConfigError: where there is no lake of this package, or it cannot be read
-    """
+    """Audit a lake, and the API too where a client is given."""
     begun, started_ms = time.monotonic(), time.time_ns() // 1_000_000
     asks = client is not None and plan.max_requests > 0
     lake, again = Lake(store, plan.model_ids), AskedAgain(plan.max_requests)
@@ -162,7 +139,7 @@ def audit_lake(
 def _audit_agent(
     store: Store, plan: AuditPlan, cures: Cures, progress: Progress, found: tuple[str, Iterator[WindowFiles]]
 ) -> AgentAudit:
-    """Look at the windows of one agent, several at a time."""
+    """Audit the windows of one agent."""
     (model_id, windows), recorded = found, False
     with CallIds() if plan.read_files else nullcontext() as ids:
 
@@ -184,7 +161,7 @@ def _audit_agent(
 def _check_all(
     store: Store, plan: AuditPlan, windows: Iterator[WindowFiles], ids: CallIds | None, progress: Progress
 ) -> Iterator[CheckedWindow]:
-    """Check windows several at a time, and yield them in their order; their numbers count those that are windows."""
+    """Check windows several at a time, and yield them in their order."""
     readers = _LOCAL_READERS if isinstance(store, LocalStore) else _READERS
     with ThreadPoolExecutor(readers, thread_name_prefix="synthflow-audit") as pool:
         running: deque[Any] = deque()
@@ -197,7 +174,7 @@ def _check_all(
 
 
 def _check(check: WindowCheck) -> CheckedWindow | None:
-    """Check a window; where something is wrong, once more, since a task may have published it meanwhile."""
+    """Check a window, and check it again where a task has published it anew meanwhile."""
     checked = check.run()
     if checked is None or not checked.damages:
         return checked
@@ -212,7 +189,7 @@ def _check(check: WindowCheck) -> CheckedWindow | None:
 
 
 def _check_found(lake: Lake, plan: AuditPlan, audits: dict[str, AgentAudit], cures: Cures) -> None:
-    """Raise where nothing of this package is there; an agent that was named and has no window is one gap."""
+    """Raise where there are no windows; an agent that was named and has none is one gap."""
     bounded = plan.from_ms is not None and plan.to_ms is not None
     for model_id in plan.model_ids:
         if model_id not in audits and bounded:
@@ -234,7 +211,7 @@ def _check_found(lake: Lake, plan: AuditPlan, audits: dict[str, AgentAudit], cur
 
 
 def _holds_windows(lake: Lake) -> bool:
-    """Tell whether the lake has a window of any agent at all."""
+    """Tell whether the lake has a window of any agent."""
     return any(True for _, windows in Lake(lake.store).agents() for _ in windows)
 
 
@@ -243,7 +220,7 @@ def _list(model_ids: Sequence[str]) -> str:
 
 
 def _notes(lake: Lake, plan: AuditPlan, audits: dict[str, AgentAudit], *, asked: bool) -> list[str]:
-    """Say what was not looked at."""
+    """Return sentences on what was left out."""
     notes = []
     if not asked:
         notes.append("The API was not asked: late and deleted calls do not show.")
@@ -263,7 +240,7 @@ def _notes(lake: Lake, plan: AuditPlan, audits: dict[str, AgentAudit], *, asked:
 
 
 def _looked_at(plan: AuditPlan, again: AskedAgain, *, asked: bool) -> list[str]:
-    """Say what was looked at."""
+    """Return sentences on what was checked."""
     files = "each file read and hashed, each call's id compared" if plan.read_files else "each file's size"
     said = [f"The lake: every window's manifest, {files}."]
     if asked:
@@ -274,7 +251,7 @@ def _looked_at(plan: AuditPlan, again: AskedAgain, *, asked: bool) -> list[str]:
 
 
 def _finish(checked: CheckedWindow | None, progress: Progress) -> Iterator[CheckedWindow]:
-    """Count a window that was looked at, and yield it where it is one."""
+    """Advance the progress, and yield a window unless its directory holds recordings alone."""
     if checked is None:
         progress.advance()
         return

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A window's manifest as any version of this package wrote it, and the list of its recordings."""
+"""A window's manifest, as any version of this package wrote it, and the list of its recordings."""
 
 from __future__ import annotations
 
 import json
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from airflow_provider_synthflow.auditing.cure import NO_ORIGIN, Origin
@@ -16,39 +16,17 @@ __all__ = ["FileClaim", "Manifest", "RecordingList", "read_manifest", "read_reco
 
 @dataclass(frozen=True)
 class FileClaim:
-    """
-    What a manifest says of a file.
+    """The size and the hash of a file by its manifest."""
 
-    :param name: its path below the window's directory
-    :param size: its bytes
-    :param sha256: its hash as hexadecimal digits
-    :param rows: how many calls or rows it has; None where it has none
-    """
-
-    name: str
+    name: str  # below the window's directory
     size: int
     sha256: str
-    rows: int | None = None
+    rows: int | None = None  # None: it has no rows
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """
-    What a window's manifest says, as far as an audit needs it.
-
-    :param calls: the file of calls
-    :param format_name: its format
-    :param tables: the tables beside it
-    :param model_id: the agent
-    :param from_ms: the window's begin, UTC milliseconds since 1970
-    :param to_ms: its end
-    :param unsettled: how many calls were not final
-    :param filters: the API's filters of the query
-    :param asked: the bounds that were sent, UTC milliseconds since 1970; None where an older version kept none
-    :param total: what the API declared; None where it declared nothing
-    :param extracted_ms: when, UTC milliseconds since 1970; 0 where it does not say
-    :param origin: the task and the run
-    """
+    """The fields of a window's manifest that an audit needs."""
 
     calls: FileClaim
     format_name: str
@@ -58,37 +36,25 @@ class Manifest:
     to_ms: int
     unsettled: int
     filters: dict[str, Any]
-    asked: tuple[int, int] | None
-    total: int | None
-    extracted_ms: int
+    asked: tuple[int, int] | None  # the bounds that were sent; older versions wrote none
+    total: int | None  # as the API declared it
+    extracted_ms: int  # 0: unknown
     origin: Origin
 
 
 @dataclass(frozen=True)
 class RecordingList:
-    """
-    What is stored of a window's recordings.
-
-    :param files: those that are there
-    :param stored: the ids of their calls
-    :param missing: the ids of calls whose promised recordings the API did not have
-    :param refused: the ids of calls whose recordings the API did not give
-    :param origin: the task and the run
-    """
+    """The recordings of a window: the files, and the ids of the calls by what came of them."""
 
     files: tuple[FileClaim, ...]
-    stored: frozenset[str] = field(default=frozenset())
-    missing: frozenset[str] = field(default=frozenset())
-    refused: frozenset[str] = field(default=frozenset())
+    stored: frozenset[str] = frozenset()
+    missing: frozenset[str] = frozenset()  # promised, and not there
+    refused: frozenset[str] = frozenset()
     origin: Origin = NO_ORIGIN
 
 
 def read_manifest(data: bytes) -> Manifest:
-    """
-    Read a manifest.
-
-    :raises ValueError: where it is none
-    """
+    """Read a manifest; ``ValueError`` where it is none."""
     found = _read_object(data)
     path, format_name = _text(found, "path"), found.get("format")
     name = path.replace("\\", "/").rpartition("/")[2]
@@ -118,11 +84,7 @@ def read_manifest(data: bytes) -> Manifest:
 
 
 def read_recordings(data: bytes) -> RecordingList:
-    """
-    Read the list of a window's recordings.
-
-    :raises ValueError: where it is none
-    """
+    """Read the list of a window's recordings; ``ValueError`` where it is none."""
     found = _read_object(data)
     items = found.get("items")
     if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):

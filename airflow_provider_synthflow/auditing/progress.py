@@ -25,27 +25,17 @@ _SECONDS = 15.0
 
 
 class Progress(Protocol):
-    """What an audit tells of how far it is."""
+    """The progress of an audit."""
 
     def begin(self, work: str, total: int | None) -> None:
-        """
-        Say what is done from now on.
-
-        :param work: what, for a person
-        :param total: how many steps it has; None where that is not known
-        """
+        """Begin another part of the work, of so many steps."""
 
     def advance(self, calls: int = 0, size: int = 0) -> None:
-        """
-        Say that a step is done.
-
-        :param calls: how many calls it was about
-        :param size: how many bytes it read
-        """
+        """Count a step, and its calls and bytes."""
 
 
 class LogProgress(AbstractContextManager["LogProgress"]):
-    """A line in the log, every some seconds."""
+    """The progress as a line in the log, from time to time."""
 
     def __init__(self) -> None:
         self._work, self._total = "", cast("int | None", None)
@@ -58,12 +48,12 @@ class LogProgress(AbstractContextManager["LogProgress"]):
         """Leave the log as it is."""
 
     def begin(self, work: str, total: int | None) -> None:
-        """Say what is done from now on."""
+        """Begin another part of the work."""
         self._work, self._total = work, total
         self._done = self._calls = self._size = 0
 
     def advance(self, calls: int = 0, size: int = 0) -> None:
-        """Say that a step is done."""
+        """Count a step."""
         self._done += 1
         self._calls += calls
         self._size += size
@@ -74,7 +64,7 @@ class LogProgress(AbstractContextManager["LogProgress"]):
 
 
 class BarProgress(AbstractContextManager["BarProgress"]):
-    """A bar in a terminal, on standard error."""
+    """The progress as a bar in a terminal, on standard error."""
 
     def __init__(self) -> None:
         columns: tuple[Any, ...] = (
@@ -97,18 +87,18 @@ class BarProgress(AbstractContextManager["BarProgress"]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         self._bars.stop()
 
     def begin(self, work: str, total: int | None) -> None:
-        """Say what is done from now on."""
+        """Begin another part of the work."""
         if self._task is not None:
             self._bars.remove_task(self._task)
         self._calls = self._size = 0
         self._task = self._bars.add_task(work, total=total, amounts="")
 
     def advance(self, calls: int = 0, size: int = 0) -> None:
-        """Say that a step is done."""
+        """Count a step."""
         self._calls += calls
         self._size += size
         self._bars.update(self._task, advance=1, amounts=_amounts(self._calls, self._size))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A stored file read from its first byte to its last: its size, its hash, and the calls or rows in it."""
+"""A stored file, read once: its size, its hash, and the calls or rows in it."""
 
 from __future__ import annotations
 
@@ -28,29 +28,23 @@ _FIELDS = ["call_id", "start_time", "telephony_start", "recording_url", "recordi
 
 
 class MissingLibraryError(Exception):
-    """A file's format needs a library that is not installed."""
+    """A file whose format needs a library that is not installed."""
 
 
 class UnreadableError(Exception):
-    """The bytes of a file are not what its format says."""
+    """A file that is not of its format."""
 
 
 class StoredCall(msgspec.Struct, gc=False):
-    """
-    What an audit looks at in a call.
+    """The parts of a call that an audit needs."""
 
-    :param call_id: its id as stored; None where it was dropped
-    :param started_ms: when it started, UTC milliseconds since 1970; None where nothing tells
-    :param promises: whether it promises a recording
-    """
-
-    call_id: str | None
+    call_id: str | None  # None: dropped
     started_ms: int | None
-    promises: bool
+    promises: bool  # a recording
 
 
 class _Fields(msgspec.Struct):
-    """The fields of a stored call that are looked at; the others are skipped, not decoded."""
+    """The fields of a stored call that are decoded; the others are skipped."""
 
     call_id: Any = None
     start_time: Any = None
@@ -63,11 +57,7 @@ _decoder = msgspec.json.Decoder(_Fields)
 
 
 class ReadFile(io.RawIOBase):
-    """
-    A file that is read once, and whose size and hash grow with what was read of it.
-
-    :param file: the stored file
-    """
+    """A file whose size and hash grow as it is read."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
@@ -79,7 +69,7 @@ class ReadFile(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any, /) -> int:
-        """Read into a buffer as much as there is."""
+        """Read into a buffer."""
         data = self._file.read(len(buffer))
         buffer[: len(data)] = data
         self._digest.update(data)
@@ -87,7 +77,7 @@ class ReadFile(io.RawIOBase):
         return len(data)
 
     def finish(self) -> str:
-        """Read what is left, and return the SHA-256 of all as hexadecimal digits."""
+        """Read the rest, and return the SHA-256 of all."""
         while data := self._file.read(PIECE):
             self._digest.update(data)
             self.size += len(data)
@@ -95,7 +85,7 @@ class ReadFile(io.RawIOBase):
 
 
 def read_bytes(file: ReadFile) -> int | None:
-    """Read nothing but the bytes; there are no rows to count."""
+    """Read a file without rows."""
     file.finish()
     return None
 
@@ -107,12 +97,7 @@ def read_table(file: ReadFile) -> int:
 
 
 def read_calls(file: ReadFile, format_name: str, take: Callable[[list[StoredCall]], None]) -> int:
-    """
-    Hand over the calls of a file, many at a time, and return how many there are.
-
-    :raises MissingLibraryError: where the format's library is not installed
-    :raises UnreadableError: where the file is not of its format
-    """
+    """Hand on the calls of a file in batches, and return how many there are."""
     rows = _parquet_calls(file) if format_name == "parquet" else _line_calls(file, format_name)
     count = 0
     for calls in rows:
@@ -178,7 +163,7 @@ def _parquet_calls(file: ReadFile) -> Iterator[list[StoredCall]]:
 
 
 def _values(column: Any) -> list[Any]:
-    """Return a column's values; instants, which are stored so, as milliseconds since 1970."""
+    """Return a column's values, timestamps in milliseconds."""
     if str(column.type).startswith("timestamp"):
         column = column.cast("int64")
     return cast("list[Any]", column.to_pylist())
@@ -186,7 +171,7 @@ def _values(column: Any) -> list[Any]:
 
 @contextlib.contextmanager
 def _as_parquet(file: ReadFile) -> Iterator[Any]:
-    """Open a Parquet file, which is read from its end, as a copy on the local disk."""
+    """Open a copy of a Parquet file on the local disk, since it is read from its end."""
     with open_temporary_file() as copy:
         for piece in iter(partial(file.read, PIECE), b""):
             with typed_temporary_errors():

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One window looked at: each of its files against its manifest, and its calls counted."""
+"""The check of one window: its files against its manifest, and its calls counted."""
 
 from __future__ import annotations
 
@@ -44,81 +44,45 @@ _SHOWN = 5
 
 
 class Damage(msgspec.Struct, frozen=True, gc=False):
-    """
-    What is wrong with a file.
-
-    :param detail: what, for a person
-    :param cure: ``clear`` (the window's task writes it again), ``remove`` (nothing speaks of it) or ``recordings``
-    :param paths: what to remove, below the window's directory
-    """
+    """A fault of a file, and how to mend it."""
 
     detail: str
-    cure: str = "clear"
-    paths: tuple[str, ...] = ()
+    cure: str = "clear"  # or "remove" (of files that no manifest names) or "recordings"
+    paths: tuple[str, ...] = ()  # to remove, below the window's directory
 
 
 class CheckedWindow(msgspec.Struct, gc=False):
-    """
-    A window as it was found.
+    """A window as its directory, its manifest and its files show it."""
 
-    :param from_ms: its begin by its directory's name, UTC milliseconds since 1970
-    :param to_ms: its end, likewise
-    :param number: its number among its agent's
-    :param format_name: the format of its calls; empty where nothing tells
-    :param calls: how many calls it has, by its manifest
-    :param unsettled: how many of them were not final
-    :param extracted_ms: when it was published
-    :param origin: the task and the run; None without a manifest
-    :param asked: the bounds that were sent; None where they are to be guessed
-    :param total: what the API declared
-    :param filters: the query's filters
-    :param damages: what is wrong with its files
-    :param unrecorded: how many calls promise a recording that is not stored
-    :param recordings: the task and the run that stored the recordings; None where none did
-    :param directory: its path below the lake
-    :param days: calls by the day on which they started, as days since 1970; None where they were not read
-    :param bytes: of all its files
-    :param files: how many there are
-    :param unread: how many could not be looked into, since a library is missing
-    """
-
-    from_ms: int
+    from_ms: int  # by the directory's name
     to_ms: int
-    number: int
-    format_name: str = ""
-    calls: int = 0
+    number: int  # among those of its agent
+    format_name: str = ""  # empty: unknown
+    calls: int = 0  # by the manifest
     unsettled: int = 0
     extracted_ms: int = 0
-    origin: Origin | None = None
-    asked: tuple[int, int] | None = None
-    total: int | None = None
+    origin: Origin | None = None  # None: there is no manifest
+    asked: tuple[int, int] | None = None  # the bounds that were sent; None: unknown
+    total: int | None = None  # as the API declared it
     filters: dict[str, Any] | None = None
     damages: tuple[Damage, ...] = ()
-    unrecorded: int = 0
-    recordings: Origin | None = None
-    directory: str = ""
-    days: dict[int, int] | None = None
+    unrecorded: int = 0  # calls that promise a recording which is not stored
+    recordings: Origin | None = None  # what stored them
+    directory: str = ""  # below the lake
+    days: dict[int, int] | None = None  # calls by day since 1970; None: not read
     bytes: int = 0
     files: int = 0
-    unread: int = 0
+    unread: int = 0  # files whose format needs a library that is not installed
 
 
 @dataclass
 class WindowCheck:
-    """
-    The look at one window's files.
-
-    :param store: where they are
-    :param found: what is listed of the window
-    :param number: the window's number among its agent's
-    :param ids: takes the ids of its calls; None: the files are not read
-    :param by_day: whether its calls are counted by the day on which they started
-    """
+    """The check of one window's files."""
 
     store: Store
     found: WindowFiles
-    number: int
-    ids: CallIds | None
+    number: int  # among the windows of its agent
+    ids: CallIds | None  # None: the files are not read
     by_day: bool = False
     damages: list[Damage] = field(default_factory=list)
     _unread: int = 0
@@ -127,7 +91,7 @@ class WindowCheck:
     _nameless: int = 0
 
     def run(self) -> CheckedWindow | None:
-        """Look, and return what was found; None where there are recordings alone, kept apart from their calls."""
+        """Return what was found; None where the directory has recordings alone, stored apart from their calls."""
         files = self.found.files
         manifest = self._manifest()
         recordings = self._recordings()
@@ -158,7 +122,7 @@ class WindowCheck:
         checked.filters = manifest.filters or None
 
     def _manifest(self) -> Manifest | None:
-        """Read the window's manifest, and note where there is none that can be read."""
+        """Return the window's manifest, or None, with a damage, where there is none for this window."""
         files, window = self.found.files, self.found.window
         if MANIFEST_NAME not in files:
             orphans = sorted(name for name in files if not name.startswith(("recordings/", "_")))
@@ -185,7 +149,7 @@ class WindowCheck:
         return manifest
 
     def _check(self, claim: FileClaim, read: Callable[[ReadFile], int | None], cure: str = "clear") -> bool:
-        """Hold a file against what is said of it, and tell whether it is as it was published."""
+        """Tell whether a file is as its manifest says."""
         size = self.found.files.get(claim.name)
         wrong = "is not there" if size is None else None
         if size is not None and size != claim.size:
@@ -197,7 +161,7 @@ class WindowCheck:
         return wrong is None
 
     def _read(self, claim: FileClaim, read: Callable[[ReadFile], int | None]) -> str | None:
-        """Read a file from its first byte to its last; return what is wrong with it."""
+        """Read a file, and return what is wrong with it."""
         rows, unreadable = None, False
         stored = self.store.open(f"{self.found.directory}/{claim.name}")
         if stored is None:
@@ -245,7 +209,7 @@ class WindowCheck:
             )
 
     def _find_strays(self, manifest: Manifest) -> None:
-        """Note files of which no manifest speaks: whoever reads the directory would take them for data."""
+        """Add a damage for files that no manifest names, since readers of the directory would read them too."""
         known = {manifest.calls.name, *(table.name for table in manifest.tables)}
         strays = sorted(
             name for name in self.found.files if name not in known and not name.startswith(("recordings/", "_"))
@@ -255,7 +219,7 @@ class WindowCheck:
             self.damages.append(Damage(detail, "remove", tuple(strays)))
 
     def _recordings(self) -> RecordingList | None:
-        """Read the list of the window's recordings, wherever it lies, and note where it cannot be read."""
+        """Return the list of the window's recordings, or None, with a damage, where it cannot be read."""
         files = self.found.files
         name = next((name for name in (f"recordings/{RECORDINGS_NAME}", RECORDINGS_NAME) if name in files), None)
         if name is None:
@@ -286,13 +250,13 @@ class WindowCheck:
             self.damages.append(Damage(detail, "remove", tuple(strays)))
 
     def _count_unrecorded(self, recordings: RecordingList | None) -> int:
-        """Count the calls that promise a recording which is not stored, as far as this window tells."""
+        """Count the calls of this window that promise a recording which is not stored."""
         if recordings is None:
             return len(self._promised) + self._nameless
         return len((self._promised | recordings.missing) - recordings.stored)
 
 
 def _name(paths: list[str]) -> str:
-    """Name some files, and how many more there are."""
+    """Join the names of the first files, and say how many more there are."""
     more = f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
     return ", ".join(paths[:_SHOWN]) + more

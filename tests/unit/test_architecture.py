@@ -308,6 +308,18 @@ def test_everything_public_says_what_it_does_in_a_sentence(path):
         assert re.search(r"[.!?:]$", docstring.split("\n\n")[0].strip()), f"{name}: the summary is no sentence"
 
 
+BRIEF = {"auditing"}
+"""The rooms whose docstrings are one line each: a reader of the code needs no more."""
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if room_of(path) in BRIEF], ids=named)
+def test_internals_are_described_in_one_line(path):
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    definitions = [node for node in ast.walk(tree_of(path)) if isinstance(node, kinds)]
+
+    assert [node.name for node in definitions if "\n" in (ast.get_docstring(node) or "")] == []
+
+
 IMPERATIVES = {
     "Ask", "Audit", "Be", "Bring", "Change", "Compress", "Count", "Describe", "Do", "Download", "Drive", "Extract",
     "Find", "Get", "Give", "Hand", "Have", "Hold", "Keep", "Know", "Lead", "List", "Look", "Make", "Name", "Read",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The report of an audit, one page: totals, the map of agents by days, the findings, and what was looked at."""
+"""The report of an audit on one page: totals, the map of agents by days, and the findings."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ __all__ = ["check_report", "publish_report", "read_report", "write_page"]
 _DEFAULT_NAME = "synthflow-audit.html"
 
 _CLASSES = "owucxgd"
-"""The letters by which style and script know the states, in their order."""
+"""The states as letters, in their order, for the style and the script."""
 
 _MARKS = ("-", "✓", "U", "C", "2", "G", "D")
 _TOLD = (
@@ -59,25 +59,19 @@ _WEEK = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _EPOCH = dt.date(1970, 1, 1)
 _OPEN_AT_FIRST = 5
 _MANY = 300
-"""From how many findings on the browser draws only what is seen."""
+"""From so many findings on, the browser draws only those in view."""
 
 _LEAST_SHARE = 250
-"""A stretch in the strip is at least this part of it, so that one day of years is seen."""
+"""A bar has at least this share of the width, so that one day of years can be seen."""
 
 
 def check_report(path: str, conn_id: str | None = None) -> None:
-    """Raise where no report could be written to a path, which is better known before an audit of hours."""
+    """Raise where the report could not be written, which is better known before an audit of hours."""
     _open_place(path, conn_id)[0].check_writable()
 
 
 def publish_report(outcome: AuditOutcome, path: str, conn_id: str | None = None) -> str:
-    """
-    Write the report, which appears whole, and return where it is.
-
-    :param path: a file in any store; a directory, with a slash at its end, gets a file of a default name
-    :param conn_id: the Airflow connection of the store; a local disk needs none
-    :raises SynthflowConfigError: where it cannot be written
-    """
+    """Write the report, and return its full path."""
     store, name = _open_place(path, conn_id)
     with store.upload(name) as file:
         for part in write_page(outcome):
@@ -86,7 +80,7 @@ def publish_report(outcome: AuditOutcome, path: str, conn_id: str | None = None)
 
 
 def read_report(path: str, conn_id: str | None = None) -> bytes | None:
-    """Return the report that was written to a path, None where there is none yet."""
+    """Return the report at a path, None where there is none."""
     store, name = _open_place(path, conn_id)
     return store.read(name)
 
@@ -103,7 +97,7 @@ def _open_place(path: str, conn_id: str | None) -> tuple[Store, str]:
 
 
 def write_page(outcome: AuditOutcome) -> Iterator[str]:
-    """Yield the page in pieces."""
+    """Yield the page in parts."""
     findings = outcome.findings
     counts = count_findings(findings)
     numbers = {agent.model_id: number for number, agent in enumerate(outcome.agents)}
@@ -238,7 +232,7 @@ def _agent(
 
 
 def _strip(days: list[tuple[int, int, bytes]], first: int, last: int) -> str:
-    """Draw an agent's days as runs of one state: the worse, the higher; a gap is hollow."""
+    """Draw an agent's days as bars: the worse, the higher."""
     width = last - first + 1
     least = width / _LEAST_SHARE
     shapes: list[tuple[int, str]] = []
@@ -261,7 +255,7 @@ def _strip(days: list[tuple[int, int, bytes]], first: int, last: int) -> str:
 
 
 def _month(year: int, month: int, days: list[tuple[int, int, bytes]]) -> Iterator[str]:
-    """Write a month as a calendar; a day that is not whole is a button that opens its hours."""
+    """Draw a month as a calendar, in which a day that is not whole opens its hours."""
     name = dt.date(year, month, 1).strftime("%B %Y")
     heads = "".join(f'<th scope="col" abbr="{each}">{each[0]}</th>' for each in _WEEK)
     yield f'<div class="month"><table><caption>{name}</caption><thead><tr>{heads}</tr></thead><tbody><tr>'
@@ -344,7 +338,7 @@ def _text(value: Any) -> str:
 
 
 def _when(instant: str) -> str:
-    """Write an instant, its time where it is not midnight."""
+    """Format an instant, without its time where it is midnight."""
     date, _, time = instant.partition("T")
     time = time.removesuffix("Z").removesuffix(".000").removesuffix(":00")
     return f'<time datetime="{instant}">{date}{"" if time == "00:00" else f" {time}"}</time>'
