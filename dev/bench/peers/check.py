@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import orjson
 import zstandard
 
 if TYPE_CHECKING:
@@ -40,14 +40,15 @@ def ids_of(path: Path) -> Iterator[str]:
         elif begin == b"\x28\xb5\x2f\xfd":
             lines = io.BufferedReader(zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True))
         for line in lines:
-            yield orjson.loads(line)["call_id"]
+            yield json.loads(line)["call_id"]
 
 
 def files_of(folder: Path) -> Iterator[Path]:
-    """Yield the files of calls; dlt's own tables and working folders are none."""
+    """Yield the files of calls; dlt's own tables and working folders are none, nor are our tables beside the calls."""
     for path in folder.rglob("*"):
         inside = path.relative_to(folder).parts
         aside = inside[0] == "pipelines" or any(part.startswith("_dlt") for part in inside)
+        aside = aside or ((path.parent / "_manifest.json").exists() and not path.name.startswith("calls."))
         if path.is_file() and path.name.endswith((".jsonl", ".gz", ".zst", ".parquet", ".mp3")) and not aside:
             yield path
 
