@@ -133,6 +133,7 @@ class AirflowDeployment:
             "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "60",
             # how long a supervisor may take to notice that its task has ended
             "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
+            "SPT_NOENV": "1",  # a process that gives itself a title leaves its environment, by which it is found
             **(env or {}),
         }
         self.components: dict[str, subprocess.Popen[bytes]] = {}
@@ -236,8 +237,7 @@ class AirflowDeployment:
         """
         Return all living processes of the deployment.
 
-        They are what it started, what came of that, and whatever has the Airflow home in its environment; the API
-        server writes its title over its environment, and is known by its process group alone.
+        They are what it started, what came of that, and whatever has the Airflow home in its environment.
         """
         groups = self._groups
         found = [process for component in groups for process in _tree(component)]
