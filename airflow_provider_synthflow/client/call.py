@@ -36,6 +36,7 @@ class SeenFields(msgspec.Struct, gc=False):
     call_status: Any = None
     start_time: Any = None
     telephony_start: Any = None
+    recording_url: Any = None
 
 
 _seen_decoder = msgspec.json.Decoder(SeenFields)
@@ -54,6 +55,7 @@ class CallRow(msgspec.Struct, frozen=True, gc=False):  # a dataclass takes four 
     :param status: ``call_status`` as received
     :param model_id: ``model_id`` as received
     :param has_halves: whether its texts may have half of a surrogate pair
+    :param has_address: whether it came with the address of a recording
     :param stored: whether fields are dropped and hashed already, since the record was stored in between
     """
 
@@ -64,6 +66,7 @@ class CallRow(msgspec.Struct, frozen=True, gc=False):  # a dataclass takes four 
     status: Any = None
     model_id: Any = None
     has_halves: bool = False
+    has_address: bool = False
     stored: bool = False
 
     def record(self) -> dict[str, Any]:
@@ -86,8 +89,10 @@ def read_calls(raws: Sequence[bytes], seen: Sequence[SeenFields], *, has_halves:
         return [_make_row(raw, each, has_halves=has_halves) for raw, each in zip(raws, seen, strict=True)]
     # As the API writes them, nearly always.
     finals = [True] * len(ids) if TERMINAL_STATUSES.issuperset(statuses) else map(is_terminal, statuses)
+    agents = [each.model_id for each in seen]
     halves = [has_halves] * len(ids)
-    return list(map(CallRow, ids, raws, map(int, starts), finals, statuses, [each.model_id for each in seen], halves))
+    addresses = map(bool, [each.recording_url for each in seen])
+    return list(map(CallRow, ids, raws, map(int, starts), finals, statuses, agents, halves, addresses))
 
 
 def _are_texts(values: list[Any]) -> bool:
@@ -127,7 +132,8 @@ def _make_row(raw: bytes, seen: SeenFields, *, has_halves: bool, stored: bool = 
     if started_ms is None:
         started_ms = _started_elsewhere(seen.telephony_start, call_id)
     final = is_terminal(seen.call_status)
-    return CallRow(call_id, raw, started_ms, final, seen.call_status, seen.model_id, has_halves, stored)
+    address = bool(seen.recording_url)
+    return CallRow(call_id, raw, started_ms, final, seen.call_status, seen.model_id, has_halves, address, stored)
 
 
 def _started_elsewhere(telephony_start: Any, call_id: str) -> int | None:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections import Counter
 from enum import Enum
 from functools import partial
@@ -40,7 +39,6 @@ __all__ = ["extract_window"]
 log = logging.getLogger(__name__)
 
 _NAMED = 10
-_ADDRESS = re.compile(rb'"recording_url"\s*:\s*"')
 
 
 def extract_window(
@@ -122,8 +120,7 @@ class _Keeper:
 
         :raises SynthflowProtocolError: where one did far from what was asked for, or is not what was asked for
         """
-        # The first call of a page stands for the others.
-        self._has_addresses = self._has_addresses or any(_ADDRESS.search(row.raw) for row in page.rows[:1])
+        self._has_addresses = self._has_addresses or any(row.has_address for row in page.rows)
         with self._settings.named_in_errors():
             others = self._check.find_others(page.rows)
         calls = with_starts(page.rows)

@@ -149,6 +149,15 @@ class TestRecordings:
 
         assert caplog.text.count(self.TEXT) == 1
 
+    @pytest.mark.parametrize("without", [{}, {"recording_url": None}, {"recording_url": ""}])
+    def test_are_said_to_be_lost_though_the_first_calls_have_none(self, serve, caplog, without):
+        calls = [make_call(f"{number}", number * 1000, **without) for number in range(150)]
+        serve([*calls, make_call("z", 75_500, recording_url="https://signed.test/a")])
+        with caplog.at_level("INFO"):
+            SynthflowListCallsOperator(task_id="t", model_id=AGENT, from_date=FROM, to_date=TO).execute({})
+
+        assert caplog.text.count(self.TEXT) == 1
+
     def test_are_not_mentioned_where_a_task_of_the_dag_keeps_them(self, serve, caplog):
         serve([make_call("a", recording_url="https://signed.test/a")])
         with DAG("kept", schedule=None) as dag, caplog.at_level("INFO"):
