@@ -98,14 +98,14 @@ def _audit(
         raise SynthflowConfigError(msg)
     report = None if options.report is None else to_path_text(options.report, "--report")
     if report is not None:
-        check_report(report, options.conn_id)
+        check_report(report, options.conn_id, name="--report")
     with contextlib.ExitStack() as stack:
         client = None if options.no_api else stack.enter_context(connect(options.synthflow_conn_id))
         bar = sys.stderr.isatty() and not options.quiet
         progress = stack.enter_context(open_progress(bar=bar))
         outcome = audit_lake(store, plan, cures, progress, client=client)
     if report is not None:
-        outcome.report = publish_report(outcome, report, options.conn_id)
+        outcome.report = publish_report(outcome, report, options.conn_id, name="--report")
     return outcome
 
 

@@ -196,15 +196,14 @@ def _check_found(lake: Lake, plan: AuditPlan, audits: dict[str, AgentAudit], cur
             audits[model_id] = AgentAudit(model_id, cures, [], plan.from_ms, plan.to_ms)
             audits[model_id].look(None)
     if not any(audit.count for audit in audits.values()) and not (audits and bounded and _holds_windows(lake)):
-        where = f"output_path {cures.lake}"
         if plan.model_ids and _holds_windows(lake):
-            msg = f"{where} has no window of {_list(plan.model_ids)}. Name an agent that it has, or none for all."
+            msg = f"{cures.lake} has no window of {_list(plan.model_ids)}. Name an agent that it has, or none for all."
         elif audits:
-            msg = f"{where} has no window between these dates. Name others, or none."
+            msg = f"{cures.lake} has no window between these dates. Name others, or none."
         else:
             what = "files, and none of them is" if lake.others else "nothing, or nothing that is"
             msg = (
-                f"{where} holds {what} a window of this package (model_id=…/from_date=…/to_date=…). "
+                f"{cures.lake} holds {what} a window of this package (model_id=…/from_date=…/to_date=…). "
                 "Name the output_path that the calls were written to."
             )
         raise SynthflowConfigError(msg)

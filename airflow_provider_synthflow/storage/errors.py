@@ -102,7 +102,7 @@ def _make_error(error: Exception, where: str) -> SynthflowError:
         )
     if denied:
         return SynthflowConfigError(
-            f"The store of {where} denies this task access ({said}). Check output_conn_id and its credentials: "
+            f"The store of {where} denies this task access ({said}). Check its connection and credentials: "
             "they must be allowed to list, read, write and delete below the path."
         )
     if code == "NoSuchUpload":
@@ -113,13 +113,13 @@ def _make_error(error: Exception, where: str) -> SynthflowError:
     if isinstance(error, FileNotFoundError) or status == 404:
         return SynthflowConfigError(
             f"The bucket or container of {where} does not exist ({said}). Create it, or correct the path, or the "
-            "endpoint and the region of output_conn_id."
+            "endpoint and the region of its connection."
         )
     passing = code in _PASSING_CODES or status in _PASSING_STATUSES
     if names & _WRONG or isinstance(error, (TypeError, ValueError)) or (300 <= (status or 0) < 500 and not passing):
         return SynthflowConfigError(
             f"The store of {where} refuses the request ({said}). Correct the path, or the endpoint and the region "
-            "of output_conn_id."
+            "of its connection."
         )
     return SynthflowTransientError(
         (

@@ -49,7 +49,7 @@ def _check_connection(conn_id: str, url: str, name: str) -> None:
     except airflow.AirflowNotFoundException:
         msg = (
             f"The connection '{conn_id}' of {name} {url} does not exist (the part before an @ in {name} is one). "
-            "Create it, or correct output_conn_id."
+            "Create it, or name another."
         )
         raise SynthflowConfigError(msg) from None
 
@@ -76,7 +76,7 @@ def _attach(address: FileAddress, conn_id: str | None, name: str) -> tuple[Any, 
     except Exception as error:  # noqa: BLE001 - each store's library has its own
         msg = (
             f"The connection of {name} {url} cannot be used ({type(error).__name__}). "
-            "Correct output_conn_id and its credentials."
+            "Correct its fields and its credentials."
         )
     else:
         return found

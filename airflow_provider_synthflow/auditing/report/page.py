@@ -9,6 +9,7 @@ import hashlib
 from html import escape
 from importlib.resources import files
 from itertools import groupby
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_synthflow import __version__
@@ -65,18 +66,18 @@ _LEAST_SHARE = 250
 """A bar has at least this share of the width, so that one day of years can be seen."""
 
 
-def check_report(path: str, conn_id: str | None = None) -> None:
+def check_report(path: str, conn_id: str | None = None, *, name: str = "report_path") -> None:
     """Raise where the report could not be written, which is better known before an audit of hours."""
-    _open_place(path, conn_id)[0].check_writable()
+    _open_place(path, conn_id, name)[0].check_writable()
 
 
-def publish_report(outcome: AuditOutcome, path: str, conn_id: str | None = None) -> str:
+def publish_report(outcome: AuditOutcome, path: str, conn_id: str | None = None, *, name: str = "report_path") -> str:
     """Write the report, and return its full path."""
-    store, name = _open_place(path, conn_id)
-    with store.upload(name) as file:
+    store, file_name = _open_place(path, conn_id, name)
+    with store.upload(file_name) as file:
         for part in write_page(outcome):
             file.write(part.encode("utf-8", "replace"))
-    return store.location(name)
+    return store.location(file_name)
 
 
 def read_report(path: str, conn_id: str | None = None) -> bytes | None:
@@ -85,15 +86,18 @@ def read_report(path: str, conn_id: str | None = None) -> bytes | None:
     return store.read(name)
 
 
-def _open_place(path: str, conn_id: str | None) -> tuple[Store, str]:
-    is_local = FileAddress.parse(path).is_local
-    directory, slash, name = path.rpartition("/")
-    if not slash and is_local:
+def _open_place(path: str, conn_id: str | None, name: str = "report_path") -> tuple[Store, str]:
+    address = FileAddress.parse(path)
+    directory, slash, file = path.rpartition("/")
+    if not slash and address.is_local:
         directory = "."
-    if directory.endswith(":/") or (slash and not directory and not is_local):
-        msg = f"report_path {path} names no file. Write a path below a bucket, such as s3://bucket/audit.html."
+    if directory.endswith(":/") or (slash and not directory and not address.is_local):
+        msg = f"{name} {path} names no file. Write a path below a bucket, such as s3://bucket/audit.html."
         raise SynthflowConfigError(msg)
-    return open_store(directory or "/", None if is_local else conn_id, name="report_path"), name or _DEFAULT_NAME
+    if file and address.is_local and Path(address.key).is_dir():
+        msg = f"{name} {path} is a directory. Name a file in it, or put a slash at its end for {path}/{_DEFAULT_NAME}."
+        raise SynthflowConfigError(msg)
+    return open_store(directory or "/", None if address.is_local else conn_id, name=name), file or _DEFAULT_NAME
 
 
 def write_page(outcome: AuditOutcome) -> Iterator[str]:

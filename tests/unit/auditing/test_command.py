@@ -109,6 +109,21 @@ def test_where_it_could_not_look_it_is_status_2_and_one_sentence(lake, capsys, a
     assert "Traceback" not in err
 
 
+def test_errors_speak_of_what_was_typed(lake, capsys):
+    told = [
+        run(capsys, lake / "nowhere", "--no-api")[2],
+        run(capsys, lake, "--no-api", "--conn-id", "aws_default")[2],
+        run(capsys, lake, "--no-api", "--report", lake)[2],
+        run(capsys, lake, "--no-api", "--report", "/proc/nowhere/audit.html")[2],
+    ]
+
+    assert "output_conn_id" not in "".join(told)
+    assert told[0].startswith(f"{lake}/nowhere holds nothing")
+    assert told[1].startswith("PATH is on a local disk, which needs no connection: leave out 'aws_default'.")
+    assert told[2].startswith(f"--report {lake} is a directory. Name a file in it, or put a slash at its end for ")
+    assert told[3].startswith("--report /proc/nowhere cannot be written")
+
+
 @pytest.mark.parametrize(
     "arguments", [["--fail-on", "holes"], ["--from", "soon"], ["--max-requests", "-1"], ["--no"], ["--report", " "]]
 )

@@ -101,5 +101,5 @@ class TestPaths:
             publish(open_store(str(tmp_path / "file"), name="resume_path"), b"x")
 
     def test_need_no_connection(self, tmp_path):
-        with pytest.raises(SynthflowConfigError, match="Remove one"):
+        with pytest.raises(SynthflowConfigError, match="needs no connection"):
             open_store(str(tmp_path), "aws_default")
