@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an extraction asks of that which keeps its finished pages for a further try."""
+"""The interface by which an extraction saves its pages for a further try."""
 
 from __future__ import annotations
 
@@ -19,35 +19,21 @@ __all__ = ["Checkpoint"]
 
 
 class Checkpoint(Protocol):
-    """
-    The finished pages of one window, kept from try to try.
-
-    As a context manager it ends with the window: the pages are removed, unless an error or a kill ended the try and
-    another try may take them up.
-    """
+    """The pages of one window, saved from try to try."""
 
     def __enter__(self) -> Self:
-        """Return the object itself."""
+        """Return the checkpoint itself."""
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Remove the pages, or leave them for the next try."""
+        """Remove the pages, unless an error or a kill ended the try and another one may follow."""
 
     def take_up(self, recalled: RecalledPages) -> Iterator[Page]:
-        """
-        Yield the pages that an earlier try has kept, in the order of reading.
-
-        :param recalled: what holds them for the walk, which decides on them when its first page has come
-        """
+        """Yield the saved pages in the order of reading, after adding each to the recalled pages of a walk."""
 
     def keep(self, page: Page, walk: Walk) -> None:
-        """
-        Keep a page whose rows are used.
-
-        :param page: the page; its offset is known
-        :param walk: the walk that it belongs to
-        """
+        """Save a page whose rows are used."""
 
     def remove(self) -> None:
-        """Remove what an earlier try has kept."""
+        """Remove what an earlier try has saved."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The calls of a window as a list, for those who want them in memory."""
+"""The calls of a window as a list in memory."""
 
 from __future__ import annotations
 
@@ -25,12 +25,7 @@ __all__ = ["WindowCalls", "collect_window"]
 
 
 class WindowCalls(list[dict[str, Any]]):
-    """
-    The calls of a window as a list, in the order of their start.
-
-    :param calls: the calls, as the API sent them
-    :param extraction: the numbers of the walk
-    """
+    """The calls of a window as a list, sorted by their start, with the numbers of the extraction."""
 
     def __init__(self, calls: Iterable[dict[str, Any]], extraction: WindowResult) -> None:
         super().__init__(calls)
@@ -48,19 +43,7 @@ def collect_window(
     max_walks: int,
     on_mismatch: str = "fail",
 ) -> WindowCalls:
-    """
-    Extract a window into a list.
-
-    :param client: where to ask
-    :param query: the agent and the filters
-    :param window: a window, or what names one
-    :param settle: a timedelta, or seconds
-    :param on_unplaced: ``fail`` or ``include``
-    :param on_mismatch: ``fail`` or ``include``
-    :param concurrency: pages in flight
-    :param max_walks: how often the pages are walked before giving up
-    :raises SynthflowError: typed
-    """
+    """Extract a window into a list."""
     for name, value in (("on_unplaced", on_unplaced), ("on_mismatch", on_mismatch)):
         if value not in {"fail", "include"}:
             msg = f"{name} '{value}' is unknown. Use fail or include."

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The fields of calls that Get a call has and the list lacks, merged into the records of a window."""
+"""The fields that Get a call has and the list lacks, merged into a window's records."""
 
 from __future__ import annotations
 
@@ -33,15 +33,7 @@ _NO_ID = "sha256:"
 
 
 def add_details(client: SynthflowClient, spill: Spill, into: Spill, privacy: Privacy, *, concurrency: int) -> int:
-    """
-    Ask for each call of a spill, once, and put its record with the details into another spill.
-
-    A call that Get a call does not know stays as it is listed.
-
-    :param privacy: what knows the calls' ids, and what is taken out of the details as of the records
-    :return: how many calls Get a call does not know
-    :raises SynthflowError: typed
-    """
+    """Copy the calls of a spill into another one with their details, and return how many calls had none."""
     total, missing = len(spill), 0
     begun = told = time.monotonic()
     found = _look_up(client, spill, privacy, concurrency)
@@ -58,7 +50,7 @@ def add_details(client: SynthflowClient, spill: Spill, into: Spill, privacy: Pri
 
 
 def merge_details(record: bytes, details: bytes, privacy: Privacy) -> bytes:
-    """Return a record with those fields of another that it lacks; none is replaced, and what is dropped stays away."""
+    """Return a record with the fields of another that it lacks and that are not dropped."""
     there = split_members(record).keys() | set(privacy.drop_fields)
     more = [(name, value) for name, value in split_members(details).items() if name not in there]
     if not more:
@@ -71,7 +63,7 @@ def merge_details(record: bytes, details: bytes, privacy: Privacy) -> bytes:
 def _look_up(
     client: SynthflowClient, spill: Spill, privacy: Privacy, concurrency: int
 ) -> Iterator[tuple[str, int, bytes, bytes | None]]:
-    """Yield the calls in their order with their details; a few are asked for at a time."""
+    """Yield the calls in order with their details, requested a few at a time."""
     pool = ThreadPoolExecutor(concurrency, thread_name_prefix="synthflow-details")
     pending: deque[tuple[str, int, bytes, Future[bytes | None]]] = deque()
     try:
@@ -94,7 +86,7 @@ def _read_next(
 
 
 def _get(client: SynthflowClient, call_id: str) -> bytes | None:
-    """Return what Get a call has for a call; None where it knows no such call."""
+    """Return the API's record of a call, or None where it knows no such call."""
     if call_id.startswith(_NO_ID):  # a record without an id
         return None
     try:

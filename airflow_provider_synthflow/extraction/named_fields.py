@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fields that a user names, and that may be misspelt: what was to be dropped must not be stored by a typo."""
+"""The fields that a user names, which may be misspelt: a typo must not store what was to be dropped."""
 
 from __future__ import annotations
 
@@ -38,12 +38,7 @@ _LEAST_PART = 4
 
 
 class NamedFields:
-    """
-    The fields that a task's parameters name, of which each should be a field of a call.
-
-    :param named: the names, by the parameter that names them
-    :param fails: whether a name is an error that is no field, and resembles one
-    """
+    """The field names in a task's parameters, each of which should be a field of a call."""
 
     def __init__(self, named: Mapping[str, Iterable[str]], *, fails: bool = True) -> None:
         self.unseen = {
@@ -53,17 +48,13 @@ class NamedFields:
         self._came: set[str] = set()
 
     def receive(self, fields: KeysView[str]) -> None:
-        """Take in the names of a call's fields."""
+        """Record the field names of a call."""
         self._came |= fields
         for name in fields & self.unseen.keys():
             del self.unseen[name]
 
     def check(self) -> list[str]:
-        """
-        Return the names that are no fields, with a warning for each.
-
-        :raises SynthflowConfigError: for one that resembles a field
-        """
+        """Return the names that are no fields, each with a warning, or an error where it resembles a field."""
         for name, parameter in sorted(self.unseen.items()):
             alike = self._find_alike(name)
             if alike is not None and self._fails:
@@ -77,7 +68,7 @@ class NamedFields:
         return sorted(self.unseen)
 
     def _find_alike(self, name: str) -> str | None:
-        """Return the field that a name resembles the most, if it resembles one."""
+        """Return the field that a name resembles most, if any."""
         plain = _to_plain(name)
         best, alike = 0.0, None
         for field in sorted(KNOWN_FIELDS | self._came):

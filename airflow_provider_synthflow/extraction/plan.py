@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is to be done for one window: which calls, asked for how, and when they are settled."""
+"""The plan of an extraction: one window, its query, and how to request it."""
 
 from __future__ import annotations
 
@@ -24,34 +24,24 @@ STRAY_MS = 24 * 3_600_000
 
 @dataclass(frozen=True)
 class WindowPlan:
-    """
-    How a window is extracted: which calls, and asked for how.
-
-    :param window: the window
-    :param query: the agent and the filters; its bounds are set by the plan
-    :param settle_ms: milliseconds after the window's end during which a call of the window may change or end
-    :param include_unplaced: whether a final call without any readable start is included, or an error
-    :param include_mismatched: whether a row of another agent or status than asked for is included, or an error
-    :param concurrency: pages in flight
-    :param max_walks: how often the pages are walked before giving up
-    """
+    """One window, its query, and how to request it."""
 
     window: Window
-    query: CallsQuery
-    settle_ms: int
-    include_unplaced: bool = False
-    include_mismatched: bool = False
+    query: CallsQuery  # without bounds
+    settle_ms: int  # how long after the window's end its calls may still change
+    include_unplaced: bool = False  # final calls without a readable start; else an error
+    include_mismatched: bool = False  # calls of another agent or status than asked for; else an error
     concurrency: int = 4
     max_walks: int = 5
 
     @property
     def settled_ms(self) -> int:
-        """Return the instant from which on the window's calls are settled, in UTC milliseconds since 1970."""
+        """Return when the window's calls are settled."""
         return self.window.to_ms + self.settle_ms
 
     @property
     def asked(self) -> CallsQuery:
-        """Return the query with the bounds that are sent: more than the window, on both sides."""
+        """Return the query with the bounds that are sent, which are wider than the window."""
         return self.query.between(
             max(0, self.window.from_ms - MARGIN_MS), self.window.to_ms + max(self.settle_ms, LEAST_SETTLE_MS)
         )

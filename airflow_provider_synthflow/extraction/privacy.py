@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Drop fields of a call, or replace them by a keyed hash, before anything is stored."""
+"""Fields that are dropped from a call, or replaced by a keyed hash, before it is stored."""
 
 from __future__ import annotations
 
@@ -23,19 +23,10 @@ __all__ = ["Privacy"]
 
 
 class Privacy:
-    """
-    What is changed in a record before it is stored.
+    """The fields to drop and to hash in each record before it is stored."""
 
-    The same value gives the same hash in every window and every field, so that hashed files can be joined. A null
-    stays null, since its hash would tell no more and hide that there was nothing.
-
-    :param drop_fields: the top-level fields to remove
-    :param hash_fields: the top-level fields to replace by the HMAC-SHA-256 of their value, as hexadecimal digits;
-        a value that is no text is hashed as its JSON with sorted keys
-    :param key: the secret of the hash
-    :param named: told of the fields that come, as long as it does not know some that a parameter names
-    :raises SynthflowConfigError: where ``hash_fields`` are named and there is no key
-    """
+    # A value has the same hash in every window and field, so that files can be joined. A null stays null, since its
+    # hash would hide that there was nothing.
 
     def __init__(
         self,
@@ -64,19 +55,11 @@ class Privacy:
         return self._changes
 
     def hides(self, names: Iterable[str]) -> list[str]:
-        """
-        Return those of some fields that are not stored as they are received.
-
-        :param names: the fields
-        """
+        """Return those of some fields that are dropped or hashed."""
         return sorted({*self.drop_fields, *self.hash_fields} & set(names))
 
     def to_key(self, call_id: str) -> str:
-        """
-        Return what stands for a call while its window is put together: its id, or a hash where that is not to be kept.
-
-        :param call_id: its id
-        """
+        """Return a call's id, or a hash of it where ids are hidden."""
         if not self._hides_ids:
             return call_id
         key = self._mac(call_id.encode("utf-8", "surrogatepass"))
@@ -85,19 +68,15 @@ class Privacy:
         return key
 
     def remember_ids(self) -> None:
-        """Remember from now on which call a key stands for, as long as this lives."""
+        """Remember the ids behind the keys from now on."""
         self._ids = {}
 
     def to_id(self, key: str) -> str:
-        """Return the id of the call that a key stands for, as :meth:`remember_ids` lets it know."""
+        """Return the id behind a key, after :meth:`remember_ids`."""
         return (self._ids or {}).get(key, key)
 
     def apply(self, raw: bytes) -> bytes:
-        """
-        Return a record without the dropped fields and with the hashed ones; as it is where there are none.
-
-        :param raw: one JSON object
-        """
+        """Return a record without its dropped fields and with its hashed ones."""
         if not self._changes and not self.named.unseen:
             return raw
         fields = split_members(raw)  # the fields that stay keep their own bytes

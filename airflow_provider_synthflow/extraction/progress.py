@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How far a walk has come, in a line that a person can follow."""
+"""The progress of a walk as lines for a log."""
 
 from __future__ import annotations
 
@@ -15,12 +15,7 @@ _EVERY = 5.0
 
 
 class Progress:
-    """
-    The progress of a walk, told in a line every few seconds at most.
-
-    :param clock: seconds that only grow; default: the system's monotonic clock
-    :param every: seconds between two lines at least
-    """
+    """The progress of a walk, with a line every few seconds."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic, every: float = _EVERY) -> None:
         self._clock = clock
@@ -31,14 +26,7 @@ class Progress:
         self._rows = 0
 
     def line(self, walk: int, rows: int, total: int | None, *, there: int = 0) -> str | None:
-        """
-        Take in a page, and return a line where one is due.
-
-        :param walk: the number of the walk, from 1
-        :param rows: how many rows the page has
-        :param total: how many the API declares in all; None where it does not
-        :param there: how many of these an earlier try has read
-        """
+        """Count a page, and return a line where one is due."""
         now = self._clock()
         if walk != self._walk:
             self._walk, self._begun, self._pages, self._rows = walk, now, 0, 0

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""All agents as they are now, sorted, brought to the file of a day or handed over for XCom."""
+"""A snapshot of all agents, into a file or XCom."""
 
 from __future__ import annotations
 
@@ -38,16 +38,7 @@ def take_snapshot(
     max_bytes: int,
     origin: Mapping[str, str],
 ) -> dict[str, Any]:
-    """
-    Read all agents, complete or an error, and return the result.
-
-    :param client: where to ask
-    :param publication: the file that they go to; None for XCom
-    :param full: whether prompts and other long fields are kept
-    :param max_bytes: the encoded size above which a result for XCom is refused
-    :param origin: the task and the run, which the manifest names
-    :raises SynthflowError: typed; then nothing was published
-    """
+    """Read all agents, complete or an error, and return the result."""
     if publication is not None:
         publication.check()
     agents = sorted(read_assistants(client), key=lambda agent: (read_model_id(agent) or "", encode_record(agent)))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bring the calls of pages into the order of their starts while the pages come. Pure."""
+"""Sort the calls of pages by their start while the pages come. Pure."""
 
 from __future__ import annotations
 
@@ -21,33 +21,22 @@ _NO_START = -(1 << 62)  # None cannot be compared
 
 
 def newest_first(page: Page) -> bool:
-    """
-    Tell whether a page lists its newest call first.
-
-    :param page: a page with calls
-    """
+    """Tell whether a page lists its newest call first."""
     starts = [row.started_ms for row in (page.rows[0], page.rows[-1]) if row.started_ms is not None]
     return bool(starts) and starts[0] > starts[-1]
 
 
 def with_starts(rows: Sequence[CallRow]) -> list[Started]:
-    """
-    Return when each call started, its id, and the call; the start of one that has none is before all others.
-
-    :param rows: the calls
-    """
+    """Return each call with its start and its id; a call without a start sorts first."""
     return [(_NO_START if row.started_ms is None else row.started_ms, row.call_id, row) for row in rows]
 
 
 class PageOrder:
-    """
-    The calls of pages by (start, id), whichever page comes first, as long as little is to be held for that.
+    """A sorter of the pages' calls by (start, id) that holds few of them."""
 
-    Pages of a list that is sorted by the start need no sorting but within a page: what comes early waits for the pages
-    before it, and calls that start in the same millisecond as a page's newest wait for the next page. Where more than
-    8 MiB would wait, or the list is not sorted, calls come in another order, and none is lost: the order is a help, and
-    nothing relies on it. Of several readings of a call, the latest comes last.
-    """
+    # Of a list sorted by start, a page waits for the pages before it, and the calls of its newest millisecond for the
+    # next page. Where more than 8 MiB would wait, or the list is not sorted, calls come in another order: nothing
+    # relies on it. Of several readings of a call, the latest comes last.
 
     def __init__(self) -> None:
         self._backward = False
@@ -58,13 +47,7 @@ class PageOrder:
         self._gave_up = False
 
     def take(self, page: Page, calls: list[Started], *, backward: bool) -> list[Started]:
-        """
-        Take in a page, and return the calls that are due by now.
-
-        :param page: the page, with its offset
-        :param calls: its calls
-        :param backward: whether pages are read from the list's end to its begin; the first page decides
-        """
+        """Add a page, and return the calls that are due by now; the first page decides on the direction."""
         if self._gave_up:
             return calls
         begin = page.offset or 0
@@ -98,7 +81,7 @@ class PageOrder:
         return rest
 
     def _next_due(self) -> int | None:
-        """Return which of the waiting pages has a row in common with what has been handed on."""
+        """Return the index of a waiting page that continues what has been handed on."""
         edge = self._edge or 0
         for place, (begin, end, _, _) in enumerate(self._waiting):
             if end > edge if self._backward else begin < edge:
@@ -107,7 +90,7 @@ class PageOrder:
         return None
 
     def _hand_on(self, calls: dict[str, Started]) -> list[Started]:
-        """Return a page's calls in order, but for those that start with its newest."""
+        """Return a page's calls in order, without those that start in the same millisecond as its newest."""
         ranked = sorted((self._newest | calls if self._newest else calls).values())
         count = len(ranked)
         while count and ranked[count - 1][0] == ranked[-1][0]:

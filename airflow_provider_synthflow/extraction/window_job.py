@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One window brought to where its calls go: read, proven complete, and published in a file or handed over for XCom."""
+"""One window read, proven complete, and published in a file or returned for XCom."""
 
 from __future__ import annotations
 
@@ -33,36 +33,20 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class WindowJob:
-    """
-    One window to be read and brought to where its calls go.
-
-    :param plan: the window and how to read it
-    :param publication: the file that the calls go to; None for XCom
-    :param privacy: what to take out of the calls before they are kept
-    :param on_empty: what to do without calls: ``write``, ``skip`` (nothing is published) or ``fail``
-    :param keep_unsettled: whether an earlier try's file counts in which calls were not final
-    :param max_bytes: the encoded size above which a result for XCom is refused
-    :param resume: what keeps pages for a further try; None: nothing is kept
-    :param origin: the task and the run, which the result names
-    :param details: whether each call is asked for by itself, too, for what the list lacks
-    """
+    """One window to read, and where its calls go."""
 
     plan: WindowPlan
-    publication: Publication | None = None
+    publication: Publication | None = None  # None: into XCom
     privacy: Privacy = field(default_factory=Privacy)
-    on_empty: str = "write"
-    keep_unsettled: bool = True
-    max_bytes: int = 1024 * 1024
+    on_empty: str = "write"  # or "skip" or "fail"
+    keep_unsettled: bool = True  # an earlier try's file counts also where calls in it were not final
+    max_bytes: int = 1024 * 1024  # of a result for XCom
     resume: Checkpoint | None = None
-    origin: Mapping[str, str] = field(default_factory=dict)
+    origin: Mapping[str, str] = field(default_factory=dict)  # the task and the run
     details: bool = False
 
     def finished(self, since_ms: int | None) -> dict[str, Any] | None:
-        """
-        Return what an earlier try has published already, if its file is there and whole.
-
-        :param since_ms: from when on a file counts, UTC milliseconds since 1970; None: none does
-        """
+        """Return the result of an earlier try whose file is there, whole, and not older than an instant."""
         if self.publication is None or since_ms is None:
             return None
         # A file from before the window was settled is another task's, with a shorter settle.
@@ -79,14 +63,7 @@ class WindowJob:
     def carry_out(
         self, client: SynthflowClient, *, look: Callable[[WindowResult], None], used: int = 0
     ) -> WindowResult:
-        """
-        Read the window and publish its calls.
-
-        :param client: where to ask
-        :param look: looks at the numbers before anything is published, and may raise
-        :param used: the bytes of the other results in the same XCom
-        :raises SynthflowError: typed; then nothing was published
-        """
+        """Read the window and publish its calls, unless ``look``, which is given the numbers first, raises."""
         begun = time.monotonic()
         if self.publication is not None:
             self.publication.check()
@@ -119,7 +96,7 @@ class WindowJob:
     def _add_details(
         self, client: SynthflowClient, found: WindowResult, spill: Spill, into: Spill
     ) -> tuple[WindowResult, dict[str, Any]]:
-        """Return the numbers with those of the details, and what the result says of these."""
+        """Add the details, and return the numbers with theirs, and what the result says of them."""
         names = ("requests", "retries", "waits")
         before = {name: getattr(client, name) for name in names}
         missing = add_details(client, spill, into, self.privacy, concurrency=self.plan.concurrency)
@@ -129,7 +106,7 @@ class WindowJob:
 
     @contextmanager
     def _draft(self, spill: Spill) -> Iterator[Draft | None]:
-        """Let the file be written while the calls come; in the end it is known whether it can be published."""
+        """Open a draft of the file, which is written while the calls come."""
         if self.publication is None or self.details:
             yield None
             return
@@ -139,12 +116,12 @@ class WindowJob:
             yield draft
 
     def _described(self) -> dict[str, Any]:
-        """Return what the result says of fields that are not as they were received; nothing where all are."""
+        """Return the result's entries on dropped and hashed fields."""
         described = {"drop_fields": self.privacy.drop_fields, "hash_fields": self.privacy.hash_fields}
         return {name: sorted(fields) for name, fields in described.items() if fields}
 
     def _closing(self, found: WindowResult) -> str:
-        """Return the line that closes the log of a window."""
+        """Return the last line of a window's log."""
         result = found.value
         calls = [to_count(found.count, "call")]
         for number, what in (

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the readings of one round prove by themselves, and what only two rounds that agree do. Pure."""
+"""What one round proves by itself, and what only two rounds that agree prove. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["Agreement"]
 
 
 class Agreement:
-    """What the round before found, and how rows that come twice are taken."""
+    """The digest of the round before, and how repeated rows are read."""
 
     def __init__(self) -> None:
         self.found: bytes | None = None  # tells what the round before brought, where two must agree
@@ -22,15 +22,15 @@ class Agreement:
 
     @property
     def expects_repeats(self) -> bool:
-        """Tell whether rows that come twice are reckoned with."""
+        """Tell whether repeated rows are expected."""
         return self.drops_repeats or self.shift > 0
 
     def is_doubled(self, readings: PageReadings) -> bool:
-        """Tell whether rows that come twice are taken for rows."""
+        """Tell whether repeated rows count as rows."""
         return readings.has_repeats and not self.drops_repeats
 
     def adds_up(self, verdict: Verdict, readings: PageReadings) -> bool:
-        """Tell whether as many calls came as were declared, or, where some come twice, as many rows."""
+        """Tell whether as many calls came as were declared, or as many rows where rows are repeated."""
         if verdict.exceeded or not verdict.steady:
             return False
         if self.is_doubled(readings):
@@ -38,7 +38,7 @@ class Agreement:
         return verdict.counted
 
     def is_proven(self, verdict: Verdict, readings: PageReadings, *, declared: bool, overlap: int) -> bool:
-        """Tell whether what adds up is all, by itself or since the round before brought the same."""
+        """Tell whether a round that adds up is complete, by itself or because the round before agrees."""
         # A page of one row has no seam, unless it is the only one.
         seamless = verdict.seamless and (overlap > 0 or len(readings) <= 1)
         repeats = readings.has_repeats or self.shift > 0
@@ -50,7 +50,7 @@ class Agreement:
         return found == before and (seamless or not repeats or (verdict.seamless and verdict.counted and not overlap))
 
     def changes(self, *, doubles: bool, early: bool) -> bool:
-        """Take rows that come twice in another way from now on, where that may help; tell whether it may."""
+        """Switch to another reading of repeated rows, and tell whether there is one."""
         if self.expects_repeats:
             self.drops_repeats, self.shift = False, 0
             return True

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""All agents of a workspace, proven complete by the same walk as its calls."""
+"""All agents of a workspace, proven complete by the same walk as calls."""
 
 from __future__ import annotations
 
@@ -17,12 +17,7 @@ __all__ = ["read_assistants", "read_model_id"]
 
 
 def read_assistants(client: SynthflowClient) -> list[dict[str, Any]]:
-    """
-    Return all agents, each once, in the order in which they came; complete, or an error.
-
-    :raises SynthflowIncompleteError: where what came and what is declared never agree
-    :raises SynthflowError: typed
-    """
+    """Return all agents, each once, in the order in which they came."""
 
     def ask(limit: int, offset: int) -> Page:
         parameters = {"limit": str(limit), "offset": str(offset)}
@@ -39,11 +34,11 @@ def read_assistants(client: SynthflowClient) -> list[dict[str, Any]]:
 
 
 def read_model_id(agent: dict[str, Any]) -> str | None:
-    """Return an agent's id as text, which is what List calls is asked by; None where it has none."""
+    """Return an agent's id as text, or None where it has none."""
     found = agent.get("model_id") or agent.get("id")
     return str(found) if isinstance(found, (str, int)) and not isinstance(found, bool) else None
 
 
 def _make_key(agent: dict[str, Any]) -> str:
-    """Return what tells an agent from others; one without an id is the same where all of it is."""
+    """Return an agent's id, or all its fields where it has none."""
     return read_model_id(agent) or encode_record(dict(sorted(agent.items()))).decode()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether rows are of the agent and the status that were asked for: what a row says of itself decides. Pure."""
+"""Whether rows are of the agent and the status that were asked for, by their own fields. Pure."""
 
 from __future__ import annotations
 
@@ -17,12 +17,7 @@ __all__ = ["FilterCheck"]
 
 
 class FilterCheck:
-    """
-    The check of what comes against the filters of a query.
-
-    :param query: the agent and the filters
-    :param include: whether other rows are kept; else they are an error
-    """
+    """The check of rows against the filters of a query."""
 
     def __init__(self, query: CallsQuery, *, include: bool = False) -> None:
         self._include = include
@@ -31,11 +26,7 @@ class FilterCheck:
         self._statuses = {_fold(each) for each in (query.call_status or "").split(",")} - {""}
 
     def find_others(self, rows: Sequence[CallRow]) -> set[str]:
-        """
-        Return the ids of the rows that are of another agent or status than asked for.
-
-        :raises SynthflowProtocolError: with the numbers, where such rows are not to be kept
-        """
+        """Return the ids of rows of another agent or status, or raise where they are not to be included."""
         agent, statuses = self._agent, self._statuses
         others = [
             row

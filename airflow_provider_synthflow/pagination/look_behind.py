@@ -22,7 +22,7 @@ __all__ = ["Behind", "LookBehind"]
 
 
 class Behind(Enum):
-    """What lies behind a declared total."""
+    """The finding behind a declared total."""
 
     NOTHING = auto()
     MORE = auto()  # rows, so that the total is none
@@ -33,7 +33,7 @@ class Behind(Enum):
 
 
 class LookBehind:
-    """The looks of one round behind the declared total, two at the most."""
+    """The requests of one round behind the declared total, two at most."""
 
     def __init__(self) -> None:
         self.looks = 0
@@ -41,14 +41,7 @@ class LookBehind:
         self._first: list[str] = []
 
     def begin(self, total: int, readings: PageReadings, *, before: int, is_refused: bool = False) -> int:
-        """
-        Return the index to look from.
-
-        :param total: what is declared
-        :param readings: the pages that were read
-        :param before: how many rows that are there to begin with
-        :param is_refused: whether the look before was refused
-        """
+        """Return the index to start from, with so many known rows in front."""
         self.looks += 1
         if readings.longest <= 1 and not is_refused:
             # A page of one row shows no second one, but only a last page that is sent again is there further behind.
@@ -58,14 +51,14 @@ class LookBehind:
         return max(0, total - before)
 
     def take_ask(self) -> PageAsk | None:
-        """Return the next look, once."""
+        """Return the next request, once."""
         ask, self.ask = self.ask, None
         return ask
 
     def judge(
         self, ask: PageAsk, ids: Sequence[str], declared: int | None, *, total: int, readings: PageReadings
     ) -> Behind:
-        """Return what a look shows, of a list that declared one total and declares one now."""
+        """Return what a response shows about the total."""
         is_new = readings.lacks_any(ids)
         if declared is not None and declared != total:
             if declared == len(ids) < total:

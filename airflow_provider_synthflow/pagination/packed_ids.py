@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Hold many ids in little memory: packed as bytes, about as long as they are, and unpacked a few at a time."""
+"""Many ids in little memory: packed as bytes, unpacked a few at a time."""
 
 from __future__ import annotations
 
@@ -18,41 +18,23 @@ _PLAIN = 2  # the version of marshal's format without references between objects
 
 
 def pack(ids: Sequence[str]) -> bytes:
-    """
-    Pack ids: an id of 36 characters takes 41 bytes instead of 93.
-
-    :param ids: any texts
-    """
+    """Pack ids, in less than half of the memory."""
     return marshal.dumps(tuple(ids), _PLAIN)
 
 
 def unpack(packed: bytes) -> tuple[str, ...]:
-    """
-    Return the ids of one :func:`pack`.
-
-    :param packed: what it returned, in this very process
-    """
+    """Unpack ids, packed in this very process."""
     ids: tuple[str, ...] = marshal.loads(packed)  # noqa: S302 - nothing from outside
     return ids
 
 
 def distinct_count(packs: Sequence[bytes], count: int) -> int:
-    """
-    Count the different ids of several packs, without holding all of them at a time.
-
-    :param packs: the packs
-    :param count: how many ids there are in them, doubles included
-    """
+    """Count the different ids of several packs with so many ids in all, a part of them at a time."""
     return sum(map(len, _parted(packs, count)))
 
 
 def fingerprint(packs: Sequence[bytes], count: int) -> bytes:
-    """
-    Return what two sets of ids have in common only where they are the same, whatever their order.
-
-    :param packs: the packs
-    :param count: how many ids there are in them, doubles included
-    """
+    """Return a digest that is equal only for equal sets of ids."""
     digest = hashlib.sha256()
     for ids in _parted(packs, count):
         for start in range(0, len(ordered := sorted(ids)), _GROUP):
@@ -61,7 +43,7 @@ def fingerprint(packs: Sequence[bytes], count: int) -> bytes:
 
 
 def sequence_digest(rows: Iterable[Sequence[str]]) -> bytes:
-    """Return what two sequences of ids have in common only where they are the same, however they are cut."""
+    """Return a digest that is equal only for equal sequences of ids, however they are cut."""
     digest = hashlib.sha256()
     for ids in rows:
         for each in ids:
@@ -70,20 +52,14 @@ def sequence_digest(rows: Iterable[Sequence[str]]) -> bytes:
 
 
 def ids_gone(before: Sequence[bytes], now: Sequence[bytes], count: int) -> Iterator[str]:
-    """
-    Yield the ids that are in some packs and not in others, each once.
-
-    :param before: the packs that they are in
-    :param now: the packs that they are not in
-    :param count: how many ids there are in either of them about
-    """
+    """Yield the ids that are in some packs and not in others, each once."""
     if before:
         for left, right in zip(_parted(before, count), _parted(now, count), strict=True):
             yield from left - right
 
 
 def _parted(packs: Sequence[bytes], count: int) -> Iterator[set[str]]:
-    """Yield the different ids of several packs as sets that have nothing in common, none of them large."""
+    """Yield the different ids of several packs as disjoint sets, none of them large."""
     parts = 1 + count // _PART
     if parts == 1:
         yield set().union(*map(unpack, packs))
@@ -93,7 +69,7 @@ def _parted(packs: Sequence[bytes], count: int) -> Iterator[set[str]]:
 
 
 class KeyLog:
-    """Keys in the order in which they came, the same ones also more than once."""
+    """Keys in the order in which they came, repeats included."""
 
     def __init__(self) -> None:
         self._groups: list[bytes] = []
@@ -104,23 +80,19 @@ class KeyLog:
         return len(self._groups) * _GROUP + len(self._open)
 
     def __getitem__(self, slot: int) -> str:
-        """
-        Return a key.
-
-        :param slot: how many came before it
-        """
+        """Return the key of a slot."""
         group, place = divmod(slot, _GROUP)
         return (unpack(self._groups[group]) if group < len(self._groups) else self._open)[place]
 
     def extend(self, keys: Iterable[str]) -> None:
-        """Take in keys."""
+        """Append keys."""
         self._open += keys
         while len(self._open) >= _GROUP:
             self._groups.append(pack(self._open[:_GROUP]))
             del self._open[:_GROUP]
 
     def last_slots(self) -> Iterator[int]:
-        """Yield for each different key how many keys came before its last coming, in no particular order."""
+        """Yield the last slot of each different key, in no particular order."""
         parts = 1 + len(self) // _PART
         for part in range(parts):
             last: dict[str, int] = {}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The parts of a list that are still to be read, and the page to ask for next in one of them. Pure."""
+"""The parts of a list that are still to be read, and the next page to ask for. Pure."""
 
 from __future__ import annotations
 
@@ -10,27 +10,16 @@ __all__ = ["PageAsk", "PageLayout", "RowRange"]
 
 @dataclass(frozen=True)
 class PageAsk:
-    """
-    A page to ask for.
+    """A page to ask for."""
 
-    :param start: the index of the first row
-    :param limit: how many rows
-    :param serial: the number of the request within the walk, in the order of sending
-    :param stop: up to which index rows are missing that no other page is asked for; None: to the end
-    :param behind: whether it is to show that nothing follows the rows that are there
-    :param closing: whether it is to show that nothing lies behind the declared total
-    :param shift: how many rows before its offset a page begins
-    :param pause: how many seconds to wait before it is sent
-    """
-
-    start: int
+    start: int  # the index of the first row
     limit: int
-    serial: int
-    stop: int | None = None
-    behind: bool = False
-    closing: bool = False
-    shift: int = 0
-    pause: float = 0.0
+    serial: int  # in the order of sending
+    stop: int | None = None  # rows are missing up to this index; None: to the end
+    behind: bool = False  # to show that nothing follows the known rows
+    closing: bool = False  # to show that nothing lies behind the declared total
+    shift: int = 0  # how many rows before its offset a page begins
+    pause: float = 0.0  # seconds to wait before it is sent
 
     @property
     def offset(self) -> int:
@@ -40,37 +29,24 @@ class PageAsk:
 
 @dataclass(frozen=True)
 class RowRange:
-    """
-    A part of the list that is still to be read.
+    """A part of the list that is still to be read."""
 
-    :param reach: the index up to which rows are there already
-    :param stop: the index up to which rows are missing; None: to the end
-    :param behind: whether to begin behind the last row and not with it, to see that nothing follows
-    """
-
-    reach: int
-    stop: int | None = None
-    behind: bool = False
+    reach: int  # rows are known up to this index
+    stop: int | None = None  # and missing up to this one; None: to the end
+    behind: bool = False  # begin behind the last row and not with it, to see that nothing follows
 
 
 @dataclass(frozen=True)
 class PageLayout:
-    """
-    How pages lie on the list.
+    """The layout of pages on the list."""
 
-    :param offset: the index of the first row of interest
-    :param size: how many rows a page can be expected to hold
-    :param overlap: how many rows a page has in common with the one before it
-    :param end: the index at which the list ends; None: nobody knows
-    """
-
-    offset: int
-    size: int
-    overlap: int
-    end: int | None
+    offset: int  # of the first row of interest
+    size: int  # how many rows a page is expected to hold
+    overlap: int  # how many rows neighbouring pages share
+    end: int | None  # of the list; None: unknown
 
     def first(self, part: RowRange) -> tuple[RowRange, list[RowRange]]:
-        """Return the first page of a part, from its first row to where it is to stop, and what then is left."""
+        """Return the first page of a part, and what then is left of the part."""
         start = self._start(part)
         expected = start + self.size
         if self.end is None or (part.stop is not None and expected >= part.stop):
@@ -78,7 +54,7 @@ class PageLayout:
         return RowRange(start, expected, part.behind), [RowRange(expected, part.stop)]
 
     def last(self, part: RowRange) -> tuple[RowRange, list[RowRange]]:
-        """Return the last page of a part, as :meth:`first` does the first one."""
+        """Return the last page of a part, and what then is left of the part."""
         start = self._start(part)
         if self.end is None or part.behind:
             return self.first(part)
@@ -91,6 +67,6 @@ class PageLayout:
         return RowRange(start, stop), [RowRange(part.reach, start + self.overlap)]
 
     def _start(self, part: RowRange) -> int:
-        """Return where a part's first page begins: with the row before it, unless there is none to share."""
+        """Return the start of a part's first page, with the row before it where there is one."""
         alone = part.behind or part.reach == self.offset
         return part.reach if alone else part.reach - self.overlap

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The pages that a walk has read and keeps, in the order of their starts. Pure."""
+"""The pages that a walk has read, sorted by their starts. Pure."""
 
 from __future__ import annotations
 
@@ -18,11 +18,7 @@ __all__ = ["PageReadings"]
 
 
 class PageReadings:
-    """
-    The readings of one walk.
-
-    :param offset: the index of the first row of interest
-    """
+    """The pages of one walk."""
 
     def __init__(self, offset: int) -> None:
         self.most_rows = 0  # on any page so far: what a page can be expected to hold
@@ -42,17 +38,17 @@ class PageReadings:
 
     @property
     def count(self) -> int:
-        """Return how many rows the pages have, those that they share counted twice."""
+        """Return how many rows the pages have, shared ones counted twice."""
         return sum(page.count for page in self._pages)
 
     @property
     def furthest(self) -> PageIds | None:
-        """Return the page that reaches the furthest; None where there is none."""
+        """Return the page that reaches the furthest, if any."""
         return max(self._pages, key=lambda page: page.end, default=None)
 
     @property
     def longest(self) -> int:
-        """Return how many rows came with a page at the most, those that were left out included."""
+        """Return the row count of the longest page, dropped rows included."""
         return max((page.count + page.dropped for page in self._pages), default=0)
 
     def tail(self, count: int) -> list[str]:
@@ -61,7 +57,7 @@ class PageReadings:
         return [] if furthest is None or not count else list(furthest.ids[-count:])
 
     def is_early(self, start: int, ids: Sequence[str]) -> bool:
-        """Tell whether a page begins with the row before the one that it was asked for from, on the first page."""
+        """Tell whether a page begins one row too early, as far as the first page shows that."""
         row = start - self._offset - 1
         if not ids or not self._pages or not 0 <= row < self._pages[0].count:
             return False
@@ -73,7 +69,7 @@ class PageReadings:
         return any(page.has_repeats for page in self._pages)
 
     def may_go_on(self, total: int | None, limit: int, told_limit: int) -> bool:
-        """Tell whether rows may lie behind a total that all pages declare: it is 0, or the last page is full."""
+        """Tell whether rows may lie behind the declared total: it is 0, or the last page is full."""
         if total is None or any(page.total != total for page in self._pages):
             return False
         # One page alone may be as short as the list; among several, the longest shows how many a page can hold.
@@ -82,7 +78,7 @@ class PageReadings:
         return total == 0 or (last is not None and last.count + last.dropped >= full and last.end >= total)
 
     def add(self, page: PageIds) -> PageIds | None:
-        """Keep a page, unless another one has the same rows: then return that one."""
+        """Add a page, or return the page that has the same rows."""
         key = hash(frozenset(page.ids))
         twin = self._twins.get(key)
         if twin is not None and twin.start != page.start and twin.total == page.total:
@@ -93,26 +89,21 @@ class PageReadings:
         return None
 
     def recall(self, pages: Sequence[PageIds], forgotten: Iterable[bytes]) -> None:
-        """Keep pages that an earlier walk has read, and note the ids of those that are not taken up."""
+        """Add the pages of an earlier walk, and the ids of those that are not used again."""
         self._forgotten += forgotten
         self._pages = sorted([*self._pages, *pages])
         self._twins |= {hash(frozenset(page.ids)): page for page in pages}
         self.most_rows = max((page.count for page in self._pages), default=0)
 
     def forget(self, pages: Iterable[PageIds]) -> None:
-        """Give up pages."""
+        """Remove pages."""
         for page in list(pages):
             self._pages.remove(page)
             self._twins.pop(hash(frozenset(page.ids)), None)
             self._forgotten.append(page.packed)
 
     def give_up(self, bad: frozenset[int] | None, troubled: int) -> None:
-        """
-        Give up some pages before a further round.
-
-        :param bad: the serials of those to blame; None: all are
-        :param troubled: how many pages did not come
-        """
+        """Remove the pages to blame (None: all) before a further round."""
         forget = [page for page in self._pages if bad is None or page.serial in bad]
         blamed = len(forget) + troubled
         # All anew after a repair that did not help, where too little would stay, and where no total is declared.
@@ -122,12 +113,12 @@ class PageReadings:
         self.forget(forget if repairs else self._pages)
 
     def forget_all(self) -> None:
-        """Give up all pages, and what a page can be expected to hold."""
+        """Remove all pages, and the expected page size."""
         self.forget(self._pages)
         self.most_rows = 0
 
     def lacks_any(self, ids: Iterable[str]) -> bool:
-        """Tell whether some ids are on none of the pages."""
+        """Tell whether any of some ids is on none of the pages."""
         lacking = set(ids)
         for page in reversed(self._pages):
             if not lacking:
@@ -136,7 +127,7 @@ class PageReadings:
         return bool(lacking)
 
     def verify(self, total: int | None, overlap: int) -> Verdict:
-        """Judge the pages together."""
+        """Verify the pages together."""
         return verify_pages(self._pages, offset=self._offset, total=total, overlap=overlap)
 
     def ids(self) -> frozenset[str]:
@@ -144,19 +135,19 @@ class PageReadings:
         return frozenset().union(*(page.ids for page in self._pages))
 
     def gone(self) -> Iterator[str]:
-        """Yield the ids that were on pages that were given up and are on none that is kept, each once."""
+        """Yield the ids that are on removed pages only, each once."""
         return ids_gone(self._forgotten, [page.packed for page in self._pages], self.count)
 
     def set_digest(self) -> bytes:
-        """Return what two walks have in common only where they found the same ids."""
+        """Return a digest that is equal only for walks with the same ids."""
         return fingerprint([page.packed for page in self._pages], self.count)
 
     def row_digest(self) -> bytes:
-        """Return what two walks have in common only where they found the same ids in the same rows."""
+        """Return a digest that is equal only for walks with the same ids in the same rows."""
         return sequence_digest(rows_in_order(self._pages))
 
     def repeated(self) -> int:
-        """Return how many rows came twice, of pages that are proven complete; rows of an unstable order are none."""
+        """Return how many rows of a complete list are repeats."""
         if not self.has_repeats:
             return 0
         furthest = self.furthest
@@ -165,11 +156,11 @@ class PageReadings:
         return max(0, rows - distinct) + sum(page.dropped for page in self._pages)
 
     def after(self, page: PageIds, overlap: int, stop: int | None = None) -> RowRange:
-        """Return what follows a page; a page of one row is no seam, since its row was asked for already."""
+        """Return the part that follows a page; a page of one row is no seam, since its row was asked for already."""
         return RowRange(page.end, stop, behind=overlap > 0 and page.count == 1)
 
     def missing(self, overlap: int) -> deque[RowRange]:
-        """Return what the pages leave out."""
+        """Return the parts that the pages leave out."""
         missing: deque[RowRange] = deque()
         rest = RowRange(self._offset)
         for page in self._pages:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What was wrong with the pages of a walk, round by round, and what an error says of it. Pure."""
+"""The defects of a walk's pages, and the errors about them. Pure."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _SAME_TROUBLE = 3
 
 
 class PageTroubles:
-    """The defects of the present round's pages that no later answer has mended, and of rounds before."""
+    """The unmended defects of the present round's pages, and how long they last."""
 
     def __init__(self) -> None:
         self.asked_again: set[int] = set()  # the offsets of pages that could not be used at first
@@ -36,11 +36,11 @@ class PageTroubles:
         self._times: dict[tuple[int, PageDefect], int] = {}
 
     def __len__(self) -> int:
-        """Return how many pages are not as they should be."""
+        """Return how many pages have a defect."""
         return len(self._defects)
 
     def add(self, offset: int, defect: PageDefect) -> bool:
-        """Note that a page cannot be used, and return whether it was asked for again before."""
+        """Record a defect, and return whether its page was asked for again before."""
         self._defects[offset] = defect
         if offset not in self.asked_again:
             self.asked_again.add(offset)
@@ -50,24 +50,24 @@ class PageTroubles:
         return True
 
     def set(self, offset: int, defect: PageDefect) -> None:
-        """Note that a page cannot be used, whether it was asked for again or not."""
+        """Record a defect, whether its page was asked for again or not."""
         self._defects[offset] = defect
 
     def mend(self, offset: int) -> None:
-        """Note that a page is there."""
+        """Clear the defect of a page."""
         self._defects.pop(offset, None)
 
     def has(self, defect: PageDefect) -> bool:
-        """Tell whether a page has a defect that no later answer has mended."""
+        """Tell whether a page has a defect."""
         return defect in self._defects.values()
 
     def see_doubles(self, offset: int, ids: Sequence[str]) -> None:
-        """Note that rows come twice on a page."""
+        """Record that rows are repeated on a page."""
         self._doubled_id = next(each for at, each in enumerate(ids) if each in ids[:at])
         self.has_doubles = self.has_doubles or offset in self.asked_again
 
     def begin_round(self) -> None:
-        """Forget what was wrong in the round before."""
+        """Clear the defects of the round before."""
         self._defects = {}
         self.horizon = None
         self.asked_again.clear()
@@ -81,13 +81,13 @@ class PageTroubles:
             raise self._incomplete(verdict.distinct, total, walks, distrusted=distrusted)
 
     def check_far(self, total: int | None) -> None:
-        """Raise where the page that was refused twice is still due, by what is declared now."""
+        """Raise where a page that was refused twice is still needed."""
         far, self.far = self.far, None
         if far is not None and (total is None or far[0] < total):
             raise refused_twice(*far)
 
     def _check_lasting(self) -> None:
-        """Raise where the same page was wrong in the same way in several rounds on end."""
+        """Raise where a page had the same defect in several rounds."""
         before, self._times = self._times, {}
         for key in self._defects.items():
             times = self._times[key] = before.get(key, 0) + 1
@@ -101,7 +101,7 @@ class PageTroubles:
     def _incomplete(
         self, received: int, total: int | None, walks: int, *, distrusted: bool
     ) -> SynthflowIncompleteError:
-        """Make the error of a list that no walk proved complete."""
+        """Make the error of a list that was never proven complete."""
         declared = "no total was declared" if total is None else f"{total} were declared"
         if distrusted:
             declared = "more rows lie behind the total that was declared"
@@ -118,7 +118,7 @@ class PageTroubles:
 
 
 def refused_twice(offset: int, error: SynthflowRequestError) -> SynthflowRequestError:
-    """Make the error of a page that the API refused, and refused again, though the list goes on there."""
+    """Make the error of a page that the API refused twice, though the list goes on there."""
     msg = (
         f"The API refused the page at offset {offset} twice (HTTP {error.status}): it does not list that far. "
         "Nothing was written. Take shorter windows, so that each of them holds fewer calls."

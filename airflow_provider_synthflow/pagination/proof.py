@@ -46,40 +46,32 @@ class PageDefect(Enum):
 
     @property
     def systematic(self) -> bool:
-        """Tell whether this, time after time, is the server's way of paging and not an accident."""
+        """Tell whether a defect that lasts is the server's way of paging, and no accident."""
         return self in {PageDefect.OTHER_OFFSET, PageDefect.OTHER_ROWS, PageDefect.ONE_MORE, PageDefect.TOO_MANY}
 
     @property
     def barren(self) -> bool:
-        """Tell whether the page brought nothing, so that nothing can be expected behind it."""
+        """Tell whether the page brought nothing, so that nothing is expected behind it."""
         return self in {PageDefect.EMPTY, PageDefect.NO_PROGRESS, PageDefect.REFUSED}
 
 
 class PageIds:
-    """
-    What one page brought, its ids packed.
-
-    :param start: the index of its first row
-    :param serial: the number of the request within the walk: a later reading has a higher one
-    :param ids: the call ids in order
-    :param total: the declared total, None where there was none
-    :param dropped: how many rows it had that were left out, since they were on it before
-    """
+    """The ids of one page, packed."""
 
     __slots__ = ("count", "dropped", "first", "has_repeats", "last", "packed", "serial", "start", "total")
 
     def __init__(self, start: int, serial: int, ids: Sequence[str], total: int | None, dropped: int = 0) -> None:
         self.start = start
-        self.serial = serial
+        self.serial = serial  # a later reading has a higher one
         self.packed = pack(ids)
         self.first, self.last = (ids[0], ids[-1]) if ids else ("", "")
         self.count = len(ids)
         self.total = total
-        self.dropped = dropped
+        self.dropped = dropped  # rows left out, since they are on the page already
         self.has_repeats = dropped > 0 or len(set(ids)) < len(ids)
 
     def __lt__(self, other: PageIds) -> bool:
-        """Tell whether it comes before another: by where it begins, then by its age."""
+        """Compare by start, then by age."""
         return (self.start, self.serial) < (other.start, other.serial)
 
     @property
@@ -94,7 +86,7 @@ class PageIds:
 
 
 def find_defect(ask: PageAsk, page: Page, ids: Sequence[str]) -> PageDefect | None:
-    """Return how a page is, in itself, not what was asked for; None where it may be that."""
+    """Return the defect that a page shows by itself, if any."""
     if page.offset is not None and page.offset != ask.offset:
         return PageDefect.OTHER_OFFSET
     different = len(set(ids))
@@ -106,34 +98,19 @@ def find_defect(ask: PageAsk, page: Page, ids: Sequence[str]) -> PageDefect | No
 
 @dataclass(frozen=True)
 class Verdict:
-    """
-    What a set of readings proves.
+    """The findings about a set of pages."""
 
-    :param distinct: how many different ids there are
-    :param steady: whether all pages declare the same total
-    :param seamless: whether each page continues the one before it
-    :param counted: whether the number of different ids equals the declared total, or else the rows read
-    :param filled: whether the rows, with those that come twice, are as many as declared
-    :param exceeded: whether a page reaches beyond the declared total
-    :param bad: the serials of the readings to read again
-    """
-
-    distinct: int
-    steady: bool
-    seamless: bool
-    counted: bool
-    filled: bool
-    exceeded: bool
-    bad: frozenset[int]
+    distinct: int  # different ids
+    steady: bool  # all pages declare the same total
+    seamless: bool  # each page continues the one before it
+    counted: bool  # the different ids are as many as declared, or, without a total, as the rows
+    filled: bool  # the rows, repeats included, are as many as declared
+    exceeded: bool  # a page reaches beyond the declared total
+    bad: frozenset[int]  # the serials of the pages to read again
 
 
 def verify_pages(readings: Sequence[PageIds], *, offset: int, total: int | None, overlap: int) -> Verdict:
-    """
-    Judge the readings of one walk, given in the order of their starts.
-
-    Without a declared total as many different ids as rows are expected, since a row that is missed in an unstable
-    order is made up for by one that comes twice.
-    """
+    """Verify the pages of one walk, sorted by their starts."""
     stale = {reading.serial for reading in readings if reading.total is not None and reading.total != total}
     torn: set[int] = set()
     seamless = True
@@ -154,6 +131,7 @@ def verify_pages(readings: Sequence[PageIds], *, offset: int, total: int | None,
         distinct=distinct,
         steady=not stale,
         seamless=seamless,
+        # Without a total: a row that is missed in an unstable order is made up for by one that comes twice.
         counted=distinct == max(0, (end if total is None else total) - offset),
         filled=end == total,
         exceeded=total is not None and (end > max(total, offset) or distinct > max(0, total - offset)),
@@ -169,7 +147,7 @@ def _agree(one: PageIds, next_one: PageIds, shared: int) -> bool:
 
 
 def rows_in_order(readings: Sequence[PageIds]) -> Iterator[Sequence[str]]:
-    """Yield the ids of seamless readings row by row, the rows that two of them share once."""
+    """Yield the ids of seamless pages, shared rows once."""
     reach = None
     for reading in readings:
         ids = reading.ids

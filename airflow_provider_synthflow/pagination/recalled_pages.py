@@ -22,11 +22,7 @@ _LONG_AGO = -(10**9)  # the serials of all of them are below those of a walk tha
 
 
 class RecalledPages:
-    """
-    Pages of an earlier walk, until the first page of a new walk has come and decides on them.
-
-    :param offset: the index of the first row of interest
-    """
+    """The pages of an earlier walk, until the first page of a new walk decides on them."""
 
     def __init__(self, offset: int = 0) -> None:
         self.forgotten: list[bytes] = []
@@ -39,13 +35,7 @@ class RecalledPages:
         return len(self._readings)
 
     def add(self, offset: int, ids: Sequence[str], total: int) -> None:
-        """
-        Take in a page, in place of one at the same offset; the first page is left out, since it is read anew.
-
-        :param offset: the index of its first row
-        :param ids: the call ids in order
-        :param total: the declared total
-        """
+        """Add a page, in place of one at its offset; the first page is left out, since it is read anew."""
         reading = PageIds(offset, self._serial, ids, total)
         self._serial += 1
         if offset <= self._offset:
@@ -56,18 +46,12 @@ class RecalledPages:
         self._readings[offset] = reading
 
     def drop(self) -> None:
-        """Forget all pages; their ids, packed, are in :attr:`forgotten`."""
+        """Remove all pages; their packed ids go to :attr:`forgotten`."""
         self.forgotten += [reading.packed for reading in self._readings.values()]
         self._readings.clear()
 
     def borne_out(self, first: Sequence[PageIds], *, total: int | None, overlap: int) -> list[PageIds]:
-        """
-        Return the pages where nothing in the proof speaks against them and the new walk's first page, else none.
-
-        :param first: what the new walk has read: its first page, or nothing where that could not be used
-        :param total: the total that it declares
-        :param overlap: how many rows neighbouring pages share at least
-        """
+        """Return the pages if they and the new walk's first page verify, else none."""
         readings = list(self._readings.values())
         if (
             not first

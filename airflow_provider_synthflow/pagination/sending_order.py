@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Of two readings of a call the one that was sent later counts, in whichever order the answers come. Pure."""
+"""Of two readings of a call, the one that was sent later counts. Pure."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ __all__ = ["SendingOrder"]
 
 
 class SendingOrder:
-    """The pages that have overtaken others which were sent before and are still in flight."""
+    """The pages that have overtaken earlier requests which are still in flight."""
 
     def __init__(self) -> None:
         self._ahead: list[tuple[int, frozenset[str], set[int]]] = []
 
     def find_stale(self, page: Page, serial: int, flying: set[int]) -> set[str]:
-        """Return the ids of a page's rows that came, before it, with a page that was sent after it."""
+        """Return the ids of a page's rows that have already come with a page sent after it."""
         sent = page.sent or serial
         stale: set[str] = set()
         if self._ahead:
@@ -31,7 +31,7 @@ class SendingOrder:
         return stale
 
     def land(self, serial: int) -> None:
-        """Note that a request is over, and let go of the pages that have overtaken none that is still in flight."""
+        """Remove a request, and the pages that have overtaken none that is still in flight."""
         for _, _, overtaken in self._ahead:
             overtaken.discard(serial)
         self._ahead = [each for each in self._ahead if each[2]]

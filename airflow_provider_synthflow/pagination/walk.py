@@ -35,13 +35,10 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 10.0
 
 
 class Walk:
-    """
-    The reading of all pages of one query until the result is proven complete.
+    """The reading of all pages of one query until they are proven complete."""
 
-    Send what :meth:`asks` returns, the first of a further round after its pause, and give each page to
-    :meth:`receive`, until :attr:`done`. Then :attr:`ids` are the complete list, and :meth:`gone` what left it.
-    With ``from_the_end`` saying so of the first page, the first round goes on with the last one, and back from there.
-    """
+    # Send what `asks` returns, the first of a further round after its pause, and give each page to `receive`, until
+    # `done`. Where `from_the_end` says so of the first page, the first round goes on backward from the last one.
 
     def __init__(
         self, *, limit: int = 100, offset: int = 0, look_ahead: int = 1, max_walks: int = 5,
@@ -76,7 +73,7 @@ class Walk:
 
     @property
     def pages(self) -> int:
-        """Return how many pages the present round has read or kept; an empty list is one page, too."""
+        """Return how many pages the present round has read, at least one."""
         return max(1, len(self._readings))
 
     @property
@@ -85,7 +82,7 @@ class Walk:
         return self._readings.ids() if self.done else frozenset()
 
     def gone(self) -> Iterator[str]:
-        """Yield the ids that came with pages to be used and are not in the complete list, each once."""
+        """Yield the ids that came with used pages and are not in the complete list, each once."""
         return self._readings.gone()
 
     def asks(self) -> list[PageAsk]:
@@ -102,7 +99,7 @@ class Walk:
         return asks
 
     def receive(self, ask: PageAsk, page: Page) -> bool:
-        """Take in a page, and return whether its rows are to be used."""
+        """Add a page, and return whether its rows are to be used."""
         usable = self._take(ask, page)
         if self._earlier is not None:
             self._recall(self._earlier)
@@ -110,11 +107,7 @@ class Walk:
         return usable
 
     def refuse(self, ask: PageAsk, error: SynthflowRequestError) -> None:
-        """
-        Take in that the API refused a page: the list ends before it, or is not to be read that far.
-
-        Which of the two, the first page tells when it is asked for again.
-        """
+        """Handle the API's refusal of a page: the list ends before it, or cannot be read that far."""
         if ask.start == self._offset and not ask.closing:
             raise error
         self._trouble.mend(ask.offset)
@@ -129,7 +122,7 @@ class Walk:
         self._land(ask)
 
     def _refuse_closing(self, ask: PageAsk, error: SynthflowRequestError) -> None:
-        """Look again with the last row in front: that one is there, and behind it rows may be hidden by the refusal."""
+        """Ask again with the last row in front, behind which the refusal may hide rows."""
         if self.total is None or ask.offset < self.total or self._behind.looks > 1:
             raise refused_twice(ask.offset, error)
         self._look_behind(is_refused=True)
@@ -151,7 +144,7 @@ class Walk:
 
     @property
     def _end(self) -> int | None:
-        """Return the index at which the list ends, None where nobody knows."""
+        """Return the index of the list's end, None where it is unknown."""
         return min((end for end in (self.total, self._trouble.horizon) if end is not None), default=None)
 
     def _next_ask(self) -> PageAsk | None:
@@ -169,7 +162,7 @@ class Walk:
         return PageAsk(page.reach, self._limit, self._serial, page.stop, behind=page.behind, shift=shift, pause=pause)
 
     def _next_part(self, *, look: bool = False) -> RowRange | None:
-        """Take the next part of the list to read, or only look whether there is one."""
+        """Return the next part of the list to read, and remove it unless ``look`` is set."""
         end = self._end
         if end is None and self._flying:
             return None  # nobody says where the end is: one page after the other
@@ -182,11 +175,11 @@ class Walk:
 
     @property
     def _is_full(self) -> bool:
-        """Tell whether rows may lie behind the total that all pages declare: the last of them is full."""
+        """Tell whether the last page is full, so that rows may lie behind the total."""
         return self._readings.may_go_on(self.total, self._limit, self._told_limit)
 
     def _look_behind(self, *, is_refused: bool = False) -> None:
-        """Have one more page asked for."""
+        """Ask for a page behind the total."""
         shift, total = self._agreement.shift, self.total or 0
         # The last row is another one where the first had its place.
         before = int(shift or self._agreement.is_doubled(self._readings))
@@ -224,7 +217,7 @@ class Walk:
         return self._keep(ask, PageIds(ask.start, ask.serial, different, total, len(ids) - len(different)))
 
     def _is_tolerable(self, ask: PageAsk, defect: PageDefect, ids: Sequence[str], total: int | None) -> bool:
-        """Tell whether a page may be so: the list sends rows twice, or its last page again behind its end."""
+        """Tell whether a defect is the list's own way: repeated rows, or the last page again behind its end."""
         if total is None:
             is_end = defect is PageDefect.OTHER_OFFSET and ask.behind and self._known.issuperset(ids)
             return is_end and ask.offset in self._trouble.asked_again  # an accident does not come again
@@ -233,14 +226,14 @@ class Walk:
         return defect is PageDefect.TWICE and self._trouble.has_doubles
 
     def _hear(self, ask: PageAsk, limit: int | None, total: int | None) -> None:
-        """Take in what a page says of the list."""
+        """Record what a page says about the list."""
         self._told_limit = min(self._told_limit, limit or self._told_limit)
         if total is not None and ask.serial > self._total_serial:
             self.total, self._total_serial = total, ask.serial
         self._trouble.check_far(total)
 
     def _take_declared(self, ask: PageAsk, ids: Sequence[str], total: int) -> bool | None:
-        """Take in a page of no use though a total is declared; None where it is of use."""
+        """Handle a page of no use where a total is declared; None where it is of use."""
         if total == 0 and ids and ask.offset == 0:
             return self._distrust()
         if not ids:
@@ -252,7 +245,7 @@ class Walk:
         return None
 
     def _closes(self, ask: PageAsk, total: int | None, ids: Sequence[str]) -> bool:
-        """Tell whether what came from behind the total is no ordinary page, and act on it."""
+        """Tell whether a page behind the total is no ordinary page, and act on it."""
         found = self._behind.judge(ask, ids, total, total=self.total or 0, readings=self._readings)
         if found is Behind.NOTHING:
             self._hear(ask, None, total)
@@ -266,7 +259,7 @@ class Walk:
         return found is not Behind.GROWN
 
     def _distrust(self) -> bool:
-        """Read the list as one without a total from the next round on."""
+        """Ignore the total from the next round on."""
         self._distrusted = self._aborted = True
         return False
 
@@ -282,7 +275,7 @@ class Walk:
         return True
 
     def _recall(self, earlier: RecalledPages) -> None:
-        """Go on as if the pages that were read before had been read in this walk, if its first page bears them out."""
+        """Add the pages of an earlier walk if the first page bears them out."""
         self._earlier = None
         recalled = earlier.borne_out(list(self._readings), total=self.total, overlap=self._overlap)
         self._readings.recall(recalled, earlier.forgotten)
@@ -292,7 +285,7 @@ class Walk:
             self._to_read = deque(reversed(missing)) if self.tail_first else missing
 
     def _take_undeclared(self, ask: PageAsk, ids: Sequence[str]) -> bool | None:
-        """Take in a page without a declared total, if it brings nothing new; None where it does."""
+        """Handle a page that brings nothing new where no total is declared; None where it does."""
         if not ids:
             return self._take_nothing(ask, None, PageDefect.EMPTY)
         if self._distrusted and self._readings and self._known.isdisjoint(ids) and not ask.behind:
@@ -310,11 +303,11 @@ class Walk:
         return self._reject(ask, PageDefect.NO_PROGRESS)
 
     def _ends_at(self, ask: PageAsk) -> bool:
-        """Tell whether the list may end at a page, where nobody says how long it is."""
+        """Tell whether a list without a total may end at a page."""
         return self.total is None and (ask.behind or not self._overlap or ask.start == self._offset)
 
     def _take_nothing(self, ask: PageAsk, total: int | None, defect: PageDefect) -> bool:
-        """Take in that a page brings nothing: the end, unless something should be there."""
+        """Handle a page that brings nothing: the end, or a defect."""
         if total is None and self._ends_at(ask):
             if not ask.behind:
                 self._to_read = deque([RowRange(ask.start, behind=True)])
@@ -323,7 +316,7 @@ class Walk:
         return (total is None or ask.start < total) and self._reject(ask, defect)
 
     def _reject(self, ask: PageAsk, defect: PageDefect) -> bool:
-        """Ask for a page that cannot be used once more, since most such are accidents; then this round has failed."""
+        """Ask again for a page that cannot be used; where that was done before, the round has failed."""
         self.tail_first = False  # what can be read is read from where the list begins
         if not self._trouble.add(ask.offset, defect) and not ask.closing:
             begins = ask.behind or ask.start == self._offset
@@ -335,7 +328,7 @@ class Walk:
     # what is proven
 
     def _end_round(self) -> None:
-        """End a round: done, or another one, or an error."""
+        """End a round: the walk is done, goes on with another round, or fails."""
         readings, agreement, total = self._readings, self._agreement, self.total
         verdict = readings.verify(total, self._overlap)
         bad = None
@@ -358,7 +351,7 @@ class Walk:
         self._begin_round(bad)
 
     def _prove(self, verdict: Verdict) -> bool:
-        """Be done where what adds up is all."""
+        """Finish where what adds up is complete."""
         readings, agreement = self._readings, self._agreement
         if agreement.is_proven(verdict, readings, declared=self.total is not None, overlap=self._overlap):
             self.done = True
@@ -369,7 +362,7 @@ class Walk:
         return self.done
 
     def _find_bad(self, verdict: Verdict) -> frozenset[int] | None:
-        """Return which pages are to blame that a round does not add up, None where all are; read on in another way."""
+        """Return the pages to blame for a round that does not add up, None for all, and adapt the next round."""
         self._agreement.found = None
         declared = self.total is not None and verdict.steady
         doubles = declared and (self._trouble.has_doubles or self._trouble.has(PageDefect.TWICE))

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Keep the pages of a window that is being read, so that a retry after a killed try takes them up again."""
+"""The pages of a window, saved while it is read, so that a retry after a killed try reuses them."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Keep the pages of one window while they are read, and take up those that an earlier try has kept. Plain Python."""
+"""Save the pages of one window while they are read, and recall those of an earlier try. Plain Python."""
 
 from __future__ import annotations
 
@@ -39,20 +39,20 @@ _PATIENCE = 30.0
 
 
 class TaskState(Protocol):
-    """Small values kept for a task, from one of its tries to the next."""
+    """Airflow's task state: small values that outlast a try."""
 
     def get(self, key: str, /) -> Any:
-        """Return a value, None where there is none."""
+        """Return a value, or None."""
 
     def set(self, key: str, value: Any, /) -> None:
-        """Keep a value."""
+        """Store a value."""
 
     def delete(self, key: str, /) -> None:
-        """Forget a value, if there is one."""
+        """Delete a value, if there is one."""
 
 
 class Checkpoint:
-    """The finished pages of one window, kept and remembered from try to try."""
+    """The pages of one window, saved from try to try."""
 
     # As a context manager it ends with the window: the segments are removed, but where an error or a kill ended the
     # try and another try may take them up.
@@ -86,7 +86,7 @@ class Checkpoint:
         self._since = 0.0
 
     def __enter__(self) -> Self:
-        """Return the object itself."""
+        """Return the checkpoint itself."""
         return self
 
     def __exit__(
@@ -102,7 +102,7 @@ class Checkpoint:
             self._writer.close(0)  # the process is to end, and is not held up
 
     def take_up(self, earlier: RecalledPages) -> Iterator[Page]:
-        """Hand the pages that an earlier try kept to a walk, and yield them in the order of reading."""
+        """Yield the saved pages in the order of reading, after adding each to the recalled pages of a walk."""
         # Whether they are taken up the walk decides when its first page has come: what it then does not hold is to be
         # left out again.
         self._begun_ms = time.time_ns() // 1_000_000
@@ -124,12 +124,12 @@ class Checkpoint:
             self._start_over(f"segment {self._written + 1} {error}")
 
     def remove(self) -> None:
-        """Remove what an earlier try has kept, where its window is published already."""
+        """Remove what an earlier try has saved of a window that is already published."""
         self._remember()
         self._forget()
 
     def keep(self, page: Page, walk: Walk) -> None:
-        """Keep a page whose rows are used, if no row of it can change any more."""
+        """Save a page whose rows are used, if none of its rows can change any more."""
         self._hear(walk)
         if self._off or page.total is None or page.offset is None or not page.rows:
             return
@@ -141,14 +141,14 @@ class Checkpoint:
             self._hand_over()
 
     def _remember(self) -> None:
-        """Ask the task's state where the pages of earlier tries are."""
+        """Read from the task state where the pages of earlier tries are."""
         try:
             self._record = CheckpointState.of(self._state.get(self._key))
         except Exception as error:  # noqa: BLE001 - whatever it is, the extraction goes on without
             self._turn_off("cannot be remembered", error)
 
     def _hear(self, walk: Walk) -> None:
-        """Hear what a walk has decided on the pages of an earlier try."""
+        """Note whether the walk reuses the pages of an earlier try."""
         if self._recalled:
             if walk.recalled:
                 log.info("%d pages of an earlier try are used again.", walk.recalled)
@@ -170,7 +170,7 @@ class Checkpoint:
             self._written = number
 
     def _hand_over(self) -> None:
-        """Have what has come written, and begin the next segment."""
+        """Have the pages that came written, and begin the next segment."""
         pages, self._pages, self._bytes, self._since = self._pages, [], 0, time.monotonic()
         try:
             if self._writer is None:
@@ -189,14 +189,14 @@ class Checkpoint:
         return SegmentWriter(self._store, self._record.run, seal, written=self._written, change=self._privacy.apply)
 
     def _leave(self) -> None:
-        """Write what is due, for the next try."""
+        """Write the last segment, for the next try."""
         if self._pages and not self._off:
             self._hand_over()
         if self._writer is not None:
             self._writer.close(_PATIENCE)
 
     def _forget(self) -> None:
-        """Remove the segments, and what is remembered of them."""
+        """Remove the segments and the task state."""
         self._pages = []
         if self._writer is not None:
             self._writer.drop()
@@ -212,13 +212,13 @@ class Checkpoint:
                 log.warning("The pages kept below resume_path cannot be removed (%s).", type(error).__name__)
 
     def _start_over(self, why: str) -> None:
-        """Do without the pages of an earlier try, and begin anew."""
+        """Discard the pages of an earlier try."""
         log.info("The pages of an earlier try are not used: %s.", why)
         self._recalled = 0
         self._forget()
 
     def _turn_off(self, what: str, error: Exception) -> None:
-        """Do without keeping any more; what was kept stays until the window is done."""
+        """Save no more pages; those saved before stay until the window is done."""
         log.warning("Pages %s below resume_path (%s): the task goes on without them.", what, type(error).__name__)
         self._off = True
         self._pages = []

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The bytes of a segment: pages as they were read, compressed, and sealed so that a changed byte shows. Pure."""
+"""The bytes of a segment: pages, compressed, and sealed with a key. Pure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _FAST = 1  # of zlib's levels: it shrinks calls to a quarter, and the best would
 
 
 class KeptPage(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """One page as it was read."""
+    """A page as it was read."""
 
     offset: int
     total: int
@@ -32,13 +32,13 @@ _decoder = msgspec.msgpack.Decoder(list[KeptPage])
 
 
 def seal_segment(pages: list[KeptPage], key: bytes) -> bytes:
-    """Return the bytes of a segment."""
+    """Encode pages as a segment."""
     body = zlib.compress(msgspec.msgpack.encode(pages), _FAST)
     return b"".join((_MAGIC, _mac(body, key), body))
 
 
 def unseal_segment(data: bytes, key: bytes) -> list[KeptPage]:
-    """Return the pages of a segment."""
+    """Decode the pages of a segment."""
     begin = len(_MAGIC) + _MAC_BYTES
     body = data[begin:]
     if not data.startswith(_MAGIC) or not hmac.compare_digest(data[len(_MAGIC) : begin], _mac(body, key)):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Write segments in a thread of their own, so that the reading of pages does not wait for a store."""
+"""Segments written in a thread of their own, so that reading does not wait for a store."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ __all__ = ["SegmentWriter", "segment_name"]
 
 
 def segment_name(run: str, number: int) -> str:
-    """Return the name of a segment below the directory of all runs."""
+    """Return the path of a segment below ``resume_path``."""
     return f"{run}/{number:06}.pages"
 
 
 class SegmentWriter:
-    """A writer of segments, one after the other; one may wait while another is written."""
+    """A writer of segments, of which one may wait while another is written."""
 
     def __init__(self, store: Store, run: str, key: bytes, *, written: int, change: Callable[[bytes], bytes]) -> None:
         self.failure: Exception | None = None
@@ -38,7 +38,7 @@ class SegmentWriter:
         self._thread.start()
 
     def offer(self, pages: list[KeptPage]) -> bool:
-        """Hand over a segment, unless the store is so slow that another one still waits."""
+        """Queue a segment, and return False where another one still waits."""
         try:
             self._due.put_nowait(pages)
         except Full:
@@ -46,7 +46,7 @@ class SegmentWriter:
         return True
 
     def close(self, seconds: float) -> bool:
-        """Write what waits, and end."""
+        """Write the segment that waits, and stop; return False where that takes too long."""
         try:
             self._due.put(None, timeout=seconds)
         except Full:
@@ -55,7 +55,7 @@ class SegmentWriter:
         return not self._thread.is_alive()
 
     def drop(self) -> None:
-        """Leave out the segment that waits; the one that is being written is not stopped."""
+        """Discard the segment that waits."""
         try:
             self._due.get_nowait()
         except Empty:

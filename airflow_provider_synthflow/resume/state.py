@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What Airflow's task state keeps of a window that is being read: where its segments are, what they answer. Pure."""
+"""The record of a window's segments in Airflow's task state. Pure."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _HEX = re.compile(r"[0-9a-f]{32,64}")
 
 @dataclass(frozen=True)
 class CheckpointState:
-    """The segments of one window: where they are, and what they answer."""
+    """The segments of one window: where they are, and which query they answer."""
 
     run: str
     seal: str
@@ -37,12 +37,12 @@ class CheckpointState:
 
     @classmethod
     def begin(cls, digest: str, begun_ms: int) -> CheckpointState:
-        """Name the segments of a window that nothing was kept of so far."""
+        """Make the record of a window without segments."""
         return cls(secrets.token_hex(16), secrets.token_hex(32), digest, begun_ms)
 
     @classmethod
     def of(cls, value: Any) -> CheckpointState | None:
-        """Read what the task state holds, or return None for what is no such record."""
+        """Parse a value of the task state; None where it is no such record."""
         try:
             record = cls(**value)
             # The run becomes a path: nothing else may come into it.
@@ -52,16 +52,16 @@ class CheckpointState:
         return record if sound and type(record.begun_ms) is int else None
 
     def value(self) -> dict[str, Any]:
-        """Return what the task state is to hold."""
+        """Return the value for the task state."""
         return asdict(self)
 
     def serves(self, digest: str, now_ms: int) -> bool:
-        """Tell whether the segments answer what is asked now, and are young enough."""
+        """Tell whether the segments answer this query, and are young enough."""
         return self.digest == digest and -_MOST_SKEW_MS <= now_ms - self.begun_ms <= LONGEST_MS
 
 
 def make_digest(plan: WindowPlan, settings: Settings, privacy: Privacy) -> str:
-    """Return what two readings have in common only where each page of one may stand for the same page of the other."""
+    """Return a digest that is equal only where the pages of one try can stand for those of another."""
     # It is keyed with the API's key, so that another workspace's key gives another one, and a telephone number among
     # the filters cannot be found by trying.
     asked = {
@@ -78,6 +78,6 @@ def make_digest(plan: WindowPlan, settings: Settings, privacy: Privacy) -> str:
 
 
 def make_key(plan: WindowPlan) -> str:
-    """Return the name under which the task state keeps a window's record."""
+    """Return the key of a window in the task state."""
     named = json.dumps([plan.query.model_id, plan.window.from_ms, plan.window.to_ms])
     return f"synthflow_resume_{hashlib.sha256(named.encode()).hexdigest()[:32]}"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a path or a URL says: its store, its bucket, the name there, and the connection."""
+"""A path or a URL taken apart: its store, its bucket, its key, and its connection."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class FileAddress(NamedTuple):  # DAG files load it, and a dataclass takes a mil
 
     @classmethod
     def parse(cls, path: str) -> FileAddress:
-        """Read a plain path, or a URL."""
+        """Parse a path or a URL."""
         if "://" not in path:
             return cls("file", "", path)
         # Not urlsplit for what follows: a question mark or a hash sign in a key is part of the key.
@@ -40,11 +40,11 @@ class FileAddress(NamedTuple):  # DAG files load it, and a dataclass takes a mil
 
     @property
     def is_local(self) -> bool:
-        """Tell whether it is a place on a local disk."""
+        """Tell whether it is on a local disk."""
         return self.scheme == "file"
 
     def find_conn_id(self, conn_id: str | None, name: str) -> str | None:
-        """Return the connection of the store, wherever it stands; a local disk has none."""
+        """Return the store's connection, from the address or as given; None for a local disk."""
         if ":" in self.within:
             msg = f"{name} contains credentials. Keep them in an Airflow connection, and name it"
             raise SynthflowConfigError(f"{msg}: {self.scheme}://conn_id@…")
@@ -65,7 +65,7 @@ class FileAddress(NamedTuple):  # DAG files load it, and a dataclass takes a mil
 
     @property
     def console(self) -> str:
-        """Return the address of the file in its store's web console, or nothing where there is none."""
+        """Return the file's page in its store's web console, or nothing where there is none."""
         if self.scheme in {"s3", "s3a"}:
             return f"https://s3.console.aws.amazon.com/s3/object/{self.bucket}?prefix={quote(self.key, safe='')}"
         if self.scheme in {"gs", "gcs"}:
@@ -74,7 +74,7 @@ class FileAddress(NamedTuple):  # DAG files load it, and a dataclass takes a mil
 
     @property
     def dataset(self) -> tuple[str, str]:
-        """Return the namespace and the name that OpenLineage's naming rules give the file."""
+        """Return the namespace and the name of the file by OpenLineage's naming rules."""
         if self.scheme == "file":
             return "file", self.key
         scheme = {"s3a": "s3", "gcs": "gs"}.get(self.scheme, self.scheme)
@@ -85,7 +85,7 @@ _SCHEME = r"(?!file:)[A-Za-z][A-Za-z0-9+.-]+:/"  # compiled where it is used
 
 
 def to_path_text(path: Any, name: str = "output_path") -> str:
-    """Return a path as text; an ObjectStoragePath with its connection in it."""
+    """Return a path as text, an ObjectStoragePath with its connection."""
     if hasattr(path, "protocol"):  # an ObjectStoragePath
         text = str(path)
     elif isinstance(path, (str, os.PathLike)):

@@ -25,10 +25,10 @@ _BLOB_EXISTS = "BlobAlreadyExists"
 
 
 class AzureFiles(ObjectFiles):
-    """Blobs of Azure's, whose versions are their etags."""
+    """Blobs of Azure, with etags as versions."""
 
     def read(self, path: str) -> tuple[bytes | None, str | None]:
-        """Return a small blob's bytes as they are now, None where there is no such blob, and its version."""
+        """Return a small blob's bytes and version, or None where there is none."""
 
         async def read(blob: Any) -> tuple[bytes, str]:
             found = await blob.download_blob()
@@ -46,7 +46,7 @@ class AzureFiles(ObjectFiles):
         self._upload_blob(path, data, {}, over)
 
     def put(self, local: str, path: str, sha256: str, over: str | None = None) -> None:
-        """Upload a local file in one request, or in blocks that are shown when all are there."""
+        """Upload a local file in one request, or in blocks that appear together."""
         with open(local, "rb") as file:  # noqa: PTH123 - it has no name
             self._upload_blob(path, file, {DIGEST_KEY: sha256}, over)
 
@@ -60,7 +60,7 @@ class AzureFiles(ObjectFiles):
                 raise
 
     def compare(self, path: str, size: int, sha256: str) -> tuple[bool, str | None]:
-        """Tell whether a blob has these bytes, from its metadata where they say so, and return its version."""
+        """Tell whether a blob has these bytes, by its metadata where possible, and return its version."""
         try:
             found = self.ask(path, lambda blob: blob.get_blob_properties())
         except Exception as error:
@@ -72,7 +72,7 @@ class AzureFiles(ObjectFiles):
         return ((found.metadata or {}).get(DIGEST_KEY) or self.hash_file(path)) == sha256, found.etag
 
     def list_page(self, prefix: str, token: str | None = None) -> tuple[list[tuple[str, int]], str | None]:
-        """Return up to a thousand of the blobs whose paths begin with a prefix, in order."""
+        """Return up to a thousand of the blobs with a prefix, in order."""
         container, _, name = prefix.partition("/")
 
         async def list_page() -> tuple[list[tuple[str, int]], str | None]:
@@ -86,11 +86,11 @@ class AzureFiles(ObjectFiles):
         return self.wait_for(list_page())
 
     def begin_upload(self, path: str) -> PartUpload:
-        """Begin an upload whose bytes are still to come, in blocks that are shown when all are there."""
+        """Begin an upload in blocks that appear together."""
         return _AzureUpload(self, path)
 
     def ask(self, path: str, action: Callable[[Any], Coroutine[Any, Any, _Answer]]) -> _Answer:
-        """Do something with the client of a blob."""
+        """Run an action with the client of a blob."""
         container, _, name = path.partition("/")
 
         async def ask() -> _Answer:
@@ -116,7 +116,7 @@ class AzureFiles(ObjectFiles):
 
 
 class _AzureUpload:
-    """An upload in blocks, which are seen once they are committed, and else forgotten."""
+    """An upload in blocks, which appear once they are committed."""
 
     part_size = PART
     repeatable = True
@@ -143,11 +143,11 @@ class _AzureUpload:
         self._files.ask(self._path, lambda blob: blob.commit_block_list(blocks, metadata=told))
 
     def abort(self) -> None:
-        """Leave the blocks to the store, which does not show them, and forgets them within a week."""
+        """Leave the blocks to Azure, which deletes them within a week."""
 
 
 async def _upload_over_blocks(blob: Any, data: bytes | IO[bytes], metadata: dict[str, str]) -> None:
-    """Upload a blob that is not there, though a killed task left blocks of it, which some stores take for a blob."""
+    """Upload a blob over the blocks of a killed task, which some stores take for a blob."""
     _, left = await blob.get_block_list("uncommitted")
     length = len(left[0].id) if left else 1  # all blocks of a blob have names of one length
     block = secrets.token_hex(length)[:length]
@@ -159,22 +159,22 @@ async def _upload_over_blocks(blob: Any, data: bytes | IO[bytes], metadata: dict
 
 
 def _condition(over: str | None) -> dict[str, Any]:
-    """Return what lets a request apply to one version alone."""
+    """Return the options that limit a request to one version."""
     if over is None:
         return {}
     return {"etag": over, "match_condition": _match_conditions().IfNotModified}
 
 
 def _match_conditions() -> Any:
-    """Return what Azure's library, an extra, calls the conditions of a request."""
+    """Return Azure's enumeration of the conditions of a request."""
     return importlib.import_module("azure.core").MatchConditions
 
 
 def _is_absent(error: BaseException) -> bool:
-    """Tell whether an error is of a blob that is not there."""
+    """Tell whether an error means that there is no such blob."""
     return getattr(error, "error_code", None) == _NO_BLOB
 
 
 def _is_directory(blob: Any) -> bool:
-    """Tell whether a blob stands for a directory of a hierarchical namespace."""
+    """Tell whether a blob is a directory of a hierarchical namespace."""
     return (blob.metadata or {}).get("hdi_isfolder") == "true"

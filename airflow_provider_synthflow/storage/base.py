@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What publishing asks of a place for files: a file appears there whole or not at all."""
+"""The interface of a store, in which a file appears whole or not at all."""
 
 from __future__ import annotations
 
@@ -21,89 +21,89 @@ ABSENT = ""
 
 
 class ChangedMeanwhileError(SynthflowTransientError):
-    """A write that was left out, since another task changed the file after this one had looked at it."""
+    """A write that was refused, since another task has changed the file meanwhile."""
 
 
 class Writable(Protocol):
-    """What takes bytes: all that a format asks of the file below."""
+    """A file to write to, as the formats need it."""
 
     def write(self, data: bytes, /) -> int:
         """Write bytes at the end."""
 
     def flush(self) -> None:
-        """Hand on what is buffered."""
+        """Pass on what is buffered."""
 
 
 class Upload(Writable, Protocol):
-    """A file that is seen, whole, when the context of :meth:`Store.upload` ends without an error."""
+    """A file that appears, whole, when the context of :meth:`Store.upload` ends without an error."""
 
     size: int
 
     @property
     def sha256(self) -> str:
-        """Return the SHA-256 of what was written, as hexadecimal digits."""
+        """Return the SHA-256 of what was written, in hexadecimal."""
 
 
 class Staged(Upload, Protocol):
-    """A file that nobody sees until it is published."""
+    """A file that is not visible until it is published."""
 
     def read(self, length: int, place: int) -> bytes:
         """Read what was written and flushed."""
 
     def publish(self, name: str, over: str | None = None) -> None:
-        """Give the file its name over a version of an earlier one, any number of times; readers see a whole file."""
+        """Give the file its name, over a version of an earlier file; it may be published several times."""
 
     def compare(self, name: str) -> tuple[bool, str | None]:
-        """Tell whether the file that has a name now has these very bytes, and return its version."""
+        """Tell whether the file of a name has these bytes, and return its version."""
 
 
 class Store(Protocol):
-    """A place for files; ``relative`` and ``directory`` are paths below the output path."""
+    """A store of files; ``relative`` and ``directory`` are paths below the output path."""
 
     def location(self, relative: str) -> str:
-        """Return a file's full name, by which others find it."""
+        """Return a file's full path or URL."""
 
     def check_writable(self) -> None:
-        """Raise where a file could not be written, without making anything that a reader could see."""
+        """Raise where a file could not be written, without leaving any."""
 
     def read(self, relative: str) -> bytes | None:
-        """Return a small file's bytes as they are now, or None where there is no such file."""
+        """Return a small file's bytes, or None where there is no such file."""
 
     def read_version(self, relative: str) -> tuple[bytes | None, str | None]:
-        """Return a small file's bytes as :meth:`read` does, and the version that has them."""
+        """Return a small file's bytes as :meth:`read` does, and their version."""
 
     def holds(self, relative: str, size: int, sha256: str) -> bool:
-        """Tell whether the file that has a name now has these bytes."""
+        """Tell whether the file of a name has these bytes."""
 
     def list_files(self, prefix: str = "") -> Iterator[tuple[str, int]]:
-        """Yield path and size of the files whose paths begin with a prefix, in order; hidden files are left out."""
+        """Yield path and size of the files with a prefix, in order, without hidden ones."""
 
     def open(self, relative: str) -> IO[bytes] | None:
-        """Open a file for reading in pieces, from any place in it, or return None where there is no such file."""
+        """Open a seekable file for reading, or return None where there is no such file."""
 
     def upload(self, relative: str) -> AbstractContextManager[Upload]:
-        """Open a file of any length to write into; it is seen, whole, when the context ends without an error."""
+        """Open a file of any length for writing, which appears, whole, when the context ends without an error."""
 
     def remove(self, relative: str, over: str | None = None) -> None:
         """Remove a file, if there is one."""
 
     def put_private(self, relative: str, data: bytes) -> None:
-        """Write a small file that is for this package alone; it appears whole or not at all."""
+        """Write a small file that is for this package alone."""
 
     def remove_all(self, directory: str) -> None:
-        """Remove a directory with all that is in it, if there is one."""
+        """Remove a directory with all that is in it."""
 
     def locked(self, directory: str) -> AbstractContextManager[None]:
-        """Keep others who ask for the same out of a directory; a killed process keeps nobody out for long."""
+        """Lock a directory; the lock of a killed process does not last."""
 
     def has_leftovers(self, directory: str) -> bool:
-        """Tell whether a directory holds something for :meth:`sweep`, or somebody works there."""
+        """Tell whether a directory holds something for :meth:`sweep`, or is locked."""
 
     def sweep(self, directory: str) -> None:
-        """Remove what killed processes left unfinished in a directory, not in those below it."""
+        """Remove the unfinished files of killed processes from a directory, not from those below it."""
 
     def stage(self, directory: str) -> AbstractContextManager[Staged]:
-        """Open a file that nobody sees until :meth:`Staged.publish`; unpublished, it is gone at the end."""
+        """Open a file that is not visible until :meth:`Staged.publish`; if unpublished, it is gone at the end."""
 
     def draft(self, directory: str) -> AbstractContextManager[Staged | None]:
-        """Open a file as :meth:`stage` does if no trace of it can outlive the process, however that ends; else None."""
+        """Open a file as :meth:`stage` does if it cannot outlive a killed process; else None."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A claim on a directory, where there are no locks: a hidden file that a task makes and keeps fresh while it works."""
+"""A lock for stores that have none: a hidden file that a task creates and refreshes while it works."""
 
 from __future__ import annotations
 
@@ -38,24 +38,24 @@ class ClaimFile(Protocol):
     """The file of a claim."""
 
     def read(self) -> bytes | None:
-        """Return its bytes, or None where there is none."""
+        """Return its bytes, or None where there is no file."""
 
     def create(self, data: bytes) -> bool:
-        """Make it, unless there is one."""
+        """Create it, unless it exists."""
 
     def take_over(self, old: bytes, new: bytes) -> bool:
-        """Replace it, of several tasks in one alone, unless it has other bytes by now."""
+        """Replace it, unless its bytes have changed; of several tasks, one succeeds."""
 
     def refresh(self, old: bytes, new: bytes) -> None:
-        """Replace it, unless it has other bytes by now; there is no moment without it."""
+        """Replace it without a gap, unless its bytes have changed."""
 
     def remove(self, old: bytes) -> None:
-        """Remove it, unless it has other bytes by now."""
+        """Remove it, unless its bytes have changed."""
 
 
 @contextlib.contextmanager
 def claimed(file: ClaimFile, where: str) -> Iterator[None]:
-    """Wait until nobody else has the claim, take it, and keep it fresh meanwhile."""
+    """Wait for a claim, and hold it during the context."""
     # A claim that nobody keeps fresh is taken over: at once where its process was on this machine and is dead, else
     # after some seconds by this machine's own clock.
     claim = _Claim(file)
@@ -76,7 +76,7 @@ def claimed(file: ClaimFile, where: str) -> Iterator[None]:
 
 
 class _Claim:
-    """The claim of one task, told from others by its token."""
+    """The claim of one task, known by its token."""
 
     def __init__(self, file: ClaimFile) -> None:
         self._file = file
@@ -84,7 +84,7 @@ class _Claim:
         self._data = b""  # what the file holds, as far as is known
 
     def take(self, where: str) -> None:
-        """Wait until nobody else has the claim, and take it."""
+        """Wait until the claim is free, and take it."""
         seen: bytes | None = None
         begun = since = time.monotonic()
         told = False
@@ -105,7 +105,7 @@ class _Claim:
         self._data = there
 
     def keep_fresh(self, ended: threading.Event) -> None:
-        """Change the claim's file every few seconds, until the end."""
+        """Refresh the file every few seconds, until the end."""
         while not ended.wait(_FRESH_EVERY):
             with contextlib.suppress(Exception):  # of a store that fails meanwhile, which the work itself meets, too
                 new = self._make_data()
@@ -113,7 +113,7 @@ class _Claim:
                 self._data = new
 
     def give_back(self) -> None:
-        """Remove the claim's file; one that cannot be removed is stale soon."""
+        """Remove the file; one that cannot be removed soon expires."""
         with contextlib.suppress(Exception):
             self._file.remove(self._data)
 
@@ -121,13 +121,13 @@ class _Claim:
         return data is not None and self.token.encode() in data
 
     def _make_data(self) -> bytes:
-        """Return what the file is to hold, each time other bytes."""
+        """Return the content of the file, different each time."""
         beat = secrets.token_hex(4)
         return json.dumps({"claim": self.token, "beat": beat, "process": _describe_process()}).encode()
 
 
 def _describe_process() -> list[str] | None:
-    """Return what tells this process from every other one, of other machines too; None where the system cannot tell."""
+    """Return what identifies this process among all machines, None where the system cannot tell."""
     try:
         return [*_describe_machine(), str(os.getpid()), _read_start(os.getpid())]
     except OSError:
@@ -140,7 +140,7 @@ def _describe_machine() -> list[str]:
 
 
 def _read_start(process: int) -> str:
-    """Return when a living process began, in the system's own count."""
+    """Return when a living process started, in the system's own count."""
     status = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
     if status[0] in "ZX":
         raise ProcessLookupError
@@ -148,7 +148,7 @@ def _read_start(process: int) -> str:
 
 
 def _is_dead(data: bytes) -> bool:
-    """Tell whether a claim's process was on this machine and has ended, or is this one, which knows nothing of it."""
+    """Tell whether a claim's process is known to have ended, or is this one, which has lost the claim."""
     try:
         *machine, process, start = _read_process(data)
         if machine != _describe_machine():

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A directory of a local disk: made when it is needed, locked while it is written, unmade where nothing came of it."""
+"""A directory on a local disk: created when needed, locked while written to, removed if it stays empty."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["Directory", "begin_writeback", "list_directory", "sync"]
 
 
 def sync(folder: Path) -> None:
-    """Have a directory's names written down."""
+    """Flush a directory's entries to its disk."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -30,21 +30,21 @@ def sync(folder: Path) -> None:
 
 
 class Directory:
-    """A directory that is made when it is needed, and unmade where nothing came of that."""
+    """A directory that is created when needed, and removed if it stays empty."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._made: list[Path] = []  # the deepest first
 
     def nearest(self) -> Path:
-        """Return the directory itself, or the nearest one above it that is there."""
+        """Return the directory, or the nearest one above it that exists."""
         nearest = self.path
         while not nearest.exists() and nearest != nearest.parent:
             nearest = nearest.parent
         return nearest
 
     def make(self) -> None:
-        """Make it, with those above it."""
+        """Create it, with those above it."""
         missing = self.path
         while not missing.exists() and missing != missing.parent:
             self._made.append(missing)
@@ -52,14 +52,14 @@ class Directory:
         self.path.mkdir(parents=True, exist_ok=True)
 
     def unmake(self) -> None:
-        """Remove what was made, as far as it is empty."""
+        """Remove the directories that were created and are empty."""
         for path in self._made:
             with contextlib.suppress(OSError):  # something else was put there meanwhile
                 path.rmdir()
         self._made.clear()
 
     def lock(self) -> contextlib.ExitStack:
-        """Make it, wait until nobody else has its lock, and return what gives the lock back."""
+        """Create it, wait for its lock, and return what releases that."""
         # The lock leaves no trace, and goes with the process. Where the file system has no locks, a claim stands for
         # it.
         while True:
@@ -118,7 +118,7 @@ class _DiskClaim:
         self._move_away(old)
 
     def _move_away(self, old: bytes) -> bool:
-        """Take the file away, of several tasks in one alone, and put it back where it was another one."""
+        """Move the file away if it has these bytes; of several tasks, one succeeds."""
         aside = self._path.with_name(f".{secrets.token_hex(8)}.tmp")
         try:
             self._path.replace(aside)
@@ -136,7 +136,7 @@ class _DiskClaim:
 def list_directory(
     directory: Path, relative: str, prefix: str, above: tuple[tuple[int, int], ...] = ()
 ) -> Iterator[tuple[str, int]]:
-    """Yield the files below a directory, in the order of their paths, as an object store lists them."""
+    """Yield the files below a directory in the order of their paths, as an object store does."""
     try:
         status = directory.stat()
         with os.scandir(directory) as entries:
@@ -158,7 +158,7 @@ _WRITE = 2  # SYNC_FILE_RANGE_WRITE of Linux's fs.h: begin, and wait for nothing
 
 
 def begin_writeback(descriptor: int, begin: int, end: int) -> None:
-    """Ask Linux to begin writing a part of a file to its disk; elsewhere nothing happens."""
+    """Ask Linux to begin writing a part of a file to its disk; elsewhere, do nothing."""
     # It is a hint: whether anything is on the disk, only ``os.fsync`` tells, and its errors.
     call = _sync_file_range()
     if call is not None:
@@ -167,7 +167,7 @@ def begin_writeback(descriptor: int, begin: int, end: int) -> None:
 
 @functools.cache
 def _sync_file_range() -> Callable[[int, int, int, int], int] | None:
-    """Return the call of the C library, which Python's own ``os`` lacks; None where there is none."""
+    """Return the C library's function, None where there is none."""
     with contextlib.suppress(AttributeError, OSError, TypeError):
         call = ctypes.CDLL(None).sync_file_range
         call.argtypes = (ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a local disk's error means, and of which directory: something that a person mends, or something that passes."""
+"""A local disk's errors: which directory, and whether a person must act or a retry helps."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ _CURES = {
 
 
 def open_temporary_file() -> IO[bytes]:
-    """Open a private file without a name (mode 0600), which the system frees with the process."""
+    """Open a temporary file without a name (mode 0600), which ends with the process."""
     with typed_temporary_errors():
         return tempfile.TemporaryFile(prefix="synthflow-")
 
 
 def typed_temporary_errors() -> AbstractContextManager[None]:
-    """Raise what the disk of temporary files does wrong as errors of this package."""
+    """Turn the errors of the disk of temporary files into errors of this package."""
     try:
         where = f"The temporary directory {tempfile.gettempdir()}"
     except OSError:  # none can be written
@@ -58,7 +58,7 @@ def typed_temporary_errors() -> AbstractContextManager[None]:
 
 @contextlib.contextmanager
 def typed_disk_errors(where: str, *, elsewhere: str = _ELSEWHERE) -> Iterator[None]:
-    """Raise a disk's errors as errors of this package."""
+    """Turn a disk's errors into errors of this package."""
     try:
         yield
     except OSError as error:

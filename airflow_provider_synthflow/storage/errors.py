@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a store's error means: something that a person mends, or something that passes."""
+"""A store's errors: whether a person must act or a retry helps."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _OWN = {errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE}
 
 @contextlib.contextmanager
 def typed(url: str, name: str = "output_path") -> Iterator[None]:
-    """Raise a store's errors as errors of this package; what they say beyond a name and a number is left out."""
+    """Turn a store's errors into errors of this package, of their text only the name and the number."""
     try:
         yield
     except (SynthflowError, *_BUGS):
@@ -61,7 +61,7 @@ def typed(url: str, name: str = "output_path") -> Iterator[None]:
 
 @contextlib.contextmanager
 def unless_refused() -> Iterator[None]:
-    """Leave out what the credentials do not allow: a store that refuses is left to its own rules."""
+    """Skip what the credentials do not allow."""
     try:
         yield
     except PermissionError as error:
@@ -70,12 +70,12 @@ def unless_refused() -> Iterator[None]:
 
 
 def was_cut_off(error: BaseException) -> bool:
-    """Tell whether an upload failed since somebody aborted it."""
+    """Tell whether an upload failed because another task aborted it."""
     return _read_code(error) == "NoSuchUpload"
 
 
 def is_refused_condition(error: BaseException) -> bool:
-    """Tell whether a store refused a conditional request since its condition does not hold."""
+    """Tell whether a conditional request failed because its condition does not hold."""
     if isinstance(error, FileExistsError) or _read_status(error) in {409, 412}:
         return True
     code = _read_code(error)
@@ -83,7 +83,7 @@ def is_refused_condition(error: BaseException) -> bool:
 
 
 def is_not_implemented(error: BaseException) -> bool:
-    """Tell whether a store does not know what was asked of it."""
+    """Tell whether a store does not support a request."""
     return _read_code(error) == "NotImplemented" or _read_status(error) == 501
 
 
@@ -131,7 +131,7 @@ def _make_error(error: Exception, where: str) -> SynthflowError:
 
 
 def _is_expired(error: BaseException) -> bool:
-    """Tell whether credentials were refused since a token has expired, or a clock is wrong."""
+    """Tell whether credentials were refused because a token has expired or a clock is wrong."""
     if _read_code(error) in _EXPIRED_CODES:
         return True
     if getattr(error, "retryable", False):  # google-auth's own word for it
@@ -143,7 +143,7 @@ def _is_expired(error: BaseException) -> bool:
 
 
 def _find_response(error: BaseException) -> object | None:
-    """Return the answer that an error, or its cause, holds in its own way."""
+    """Return the response of an error or of its cause."""
     for each in (error, error.__cause__, error.__context__):
         if each is not None and (response := getattr(each, "response", None)) is not None:
             return cast("object", response)
@@ -151,7 +151,7 @@ def _find_response(error: BaseException) -> object | None:
 
 
 def _read_status(error: BaseException) -> int | None:
-    """Return the HTTP status in an error of botocore's, gcsfs's or Azure's."""
+    """Return the HTTP status of an error of botocore, gcsfs or Azure."""
     response = _find_response(error)
     if isinstance(response, dict):
         status = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
@@ -165,7 +165,7 @@ def _read_status(error: BaseException) -> int | None:
 
 
 def _read_code(error: BaseException) -> str | None:
-    """Return the name that S3 or Azure gives an error."""
+    """Return the error code of S3 or Azure."""
     response = _find_response(error)
     code = response.get("Error", {}).get("Code") if isinstance(response, dict) else None
     code = code or getattr(error, "error_code", None)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What any fsspec file system needs so that a file appears whole, and what object stores have in common."""
+"""Files of any fsspec file system, and what the object stores have in common."""
 
 from __future__ import annotations
 
@@ -38,25 +38,25 @@ _SWEPT_AFTER = 24 * 3600.0
 
 
 class Files:
-    """Any file system: a file is written under a hidden name, and gets its own by a move."""
+    """The files of any file system: each is written under a hidden name, then moved."""
 
     def __init__(self, fs: Any) -> None:
         self._fs = fs
 
     @property
     def fs(self) -> Any:
-        """Return the file system; a forked process, which has none of the threads that it needs, opens it anew."""
+        """Return the file system, opened anew in a forked process, which lacks its threads."""
         fs = self._fs
         if getattr(fs, "_pid", os.getpid()) != os.getpid():
             self._fs = fs = type(fs)(*fs.storage_args, **fs.storage_options)
         return fs
 
     def probe(self, path: str) -> None:
-        """Raise the file system's own error where a file could not be written, as far as it can be told before."""
+        """Raise the file system's own error where a file could not be written, as far as that can be told."""
         self._is_there(path)
 
     def read(self, path: str) -> tuple[bytes | None, str | None]:
-        """Return a small file's bytes as they are now, None where there is no such file, and its version."""
+        """Return a small file's bytes and version, or None where there is none."""
         try:
             return self.fs.cat_file(path), None
         except (FileNotFoundError, NotADirectoryError):
@@ -70,7 +70,7 @@ class Files:
         self.fs.invalidate_cache()
 
     def put(self, local: str, path: str, sha256: str, over: str | None = None) -> None:  # noqa: ARG002 - for metadata
-        """Upload a local file over a version of it; others then see it whole."""
+        """Upload a local file over a version of it; it appears whole."""
         folder, _, _ = path.rpartition("/")
         hidden = f"{folder}/.{secrets.token_hex(8)}.tmp"
         self.fs.makedirs(folder, exist_ok=True)
@@ -90,7 +90,7 @@ class Files:
         self.fs.invalidate_cache()
 
     def remove_all(self, directory: str) -> None:
-        """Remove a directory with all that is in it, by exact names: fsspec itself takes a path for a pattern."""
+        """Remove a directory by the exact names of its files, since fsspec takes a path for a pattern."""
         self.fs.invalidate_cache()
         with contextlib.suppress(FileNotFoundError):
             for found in self.fs.ls(directory, detail=True):
@@ -112,7 +112,7 @@ class Files:
             return False, ABSENT
 
     def hash_file(self, path: str) -> str:
-        """Return the SHA-256 of a file's bytes, which are read for that."""
+        """Return the SHA-256 of a file, by reading it."""
         digest = hashlib.sha256()
         with self.fs.open(path, "rb", cache_type="readahead") as file:
             while piece := file.read(PIECE):
@@ -120,7 +120,7 @@ class Files:
         return digest.hexdigest()
 
     def list_page(self, prefix: str, token: Any = None) -> tuple[list[tuple[str, int]], Any]:
-        """Return some of the files whose paths begin with a prefix, as pairs of path and size, in order."""
+        """Return some of the files with a prefix, as pairs of path and size, in order."""
         if token is None:
             self.fs.invalidate_cache()
             token = [(prefix.rpartition("/")[0], None)]
@@ -135,7 +135,7 @@ class Files:
         return found, pending or None
 
     def open(self, path: str) -> Any | None:
-        """Open a file for reading in pieces, or return None where there is no such file."""
+        """Open a file for reading, or return None where there is no such file."""
         self.fs.invalidate_cache()
         try:  # isfile takes any error for a no, too
             is_file = self.fs.info(path)["type"] == "file"
@@ -144,18 +144,18 @@ class Files:
             return None
 
     def begin_upload(self, path: str) -> PartUpload:
-        """Begin an upload whose bytes are still to come."""
+        """Begin an upload in parts."""
         folder, _, _ = path.rpartition("/")
         hidden = f"{folder}/.{secrets.token_hex(8)}.tmp"
         self.fs.makedirs(folder, exist_ok=True)
         return FileUpload(self.fs, hidden, finish=lambda: self._rename(hidden, path), drop=lambda: self.remove(hidden))
 
     def has_leftovers(self, directory: str) -> bool:
-        """Tell whether killed processes left something unfinished in a directory."""
+        """Tell whether killed processes left unfinished files in a directory."""
         return any(True for _ in self._find_leftovers(directory))
 
     def sweep(self, directory: str) -> None:
-        """Remove what killed processes left unfinished in a directory."""
+        """Remove the unfinished files of killed processes from a directory."""
         for path in self._find_leftovers(directory):
             self.fs.rm_file(path)
 
@@ -173,7 +173,7 @@ class Files:
                     yield path
 
     def wait_for(self, action: Coroutine[Any, Any, _Answer]) -> _Answer:
-        """Wait for what the file system's own thread does, and cancel it where the waiting is interrupted."""
+        """Wait for a coroutine in the file system's thread, and cancel it where the waiting is interrupted."""
         # fsspec's own waiting leaves an upload to its thread when a signal's exception ends it: a task that timed
         # out would go on to write.
         ended = threading.Event()
@@ -194,19 +194,19 @@ class Files:
             self.fs.invalidate_cache()
 
     def _check_absent(self, path: str, over: str | None) -> None:
-        """Raise where a file is there that should not be; these file systems know of no versions."""
+        """Raise where a file exists that should not; these file systems have no versions."""
         if over == ABSENT and self._is_there(path):
             raise ChangedMeanwhileError(_CHANGED.format(path))
 
     def _is_there(self, path: str) -> bool:
-        """Tell whether a file or a directory is there; fsspec's own ``exists`` takes any error for a no."""
+        """Tell whether a path exists; fsspec's own ``exists`` takes any error for a no."""
         self.fs.invalidate_cache()
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             return bool(self.fs.info(path))
         return False
 
     def _list_directory(self, directory: str, prefix: str) -> list[tuple[str, int | None]]:
-        """Return what is in a directory, the last first; directories without a size."""
+        """Return the entries of a directory, the last first, directories without a size."""
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             entries = [
                 (each["name"], None if each["type"] == "directory" else each["size"])
@@ -235,7 +235,7 @@ _CHANGED = "{} was changed by another task at the same time. Let one task at a t
 
 @contextlib.contextmanager
 def conditional(path: str, over: str | None) -> Iterator[None]:
-    """Raise where a store refuses a write since another version is there."""
+    """Raise where a store refuses a write because the version has changed."""
     try:
         yield
     except Exception as error:
@@ -245,7 +245,7 @@ def conditional(path: str, over: str | None) -> Iterator[None]:
 
 
 class PartUpload(Protocol):
-    """An upload in parts, of which nothing is seen before its end."""
+    """An upload in parts, which appear together at its end."""
 
     repeatable: bool
     """Whether a part that failed may be sent again."""
@@ -255,17 +255,17 @@ class PartUpload(Protocol):
         """Return the size of the next part."""
 
     def send(self, part: bytes) -> None:
-        """Send a part, which is not the last."""
+        """Send a part that is not the last."""
 
     def finish(self, last: bytes, sha256: str) -> None:
-        """Send the last part, and let the file be seen."""
+        """Send the last part, and let the file appear."""
 
     def abort(self) -> None:
         """Leave nothing behind."""
 
 
 class FileUpload:
-    """An upload through a file of fsspec's, as its libraries divide it."""
+    """An upload through an fsspec file, which makes the parts itself."""
 
     part_size = PART
     repeatable = False
@@ -283,17 +283,17 @@ class FileUpload:
         self._drop = drop
 
     def send(self, part: bytes) -> None:
-        """Send a part, which is not the last."""
+        """Send a part that is not the last."""
         self._file.write(part)
 
     def finish(self, last: bytes, sha256: str) -> None:  # noqa: ARG002 - what fsspec has no place for
-        """Send the last part, and let the file be seen."""
+        """Send the last part, and let the file appear."""
         self._file.write(last)
         self._file.close()
         self._finish()
 
     def abort(self) -> None:
-        """Leave nothing behind; a file that is closed without its end is not seen."""
+        """Discard the upload."""
         with contextlib.suppress(Exception):  # why it came to that matters more
             if hasattr(self._file, "discard"):
                 self._file.discard()
@@ -306,24 +306,24 @@ class FileUpload:
 
 
 class ObjectFiles(Files):
-    """An object store, where an object appears by the last request of its upload."""
+    """The files of an object store, each of which appears by the last request of its upload."""
 
     def probe(self, path: str) -> None:
-        """Raise the store's own error where the bucket or container is not there."""
+        """Raise the store's own error where the bucket or container does not exist."""
         bucket, _, _ = path.partition("/")
         self.fs.invalidate_cache()
         with unless_refused():  # who may write objects need not be allowed to look at buckets
             self.fs.info(bucket)
 
     def has_leftovers(self, directory: str) -> bool:  # noqa: ARG002 - which it does not show
-        """Leave what is unfinished to the store, which does not show it and forgets it within a week."""
+        """Return False: the store hides unfinished uploads, and deletes them within a week."""
         return False
 
     def sweep(self, directory: str) -> None:
-        """Leave what is unfinished to the store."""
+        """Do nothing: the store deletes unfinished uploads itself."""
 
     def remove_all(self, directory: str) -> None:
-        """Remove all objects below a directory, by their exact names."""
+        """Remove all objects below a directory by their exact names."""
         token = None
         while True:
             page, token = self.list_page(f"{directory}/", token)

@@ -32,10 +32,10 @@ _BYTES = "application/octet-stream"
 
 
 class GoogleFiles(ObjectFiles):
-    """Objects of Google's, whose versions are their generations."""
+    """Objects of Google, with generations as versions."""
 
     def read(self, path: str) -> tuple[bytes | None, str | None]:
-        """Return a small object's bytes as they are now, None where there is no such object, and its version."""
+        """Return a small object's bytes and version, or None where there is none."""
         bucket, _, name = path.partition("/")
         try:
             version = self.fs.call("GET", _OBJECT, bucket, name, json_out=True)["generation"]
@@ -50,7 +50,7 @@ class GoogleFiles(ObjectFiles):
             self.wait_for(self._send(io.BytesIO(data), len(data), path, {}, over))
 
     def put(self, local: str, path: str, sha256: str, over: str | None = None) -> None:
-        """Upload a local file in one request, or in a resumable session that shows nothing before its end."""
+        """Upload a local file in one request, or in a resumable session."""
         with open(local, "rb") as file, conditional(path, over):  # noqa: PTH123 - it has no name
             size = os.fstat(file.fileno()).st_size
             self.wait_for(self._send(file, size, path, {DIGEST_KEY: sha256}, over))
@@ -64,7 +64,7 @@ class GoogleFiles(ObjectFiles):
         self.fs.invalidate_cache()
 
     def compare(self, path: str, size: int, sha256: str) -> tuple[bool, str | None]:
-        """Tell whether an object has these bytes, from its metadata where they say so, and return its version."""
+        """Tell whether an object has these bytes, by its metadata where possible, and return its version."""
         bucket, _, name = path.partition("/")
         try:
             found = self.fs.call("GET", _OBJECT, bucket, name, json_out=True)
@@ -76,7 +76,7 @@ class GoogleFiles(ObjectFiles):
         return told == sha256, found["generation"]
 
     def list_page(self, prefix: str, token: str | None = None) -> tuple[list[tuple[str, int]], str | None]:
-        """Return up to a thousand of the objects whose paths begin with a prefix, in order."""
+        """Return up to a thousand of the objects with a prefix, in order."""
         bucket, _, name = prefix.partition("/")
         query = {"prefix": name, "maxResults": LISTED_AT_ONCE, **({"pageToken": token} if token else {})}
         page = self.fs.call("GET", "b/{}/o", bucket, json_out=True, **query)
@@ -84,7 +84,7 @@ class GoogleFiles(ObjectFiles):
         return found, page.get("nextPageToken")
 
     def begin_upload(self, path: str) -> PartUpload:
-        """Begin an upload whose bytes are still to come: one request, or a resumable session."""
+        """Begin an upload, which becomes one request or a resumable session."""
         return FileUpload(self.fs, path)
 
     async def _send(self, file: IO[bytes], size: int, path: str, metadata: dict[str, str], over: str | None) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A place for files on a local disk, where a file appears whole or not at all."""
+"""A store on a local disk."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _OWN_FILES = Path("/proc/self/fd")
 
 
 class LocalStore:
-    """A place for files below a directory of a local disk."""
+    """A store below a directory of a local disk."""
 
     def __init__(self, output_path: str, *, name: str = "output_path") -> None:
         if output_path.startswith("file:"):
@@ -52,11 +52,11 @@ class LocalStore:
         self._where = f"{name} {self._given}"
 
     def location(self, relative: str) -> str:
-        """Return a file's full name in the way the output path was given, a relative path made absolute."""
+        """Return a file's full path, as the output path was given, a relative one made absolute."""
         return f"{self._given}{'' if self._given.endswith('/') else '/'}{relative}"
 
     def check_writable(self) -> None:
-        """Raise where the nearest directory that exists is none, or not writable; nothing is created for that."""
+        """Raise where the nearest directory that exists is not writable, without creating any."""
         nearest = self._root
         while not os.path.lexists(nearest) and nearest != nearest.parent:
             nearest = nearest.parent
@@ -72,7 +72,7 @@ class LocalStore:
         return self.read_version(relative)[0]
 
     def read_version(self, relative: str) -> tuple[bytes | None, str | None]:
-        """Return a file's bytes, and the version that has them."""
+        """Return a file's bytes, and their version."""
         file = self.open(relative)
         if file is None:
             return None, ABSENT
@@ -80,12 +80,12 @@ class LocalStore:
             return file.read(), _make_version(os.fstat(file.fileno()))
 
     def holds(self, relative: str, size: int, sha256: str) -> bool:
-        """Tell whether the file that has a name now has these bytes."""
+        """Tell whether the file of a name has these bytes."""
         with typed_disk_errors(self._where):
             return _hash_file(self._root / relative, size) == sha256
 
     def list_files(self, prefix: str = "") -> Iterator[tuple[str, int]]:
-        """Yield the files whose relative paths begin with a prefix, as pairs of path and size, in their order."""
+        """Yield the files with a prefix, as pairs of path and size, in order."""
         directory, slash, _ = prefix.rpartition("/")
         with typed_disk_errors(self._where):
             found = list_directory(self._root / directory, f"{directory}{slash}", prefix)
@@ -107,14 +107,14 @@ class LocalStore:
 
     @contextlib.contextmanager
     def upload(self, relative: str) -> Iterator[_LocalStaged]:
-        """Open a file to write into, which is seen, whole, when the context ends without an error."""
+        """Open a file for writing, which appears, whole, when the context ends without an error."""
         directory, _, name = relative.rpartition("/")
         with self.stage(directory) as staged:
             yield staged
             staged.publish(name)
 
     def remove(self, relative: str, over: str | None = None) -> None:
-        """Remove a file, if there is one; a power cut does not bring it back."""
+        """Remove a file, durably."""
         path = self._root / relative
         with typed_disk_errors(self._where), contextlib.suppress(FileNotFoundError, NotADirectoryError):
             _check_version(path, over)
@@ -122,7 +122,7 @@ class LocalStore:
             sync(path.parent)
 
     def put_private(self, relative: str, data: bytes) -> None:
-        """Write a small file that only this user can read (mode 0600, its directory 0700), whole or not at all."""
+        """Write a small file that only this user can read (mode 0600, its directory 0700)."""
         path = self._root / relative
         temporary = path.with_name(_make_temporary_name())
         try:
@@ -138,24 +138,24 @@ class LocalStore:
             raise
 
     def remove_all(self, directory: str) -> None:
-        """Remove a directory with all that is in it, if there is one."""
+        """Remove a directory with all that is in it."""
         with typed_disk_errors(self._where), contextlib.suppress(FileNotFoundError, NotADirectoryError):
             shutil.rmtree(self._root / directory)
 
     @contextlib.contextmanager
     def locked(self, directory: str) -> Iterator[None]:
-        """Keep others who ask for the same out of a directory meanwhile."""
+        """Lock a directory."""
         with typed_disk_errors(self._where):
             lock = Directory(self._root / directory).lock()
         with lock:
             yield
 
     def has_leftovers(self, directory: str) -> bool:
-        """Tell whether killed processes left something in a directory, or somebody works there."""
+        """Tell whether killed processes left unfinished files in a directory, or it is locked."""
         return any(True for _ in self._list_hidden(directory))
 
     def sweep(self, directory: str) -> None:
-        """Remove what killed processes left unfinished in a directory: the lock of a living one still holds."""
+        """Remove the unfinished files of killed processes, whose locks are free, from a directory."""
         for path in self._list_hidden(directory):
             if path.name != CLAIM_NAME:
                 with contextlib.suppress(OSError):
@@ -169,7 +169,7 @@ class LocalStore:
 
     @contextlib.contextmanager
     def stage(self, directory: str) -> Iterator[_LocalStaged]:
-        """Open a file that nobody sees until :meth:`_LocalStaged.publish`; unpublished, it is gone at the end."""
+        """Open a file that is not visible until :meth:`_LocalStaged.publish`."""
         # Where the system can, the file has no name before that, and is gone with the process, also a killed one.
         # Then its directory is not made before that, either.
         place = Directory(self._root / directory)
@@ -186,7 +186,7 @@ class LocalStore:
 
     @contextlib.contextmanager
     def draft(self, directory: str) -> Iterator[_LocalStaged | None]:
-        """Open a file as :meth:`stage` does if no trace of it can outlive the process, however that ends; else None."""
+        """Open a file as :meth:`stage` does if it cannot outlive a killed process; else None."""
         descriptor = _open_nameless(Directory(self._root / directory).nearest())
         if descriptor is None:
             yield None
@@ -197,7 +197,7 @@ class LocalStore:
 
 
 class _LocalStaged(StagedFile):
-    """A staged file on the disk where it will be published."""
+    """A staged file on the disk it will be published on."""
 
     def __init__(self, place: Directory, where: str) -> None:
         self._place = place
@@ -221,7 +221,7 @@ class _LocalStaged(StagedFile):
         return written
 
     def publish(self, name: str, over: str | None = None) -> None:
-        """Give the file its name, in place of an earlier one; readers see the old file or the new one, whole."""
+        """Give the file its name in one step, in place of an earlier one."""
         self.flush()
         with self._typed():
             os.fsync(self._file.fileno())
@@ -236,7 +236,7 @@ class _LocalStaged(StagedFile):
             sync(self._place.path)  # so that the name outlives a power cut, too
 
     def compare(self, name: str) -> tuple[bool, str | None]:
-        """Tell whether the file that has a name now has these very bytes, and return its version."""
+        """Tell whether the file of a name has these bytes, and return its version."""
         self.flush()
         path = self._place.path / name
         with self._typed():
@@ -248,14 +248,14 @@ class _LocalStaged(StagedFile):
             return own or _hash_file(path, self.size) == self.sha256, _make_version(status)
 
     def close(self) -> None:
-        """Close the file; unpublished, it is gone."""
+        """Close the file, and remove it if it is unpublished."""
         with contextlib.suppress(OSError):
             self._file.close()
         if self._hidden is not None:
             self._hidden.unlink(missing_ok=True)
 
     def _give_hidden_name(self) -> Path:
-        """Give a file without a name a hidden one; one that was published, and replaced by others, is copied."""
+        """Give a nameless file a hidden name; copy one that was published and then replaced by others."""
         path = self._place.path / _make_temporary_name()
         try:
             _give_name(self._file.fileno(), path)
@@ -277,13 +277,13 @@ def _make_temporary_name() -> str:
 
 
 def _open_hidden(directory: Path) -> tuple[Path, int]:
-    """Make a file with a hidden name. With the usual mode, unlike a tempfile: it is to be readable like any other."""
+    """Create a file with a hidden name and the usual mode, which a tempfile has not."""
     path = directory / _make_temporary_name()
     return path, os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666)
 
 
 def _sweep_file(path: Path) -> None:
-    """Remove a file that is not yet published, where its process is dead."""
+    """Remove an unpublished file whose process is dead."""
     with path.open("rb") as file:
         status = os.fstat(file.fileno())
         age = time.time() - status.st_mtime
@@ -303,7 +303,7 @@ def _make_version(status: os.stat_result) -> str:
 
 
 def _check_version(path: Path, over: str | None) -> None:
-    """Raise where a file is not of a version, at this moment."""
+    """Raise where a file has another version."""
     if over is None:
         return
     try:
@@ -330,7 +330,7 @@ def _hash_file(path: Path, size: int) -> str | None:
 
 
 def _read_url(url: str, name: str) -> Path:
-    """Return the path that a ``file://`` URL names; as in Airflow's ObjectStoragePath, nothing in it is decoded."""
+    """Return the path of a ``file://`` URL, without decoding it, as Airflow's ObjectStoragePath does."""
     rest = url.removeprefix("file:")
     if rest.startswith("//"):
         host, slash, path = rest[2:].partition("/")
@@ -353,7 +353,7 @@ def _read_path(text: str, name: str) -> Path:
 
 
 def _open_nameless(folder: Path) -> int | None:
-    """Open a file that has no name, on the disk of a directory; None where the system has no such files."""
+    """Open a file without a name on the disk of a directory; None where the system has no such files."""
     if not (_OWN_FILES.exists() and hasattr(os, "O_TMPFILE")):
         return None
     with contextlib.suppress(OSError):  # not on this file system, or not in this directory: the usual way tells
@@ -363,7 +363,7 @@ def _open_nameless(folder: Path) -> int | None:
 
 
 def _give_name(descriptor: int, path: Path) -> None:
-    """Give a file that was opened without a name its first one."""
+    """Give a nameless file its first name."""
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         os.link(_OWN_FILES / str(descriptor), path.name, dst_dir_fd=folder, follow_symlinks=True)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A place for files in an object store, or in any file system that fsspec knows."""
+"""A store in an object store, or in any file system that fsspec knows."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _KINDS: dict[str, type[Files]] = {
 
 
 class ObjectStore:
-    """A place for files below a directory of an object store."""
+    """A store below a directory of an object store."""
 
     # Files are written into a private file without a name on the local disk (mode 0600), which the system frees with
     # the process, and uploaded as a whole.
@@ -63,23 +63,23 @@ class ObjectStore:
         return f"{self._url}/{relative}"
 
     def check_writable(self) -> None:
-        """Raise where a file could not be written; nothing that a reader could see is made for that."""
+        """Raise where a file could not be written, without leaving any."""
         self._ask(lambda: self._files.probe(self._path(_PROBE)))
 
     def read(self, relative: str) -> bytes | None:
-        """Return a small file's bytes as they are now, or None where there is no such file."""
+        """Return a small file's bytes, or None where there is no such file."""
         return self.read_version(relative)[0]
 
     def read_version(self, relative: str) -> tuple[bytes | None, str | None]:
-        """Return a small file's bytes, and the version that has them."""
+        """Return a small file's bytes, and their version."""
         return self._ask(lambda: self._files.read(self._path(relative)))
 
     def holds(self, relative: str, size: int, sha256: str) -> bool:
-        """Tell whether the file that has a name now has these bytes."""
+        """Tell whether the file of a name has these bytes."""
         return self._ask(lambda: self._files.compare(self._path(relative), size, sha256))[0]
 
     def list_files(self, prefix: str = "") -> Iterator[tuple[str, int]]:
-        """Yield the files whose relative paths begin with a prefix, as pairs of path and size, in their order."""
+        """Yield the files with a prefix, as pairs of path and size, in order."""
         token, above = None, f"{self._root}/"
         while True:
             page, token = self._ask(partial(self._files.list_page, f"{above}{prefix}", token))
@@ -90,13 +90,13 @@ class ObjectStore:
                 return
 
     def open(self, relative: str) -> IO[bytes] | None:
-        """Open a file for reading in pieces, or return None where there is no such file."""
+        """Open a file for reading, or return None where there is no such file."""
         file = self._ask(lambda: self._files.open(self._path(relative)))
         return None if file is None else io.BufferedReader(_Reader(file, self._ask), PIECE)
 
     @contextlib.contextmanager
     def upload(self, relative: str) -> Iterator[_Upload]:
-        """Open a file to write into, which is seen, whole, when the context ends without an error."""
+        """Open a file for writing, which appears, whole, when the context ends without an error."""
         # Its bytes are sent as they come: the worker's disk has none of them.
         parts = self._ask(lambda: self._files.begin_upload(self._path(relative)))
         upload = _Upload(parts, self._ask)
@@ -112,23 +112,23 @@ class ObjectStore:
         self._ask(lambda: self._files.remove(self._path(relative), over))
 
     def put_private(self, relative: str, data: bytes) -> None:
-        """Write a small file that is for this package alone; who may read it is the store's own rule."""
+        """Write a small file for this package alone; the store's own rules say who may read it."""
         directory, _, name = relative.rpartition("/")
         with self.stage(directory) as staged:
             staged.write(data)
             staged.publish(name)
 
     def remove_all(self, directory: str) -> None:
-        """Remove a directory with all that is in it, if there is one."""
+        """Remove a directory with all that is in it."""
         self._ask(lambda: self._files.remove_all(self._path(directory)))
 
     def locked(self, directory: str) -> contextlib.AbstractContextManager[None]:
-        """Keep others who ask for the same out of a directory meanwhile, by a claim: these stores have no locks."""
+        """Lock a directory by a claim, since these stores have no locks."""
         claim = _ObjectClaim(self._files, self._path(f"{directory}/{CLAIM_NAME}"), self._ask)
         return claimed(claim, self.location(directory))
 
     def has_leftovers(self, directory: str) -> bool:
-        """Tell whether killed processes left something in a directory."""
+        """Tell whether killed processes left unfinished files in a directory."""
 
         def find() -> bool:
             with unless_refused():
@@ -139,7 +139,7 @@ class ObjectStore:
         return self.read(f"{directory}/{CLAIM_NAME}") is not None or self._ask(find)
 
     def sweep(self, directory: str) -> None:
-        """Remove what killed processes left unfinished in a directory."""
+        """Remove the unfinished files of killed processes from a directory."""
 
         def sweep() -> None:
             with unless_refused():
@@ -149,12 +149,12 @@ class ObjectStore:
 
     @contextlib.contextmanager
     def stage(self, directory: str) -> Iterator[_ObjectStaged]:
-        """Open a file that nobody sees until :meth:`_ObjectStaged.publish`."""
+        """Open a file that is not visible until :meth:`_ObjectStaged.publish`."""
         with open_temporary_file() as file:
             yield _ObjectStaged(file, self._files, self._path(directory), self._ask)
 
     def draft(self, directory: str) -> contextlib.AbstractContextManager[_ObjectStaged]:
-        """Open a file as :meth:`stage` does, of which no trace outlives the process."""
+        """Open a file as :meth:`stage` does, since none can outlive a killed process."""
         return self.stage(directory)
 
     def _path(self, relative: str) -> str:
@@ -162,14 +162,14 @@ class ObjectStore:
 
 
 class _Patience:
-    """What does something with a store, and again while it fails in a way that passes, though not for long."""
+    """The retries of a store's requests that fail in a transient way."""
 
     def __init__(self, url: str, name: str) -> None:
         self.url = url
         self._name = name
 
     def __call__(self, action: Callable[[], _Answer], *, again: bool = True) -> _Answer:
-        """Return what an action returns; it is done once where it must not be done again."""
+        """Return what an action returns, tried several times where it is repeatable."""
         for attempt in tenacity.Retrying(
             retry=tenacity.retry_if_exception(_may_pass),
             stop=tenacity.stop_after_delay(_PATIENCE if again else 0.0),
@@ -194,24 +194,24 @@ class _ObjectClaim:
         self._ask = ask
 
     def read(self) -> bytes | None:
-        """Return its bytes, or None where there is none."""
+        """Return its bytes, or None where there is no file."""
         return self._ask(lambda: self._files.read(self._path))[0]
 
     def create(self, data: bytes) -> bool:
-        """Make it, unless there is one."""
+        """Create it, unless it exists."""
         return self._write(data, ABSENT)
 
     def take_over(self, old: bytes, new: bytes) -> bool:
-        """Replace it, of several tasks in one alone, unless it has other bytes by now."""
+        """Replace it, unless its bytes have changed; of several tasks, one succeeds."""
         there, version = self._ask(lambda: self._files.read(self._path))
         return there == old and self._write(new, version)
 
     def refresh(self, old: bytes, new: bytes) -> None:
-        """Replace it, unless it has other bytes by now; there is no moment without it."""
+        """Replace it without a gap, unless its bytes have changed."""
         self.take_over(old, new)
 
     def remove(self, old: bytes) -> None:
-        """Remove it, unless it has other bytes by now."""
+        """Remove it, unless its bytes have changed."""
         there, version = self._ask(lambda: self._files.read(self._path))
         if there == old:
             with contextlib.suppress(ChangedMeanwhileError):
@@ -235,7 +235,7 @@ class _ObjectStaged(StagedFile):
         self._ask = ask
 
     def publish(self, name: str, over: str | None = None) -> None:
-        """Upload the file, in place of an earlier one; readers see the old object or the new one, whole."""
+        """Upload the file in place of an earlier one."""
         self.flush()
         for _ in range(_TRIES):
             if self._ask(lambda: self._put(f"{self._directory}/{name}", over)):
@@ -247,11 +247,11 @@ class _ObjectStaged(StagedFile):
         raise SynthflowTransientError(msg, attempts=_TRIES)
 
     def compare(self, name: str) -> tuple[bool, str | None]:
-        """Tell whether the object that has a name now has these very bytes, and return its version."""
+        """Tell whether the object of a name has these bytes, and return its version."""
         return self._ask(lambda: self._files.compare(f"{self._directory}/{name}", self.size, self.sha256))
 
     def _put(self, path: str, over: str | None) -> bool:
-        """Upload the file, unless somebody cuts the upload off, and tell whether that is so."""
+        """Upload the file, and tell whether another task cut the upload off."""
         try:
             # By its descriptor, since it has no name.
             self._file.seek(0)
@@ -266,7 +266,7 @@ class _ObjectStaged(StagedFile):
 
 
 class _Upload:
-    """A file that is sent in parts as its bytes come."""
+    """A file that is uploaded in parts as it is written."""
 
     def __init__(self, parts: PartUpload, ask: _Patience) -> None:
         self._parts = parts
@@ -277,7 +277,7 @@ class _Upload:
 
     @property
     def sha256(self) -> str:
-        """Return the SHA-256 of what was written, as hexadecimal digits."""
+        """Return the SHA-256 of what was written, in hexadecimal."""
         return self._sha256.hexdigest()
 
     def write(self, data: bytes, /) -> int:
@@ -292,16 +292,16 @@ class _Upload:
         return len(data)
 
     def flush(self) -> None:
-        """Leave what is buffered to its part."""
+        """Do nothing: a part is sent when it is full."""
 
     def finish(self) -> None:
-        """Send what is left, and let the file be seen."""
+        """Send the rest, and let the file appear."""
         last = bytes(self._buffer)
         self._ask(lambda: self._parts.finish(last, self.sha256), again=self._parts.repeatable)
 
 
 class _Reader(io.RawIOBase):
-    """A file of a store, whose failing requests are made again."""
+    """A file of a store, whose failing requests are tried again."""
 
     def __init__(self, file: Any, ask: _Patience) -> None:
         self._file = file
@@ -329,12 +329,12 @@ class _Reader(io.RawIOBase):
         return len(data)
 
     def seek(self, offset: int, whence: int = 0, /) -> int:
-        """Go to a place in the file."""
+        """Go to a position in the file."""
         place: int = self._file.seek(offset, whence)
         return place
 
     def tell(self) -> int:
-        """Return the place in the file."""
+        """Return the position in the file."""
         place: int = self._file.tell()
         return place
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Find the store that an output path names: a local disk, or what Airflow's ObjectStoragePath knows."""
+"""The store of an output path: a local disk, or any that Airflow's ObjectStoragePath knows."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ def open_store(output_path: str, output_conn_id: str | None = None, *, name: str
 
 
 def _load_airflow() -> Any:
-    """Return the part of Airflow that knows stores; a local disk needs none of it."""
+    """Return Airflow's part that knows stores, which a local disk does without."""
     from airflow.providers.common.compat import sdk  # noqa: PLC0415 - the core needs no Airflow
 
     return sdk
 
 
 def _check_connection(conn_id: str, url: str, name: str) -> None:
-    """Raise where a connection is not there: the stores' libraries would go on without credentials."""
+    """Raise where a connection does not exist, since the stores' libraries would go on without credentials."""
     airflow = _load_airflow()
     try:
         airflow.BaseHook.get_connection(conn_id)
@@ -55,7 +55,7 @@ def _check_connection(conn_id: str, url: str, name: str) -> None:
 
 
 def _attach(address: FileAddress, conn_id: str | None, name: str) -> tuple[Any, str]:
-    """Return the file system that Airflow makes for a URL, and the URL's path in its own way."""
+    """Return Airflow's file system for a URL, and the path in it."""
     scheme, url = address.scheme, address.url
     extra = _EXTRAS.get(scheme)
     cure = (

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""S3 and what speaks its API, by s3fs's connection."""
+"""S3 and stores with its API, by s3fs's connection."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ _MOST_PARTS = 10_000
 
 
 class S3Files(ObjectFiles):
-    """Objects of S3, whose versions are their etags."""
+    """Objects of S3, with etags as versions."""
 
     def probe(self, path: str) -> None:
-        """Begin an upload and abort it: whoever may do that may write, and nobody sees it."""
+        """Begin an upload and abort it, which needs the rights to write and is not visible."""
         bucket, key, _ = self.fs.split_path(path)
         upload = self.fs.call_s3("create_multipart_upload", Bucket=bucket, Key=key)["UploadId"]
         self._abort(bucket, key, upload)
@@ -38,7 +38,7 @@ class S3Files(ObjectFiles):
             self._abort_uploads(path, lambda _: False)  # what others began, and were killed before they aborted it
 
     def read(self, path: str) -> tuple[bytes | None, str | None]:
-        """Return a small object's bytes as they are now, None where there is no such object, and its version."""
+        """Return a small object's bytes and version, or None where there is none."""
         bucket, key, _ = self.fs.split_path(path)
         try:  # in one request; s3fs itself would look at its listings before
             answer = self.fs.call_s3("get_object", Bucket=bucket, Key=key)
@@ -53,7 +53,7 @@ class S3Files(ObjectFiles):
             self.wait_for(self._call_over(over, "put_object", Body=data, Bucket=bucket, Key=key))
 
     def put(self, local: str, path: str, sha256: str, over: str | None = None) -> None:
-        """Upload a local file in one request, or in parts of which none is left behind."""
+        """Upload a local file in one request, or in parts, none of which is left behind."""
         bucket, key, _ = self.fs.split_path(path)
         try:
             with conditional(path, over):
@@ -71,7 +71,7 @@ class S3Files(ObjectFiles):
             self.wait_for(self._call_over(over, "delete_object", Bucket=bucket, Key=key))
 
     def compare(self, path: str, size: int, sha256: str) -> tuple[bool, str | None]:
-        """Tell whether an object has these bytes, from its metadata where they say so, and return its version."""
+        """Tell whether an object has these bytes, by its metadata where possible, and return its version."""
         bucket, key, _ = self.fs.split_path(path)
         try:
             head = self._ask_about(bucket, key)
@@ -82,7 +82,7 @@ class S3Files(ObjectFiles):
         return (head["Metadata"].get(DIGEST_KEY) or self.hash_file(path)) == sha256, head["ETag"]
 
     def open(self, path: str) -> Any | None:
-        """Open an object for reading in pieces, or return None where there is no such object."""
+        """Open an object for reading, or return None where there is no such object."""
         try:
             return super().open(path)
         except OSError:
@@ -94,7 +94,7 @@ class S3Files(ObjectFiles):
             return super().open(path)
 
     def _ask_about(self, bucket: str, key: str) -> dict[str, Any]:
-        """Return what an object's headers say; an error of that request has no body that would say why."""
+        """Return an object's headers, by a GET where HEAD fails, whose errors have no body that says why."""
         answer: dict[str, Any]
         try:
             answer = self.fs.call_s3("head_object", Bucket=bucket, Key=key)
@@ -106,17 +106,17 @@ class S3Files(ObjectFiles):
         return answer
 
     def sweep(self, directory: str) -> None:
-        """Abort the unfinished uploads of the files in a directory: they are not seen, but cost money."""
+        """Abort the unfinished uploads in a directory, which are hidden but cost money."""
         self._abort_uploads(directory, lambda name: "/" not in name)
 
     def remove_all(self, directory: str) -> None:
-        """Remove all objects below a directory, by their exact names, and what was begun of others."""
+        """Remove all objects and unfinished uploads below a directory, by their exact names."""
         super().remove_all(directory)
         with unless_refused():
             self._abort_uploads(directory, lambda _: True)
 
     def list_page(self, prefix: str, token: str | None = None) -> tuple[list[tuple[str, int]], str | None]:
-        """Return up to a thousand of the objects whose paths begin with a prefix, in order."""
+        """Return up to a thousand of the objects with a prefix, in order."""
         bucket, key, _ = self.fs.split_path(prefix)
         query = {"ContinuationToken": token} if token else {}
         page = self.fs.call_s3("list_objects_v2", Bucket=bucket, Prefix=key, **query)
@@ -124,11 +124,11 @@ class S3Files(ObjectFiles):
         return found, page.get("NextContinuationToken")
 
     def begin_upload(self, path: str) -> PartUpload:
-        """Begin an upload whose bytes are still to come: one request, or parts that are sent as they come."""
+        """Begin an upload, which becomes one request or parts."""
         return _S3Upload(self, path)
 
     async def _call_over(self, over: str | None, method: str, **arguments: Any) -> Any:
-        """Make a request that applies to one version alone; a store that knows no such requests is asked without."""
+        """Send a request for one version alone; without the condition to a store that does not support it."""
         call = self.fs._call_s3  # noqa: SLF001 - the coroutine of call_s3
         if over is None:
             return await call(method, **arguments)
@@ -140,7 +140,7 @@ class S3Files(ObjectFiles):
             return await call(method, **arguments)
 
     async def _upload_file(self, local: str, over: str | None, **target: Any) -> None:
-        """Upload a local file; its parts, where it has several, have all ended before the upload is aborted."""
+        """Upload a local file; all its parts have ended before the upload is aborted."""
         # s3fs itself aborts while a part may still be under way: that one comes in later, is not seen, and costs
         # money.
         call = self.fs._call_s3  # noqa: SLF001 - the coroutine of call_s3
@@ -173,11 +173,11 @@ class S3Files(ObjectFiles):
                 raise
 
     def has_leftovers(self, directory: str) -> bool:
-        """Tell whether there are unfinished uploads of the files in a directory."""
+        """Tell whether there are unfinished uploads in a directory."""
         return any(True for _ in self._find_uploads(directory, lambda name: "/" not in name))
 
     def _abort_uploads(self, directory: str, chosen: Callable[[str], bool]) -> None:
-        """Abort the unfinished uploads of a file, and of those below it that are chosen by their names there."""
+        """Abort the unfinished uploads of a path, and of the chosen names below it."""
         for upload in self._find_uploads(directory, chosen):
             self._abort(**upload)
 
@@ -200,7 +200,7 @@ class S3Files(ObjectFiles):
 
 
 class _S3Upload:
-    """An upload in parts that grow with their number, so that any length fits into ten thousand of them."""
+    """An upload in parts that grow with their number, so that any length fits into ten thousand."""
 
     repeatable = True
 
@@ -224,7 +224,7 @@ class _S3Upload:
         self._parts.append({"PartNumber": number, "ETag": answer["ETag"]})
 
     def finish(self, last: bytes, sha256: str) -> None:
-        """Send the last part, or all where there is one, and let the object be seen."""
+        """Send the last part, or the only one, and let the object appear."""
         if "UploadId" not in self._target:
             self._call("put_object", Body=last, Metadata={DIGEST_KEY: sha256}, **self._target)
             return
@@ -235,7 +235,7 @@ class _S3Upload:
         self._call("complete_multipart_upload", MultipartUpload={"Parts": parts}, **self._target)
 
     def abort(self) -> None:
-        """Abort what was begun; where the store is out of reach, the next run's sweeping does."""
+        """Abort the upload; where the store is out of reach, the next run's sweep does."""
         if "UploadId" in self._target:
             with contextlib.suppress(Exception):
                 self._call("abort_multipart_upload", **self._target)
@@ -247,7 +247,7 @@ class _S3Upload:
 
 
 async def _wait_for_all(doing: Iterable[Coroutine[Any, Any, _Answer]]) -> list[_Answer]:
-    """Return the answers of all, or raise the first error, once all have ended."""
+    """Wait until all have ended, and return their results or raise the first error."""
     answers: list[_Answer] = []
     for answer in await asyncio.gather(*doing, return_exceptions=True):
         if isinstance(answer, BaseException):

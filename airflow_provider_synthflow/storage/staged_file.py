@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A private file on a local disk, which stores publish in their own ways."""
+"""A private file on a local disk, the base of staged files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["StagedFile"]
 
 
 class StagedFile:
-    """A private file whose size and hash grow with what is written; its disk's errors are typed."""
+    """A private file whose size and hash grow as it is written."""
 
     def __init__(self, file: IO[bytes], typed: Callable[[], AbstractContextManager[None]]) -> None:
         self._file = file
@@ -25,7 +25,7 @@ class StagedFile:
 
     @property
     def sha256(self) -> str:
-        """Return the SHA-256 of what was written, as hexadecimal digits."""
+        """Return the SHA-256 of what was written, in hexadecimal."""
         return self._sha256.hexdigest()
 
     def write(self, data: bytes, /) -> int:
@@ -37,7 +37,7 @@ class StagedFile:
         return written
 
     def flush(self) -> None:
-        """Hand what is buffered to the system."""
+        """Pass on what is buffered."""
         with self._typed():
             self._file.flush()
 

@@ -308,11 +308,22 @@ def test_everything_public_says_what_it_does_in_a_sentence(path):
         assert re.search(r"[.!?:]$", docstring.split("\n\n")[0].strip()), f"{name}: the summary is no sentence"
 
 
-BRIEF = {"auditing"}
+BRIEF = {"auditing", "extraction", "pagination", "resume", "storage"}
 """The rooms whose docstrings are one line each: a reader of the code needs no more."""
 
+LONGER = {
+    "extraction/extract.py",
+    "extraction/result.py",  # the reference says what its numbers are
+    "extraction/spill.py",
+    "pagination/fetch.py",
+    "pagination/page_threads.py",
+}
+"""The modules in these rooms with longer ones."""
 
-@pytest.mark.parametrize("path", [path for path in MODULES if room_of(path) in BRIEF], ids=named)
+
+@pytest.mark.parametrize(
+    "path", [path for path in MODULES if room_of(path) in BRIEF and named(path) not in LONGER], ids=named
+)
 def test_internals_are_described_in_one_line(path):
     kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
     definitions = [node for node in ast.walk(tree_of(path)) if isinstance(node, kinds)]
