@@ -36,15 +36,15 @@ def _own_output() -> Iterator[IO[str]]:
         output.flush()
         return
     output.flush()
-    kept = os.dup(own)
+    own_output = os.dup(own)
     os.dup2(error, own)
     try:
-        with os.fdopen(kept, "w", encoding="utf-8", closefd=False) as result:
+        with os.fdopen(own_output, "w", encoding="utf-8", closefd=False) as result:
             yield result
     finally:
         output.flush()
-        os.dup2(kept, own)
-        os.close(kept)
+        os.dup2(own_output, own)
+        os.close(own_output)
 
 
 @contextlib.contextmanager

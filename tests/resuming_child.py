@@ -159,7 +159,7 @@ def main() -> None:
             state = FileState(job.state)
             resume = Checkpoint(store_of(job), state, make_key(plan), digest, privacy=Privacy(), retry=job.retry)
         publication = Publication(LocalStore(job.out), job.model_id, plan.window, job.format, {})
-        found = WindowJob(plan, publication, resume=resume).carry_out(client, look=lambda _: None)
+        found = WindowJob(plan, publication, resume=resume).carry_out(client)
     usage = resource.getrusage(resource.RUSAGE_SELF)
     print(
         json.dumps(

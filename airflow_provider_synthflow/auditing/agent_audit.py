@@ -66,10 +66,10 @@ class AgentAudit:
             self.bytes += window.bytes
             self.unread += window.unread
 
-    def look(self, ids: CallIds | None) -> None:
+    def check(self, ids: CallIds | None) -> None:
         """Find what is wrong with its windows, alone and together."""
         for window in self._ordered:
-            self._look_at(window)
+            self._check_window(window)
         for from_ms, to_ms in find_gaps(self._ordered, self.from_ms or 0, self.to_ms or 0):
             origin, ends = self._neighbour(from_ms)
             length = _length(to_ms - from_ms)
@@ -135,7 +135,7 @@ class AgentAudit:
         if state is not None:
             self.time.mark(*span, state)
 
-    def _look_at(self, window: CheckedWindow) -> None:
+    def _check_window(self, window: CheckedWindow) -> None:
         """Add the findings of one window."""
         span = window.from_ms, window.to_ms
         self.time.mark(*span, "whole")
@@ -168,21 +168,21 @@ class AgentAudit:
 
     def _neighbour(self, moment_ms: int) -> tuple[Origin, bool | None]:
         """Return the origin of the nearest window that names one, and whether its run's date is the window's end."""
-        place = bisect.bisect_left(self._begins, moment_ms)
-        for window in self._around(place):
+        index = bisect.bisect_left(self._begins, moment_ms)
+        for window in self._around(index):
             if window.origin is not None and window.origin.dag_id:
                 date = window.origin.logical_ms
                 ends = {window.from_ms: False, window.to_ms: True}.get(date) if date is not None else None
                 return window.origin, ends
         return NO_ORIGIN, None
 
-    def _around(self, place: int) -> Iterator[CheckedWindow]:
+    def _around(self, index: int) -> Iterator[CheckedWindow]:
         """Yield the windows around an index, the nearest first, up to a limit."""
         for distance in range(1, min(len(self._ordered), _MOST_NAMED) + 1):
-            if place - distance >= 0:
-                yield self._ordered[place - distance]
-            if place + distance - 1 < len(self._ordered):
-                yield self._ordered[place + distance - 1]
+            if index - distance >= 0:
+                yield self._ordered[index - distance]
+            if index + distance - 1 < len(self._ordered):
+                yield self._ordered[index + distance - 1]
 
     def _find_overlaps(self) -> None:
         by_format: dict[str, list[CheckedWindow]] = {}
@@ -192,9 +192,9 @@ class AgentAudit:
             pairs = list(find_overlaps(windows, _MOST_PAIRS))
             if not pairs:
                 continue
-            kept = {id(windows[number]) for number in choose_windows(windows)}
+            chosen = {id(windows[number]) for number in choose_windows(windows)}
             for first, second in pairs:
-                surplus = [window for window in (first, second) if id(window) not in kept]
+                surplus = [window for window in (first, second) if id(window) not in chosen]
                 for window in (first, second):
                     self._overlapping.update(range(window.from_ms // DAY_MS, (window.to_ms - 1) // DAY_MS + 1))
                 shared = max(first.from_ms, second.from_ms), min(first.to_ms, second.to_ms)
@@ -209,22 +209,22 @@ class AgentAudit:
         self._numbered = {window.number: window for window in self.windows}
         beyond: Counter[tuple[int, ...]] = Counter()
         named: Counter[tuple[int, ...]] = Counter()
-        for call_id, places in ids.repeated():
-            numbers = self._apart(places)
+        for call_id, holders in ids.repeated():
+            numbers = self._apart(holders)
             if not numbers:
                 continue
             named[numbers] += 1
             if named[numbers] > _MOST_NAMED:
                 beyond[numbers] += 1
                 continue
-            wrong = tuple(number for number, inside in places if not inside and number in numbers)
+            wrong = tuple(number for number, inside in holders if not inside and number in numbers)
             self._add_duplicate(f"The call {SynthflowError.show_id(call_id)} is", numbers, wrong or numbers)
         for numbers, count in beyond.items():
             self._add_duplicate(f"{count:,} calls more are", numbers, numbers)
 
-    def _apart(self, places: Whereabouts) -> tuple[int, ...]:
+    def _apart(self, holders: Whereabouts) -> tuple[int, ...]:
         """Return the windows that hold a call and do not overlap, or the one that has it twice."""
-        numbers = sorted({number for number, _ in places}, key=lambda number: self._numbered[number].from_ms)
+        numbers = sorted({number for number, _ in holders}, key=lambda number: self._numbered[number].from_ms)
         if len(numbers) == 1:
             return tuple(numbers)
         pairs = itertools.combinations(numbers, 2) if len(numbers) <= _MOST_WHOLE else itertools.pairwise(numbers)

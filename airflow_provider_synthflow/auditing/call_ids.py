@@ -74,8 +74,8 @@ class CallIds:
                     first[name] = where
                 else:
                     several.setdefault(name, [first[name]]).append(where)
-            for name, places in sorted(several.items()):
-                yield _unescape(name), sorted(_read_place(place) for place in places)
+            for name, holders in sorted(several.items()):
+                yield _unescape(name), sorted(_parse_holder(holder) for holder in holders)
 
     def _part(self, number: int) -> bytes:
         stored = b"" if self._folder is None else (self._folder / str(number)).read_bytes()
@@ -103,6 +103,6 @@ def _unescape(name: bytes) -> str:
     return name.decode("unicode_escape") if b"\\" in name else name.decode()
 
 
-def _read_place(place: bytes) -> tuple[int, bool]:
-    window, _, inside = place.partition(b"\t")
+def _parse_holder(holder: bytes) -> tuple[int, bool]:
+    window, _, inside = holder.partition(b"\t")
     return int(window), inside == b"1"

@@ -197,7 +197,7 @@ def _tell(outcome: AuditOutcome, result: dict[str, Any], output: IO[str]) -> Non
         ]
     if len(outcome.findings) > _SHOWN:
         lines += ["", f"… and {len(outcome.findings) - _SHOWN:,} more: see --report or --json."]
-    lines += ["", *outcome.looked_at, *outcome.notes] if outcome.notes else ["", *outcome.looked_at]
+    lines += ["", *outcome.checked, *outcome.notes] if outcome.notes else ["", *outcome.checked]
     if outcome.report:
         lines.append(f"Report: {outcome.report}")
     output.write("\n".join(lines) + "\n")

@@ -70,7 +70,7 @@ def choose_windows(windows: Sequence[_Span]) -> set[int]:
     ends = sorted(range(len(windows)), key=lambda number: windows[number].to_ms)
     ended_at = [windows[number].to_ms for number in ends]
     best: list[tuple[int, int, int]] = [(0, 0, 0)]  # covered, published last, windows (fewer are better)
-    taken: list[int] = []  # of the first so many by their ends: how many are before the last one, or -1 to leave it
+    previous: list[int] = []  # of the first so many by their ends: how many are before the last one, or -1 to leave it
     for position, number in enumerate(ends):
         window = windows[number]
         before = bisect.bisect_right(ended_at, window.from_ms, 0, position)
@@ -78,18 +78,18 @@ def choose_windows(windows: Sequence[_Span]) -> set[int]:
         with_it = (covered + window.to_ms - window.from_ms, max(newest, window.extracted_ms), fewer - 1)
         if with_it > best[position]:
             best.append(with_it)
-            taken.append(before)
+            previous.append(before)
         else:
             best.append(best[position])
-            taken.append(-1)
-    kept, position = set(), len(ends)
+            previous.append(-1)
+    chosen, position = set(), len(ends)
     while position:
-        if taken[position - 1] < 0:
+        if previous[position - 1] < 0:
             position -= 1
         else:
-            kept.add(ends[position - 1])
-            position = taken[position - 1]
-    return kept
+            chosen.add(ends[position - 1])
+            position = previous[position - 1]
+    return chosen
 
 
 class TimeMap:

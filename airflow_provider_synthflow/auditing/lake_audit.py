@@ -63,7 +63,7 @@ class AuditOutcome:
     started_ms: int
     seconds: float = 0.0
     notes: list[str] = field(default_factory=list)  # sentences on what was left out
-    looked_at: list[str] = field(default_factory=list)  # sentences on what was checked
+    checked: list[str] = field(default_factory=list)  # sentences on what was checked
     failure: SynthflowError | None = None  # of the API
     report: str | None = None
 
@@ -131,7 +131,7 @@ def audit_lake(
         if plan.by_day and again.failure is None:
             outcome.notes += compare_days(client, outcome.agents, progress)
     outcome.notes += [*again.notes(), *_notes(lake, plan, audits, asked=asks)]
-    outcome.looked_at = _looked_at(plan, again, asked=asks)
+    outcome.checked = _describe_scope(plan, again, asked=asks)
     outcome.seconds = time.monotonic() - begun
     return outcome
 
@@ -154,7 +154,7 @@ def _audit_agent(
 
         checked = list(_check_all(store, plan, within(), ids, progress))
         audit = AgentAudit(model_id, cures, checked, plan.from_ms, plan.to_ms, recorded)
-        audit.look(ids)
+        audit.check(ids)
     return audit
 
 
@@ -194,7 +194,7 @@ def _check_found(lake: Lake, plan: AuditPlan, audits: dict[str, AgentAudit], cur
     for model_id in plan.model_ids:
         if model_id not in audits and bounded:
             audits[model_id] = AgentAudit(model_id, cures, [], plan.from_ms, plan.to_ms)
-            audits[model_id].look(None)
+            audits[model_id].check(None)
     if not any(audit.count for audit in audits.values()) and not (audits and bounded and _holds_windows(lake)):
         if plan.model_ids and _holds_windows(lake):
             msg = f"{cures.lake} has no window of {_list(plan.model_ids)}. Name an agent that it has, or none for all."
@@ -238,7 +238,7 @@ def _notes(lake: Lake, plan: AuditPlan, audits: dict[str, AgentAudit], *, asked:
     return notes
 
 
-def _looked_at(plan: AuditPlan, again: AskedAgain, *, asked: bool) -> list[str]:
+def _describe_scope(plan: AuditPlan, again: AskedAgain, *, asked: bool) -> list[str]:
     """Return sentences on what was checked."""
     files = "each file read and hashed, each call's id compared" if plan.read_files else "each file's size"
     said = [f"The lake: every window's manifest, {files}."]

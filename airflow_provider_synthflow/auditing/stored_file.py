@@ -96,13 +96,13 @@ def read_table(file: ReadFile) -> int:
         return cast("int", table.metadata.num_rows)
 
 
-def read_calls(file: ReadFile, format_name: str, take: Callable[[list[StoredCall]], None]) -> int:
+def read_calls(file: ReadFile, format_name: str, on_calls: Callable[[list[StoredCall]], None]) -> int:
     """Hand on the calls of a file in batches, and return how many there are."""
     rows = _parquet_calls(file) if format_name == "parquet" else _line_calls(file, format_name)
     count = 0
     for calls in rows:
         count += len(calls)
-        take(calls)
+        on_calls(calls)
     return count
 
 

@@ -186,9 +186,9 @@ class WindowCheck:
         return None
 
     def _read_calls(self, format_name: str, file: ReadFile) -> int:
-        return read_calls(file, format_name, self._take)
+        return read_calls(file, format_name, self._count_calls)
 
-    def _take(self, calls: list[StoredCall]) -> None:
+    def _count_calls(self, calls: list[StoredCall]) -> None:
         window, days = self.found.window, self._days
         for call in calls:
             if self.by_day and call.started_ms is not None:

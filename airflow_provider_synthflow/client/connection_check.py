@@ -40,8 +40,8 @@ def check_connection(settings: Settings) -> tuple[bool, str]:
 def _judge_key(settings: Settings) -> str:
     """Tell a wrong key from a wrong region: ask Synthflow's other hosts, where this one is Synthflow's, too."""
     refused = f"{settings.host} does not accept the key (HTTP 401)"
-    here = _place(settings.base_url)
-    others = {region: base_url for region, base_url in REGIONS.items() if _place(base_url) != here}
+    here = _endpoint(settings.base_url)
+    others = {region: base_url for region, base_url in REGIONS.items() if _endpoint(base_url) != here}
     if len(others) == len(REGIONS):
         return (
             f"Key or region: {refused}. The API key is wrong, or it belongs to a workspace of another region than "
@@ -74,7 +74,7 @@ def _ask(settings: Settings) -> None:
         client.elements("/assistants/", "assistants", {"limit": "1"})
 
 
-def _place(base_url: str) -> tuple[str | None, int | None]:
+def _endpoint(base_url: str) -> tuple[str | None, int | None]:
     """Return a host and its port, None for a usual one, so that the same host is known however it is written."""
     parts = urlsplit(base_url)
     return parts.hostname, None if parts.port in {80, 443} else parts.port

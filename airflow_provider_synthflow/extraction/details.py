@@ -36,7 +36,7 @@ def add_details(client: SynthflowClient, spill: Spill, into: Spill, privacy: Pri
     """Copy the calls of a spill into another one with their details, and return how many calls had none."""
     total, missing = len(spill), 0
     begun = told = time.monotonic()
-    found = _look_up(client, spill, privacy, concurrency)
+    found = _request_details(client, spill, privacy, concurrency)
     for done, (key, order, record, details) in enumerate(found, 1):
         missing += details is None
         whole = record if details is None else merge_details(record, privacy.apply(details), privacy)
@@ -60,7 +60,7 @@ def merge_details(record: bytes, details: bytes, privacy: Privacy) -> bytes:
     return b"%b%b%b}" % (head, b"" if head.endswith(b"{") else b",", added)
 
 
-def _look_up(
+def _request_details(
     client: SynthflowClient, spill: Spill, privacy: Privacy, concurrency: int
 ) -> Iterator[tuple[str, int, bytes, bytes | None]]:
     """Yield the calls in order with their details, requested a few at a time."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from airflow_provider_synthflow.client.client import SynthflowClient
 from airflow_provider_synthflow.output.snapshot import SnapshotPublication
 
-__all__ = ["take_snapshot"]
+__all__ = ["make_snapshot"]
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ _LONG = 1000
 _DOCUMENTED = frozenset(column.name for column in ASSISTANT_COLUMNS)
 
 
-def take_snapshot(
+def make_snapshot(
     client: SynthflowClient,
     publication: SnapshotPublication | None,
     *,

@@ -39,21 +39,21 @@ class WindowJob:
     publication: Publication | None = None  # None: into XCom
     privacy: Privacy = field(default_factory=Privacy)
     on_empty: str = "write"  # or "skip" or "fail"
-    keep_unsettled: bool = True  # an earlier try's file counts also where calls in it were not final
+    accept_unsettled: bool = True  # an earlier try's file counts also where calls in it were not final
     max_bytes: int = 1024 * 1024  # of a result for XCom
     resume: Checkpoint | None = None
     origin: Mapping[str, str] = field(default_factory=dict)  # the task and the run
     details: bool = False
 
-    def finished(self, since_ms: int | None) -> dict[str, Any] | None:
+    def find_published(self, since_ms: int | None) -> dict[str, Any] | None:
         """Return the result of an earlier try whose file is there, whole, and not older than an instant."""
         if self.publication is None or since_ms is None:
             return None
         # A file from before the window was settled is another task's, with a shorter settle.
-        result = self.publication.finished(max(since_ms, self.plan.settled_ms))
+        result = self.publication.find_published(max(since_ms, self.plan.settled_ms))
         if result is None or (not result.get("count") and self.on_empty == "fail"):
             return None
-        if result.get("unsettled") and not self.keep_unsettled:
+        if result.get("unsettled") and not self.accept_unsettled:
             return None  # another task of the run, which takes what this one does not, wrote it
         log.info("An earlier try of this run has written %s: it is kept.", result["path"])
         if self.resume is not None:
@@ -61,9 +61,9 @@ class WindowJob:
         return result
 
     def carry_out(
-        self, client: SynthflowClient, *, look: Callable[[WindowResult], None], used: int = 0
+        self, client: SynthflowClient, *, check: Callable[[WindowResult], None] | None = None, used: int = 0
     ) -> WindowResult:
-        """Read the window and publish its calls, unless ``look``, which is given the numbers first, raises."""
+        """Read the window and publish its calls, unless ``check``, which gets the numbers first, raises."""
         begun = time.monotonic()
         if self.publication is not None:
             self.publication.check()
@@ -71,7 +71,8 @@ class WindowJob:
             if self.details:
                 self.privacy.remember_ids()
             found = extract_window(client, self.plan, spill, privacy=self.privacy, resume=self.resume)
-            look(found)
+            if check is not None:
+                check(found)
             details: dict[str, Any] = {}
             if self.details:
                 found, details = self._add_details(client, found, spill, detailed)

@@ -66,7 +66,7 @@ CONN_FIELDS: dict[str, dict[str, Any]] = {
 def form_widgets() -> dict[str, Any]:
     """Return the connection's own fields for Airflow before 3.2, whose form is made of wtforms fields."""
     # Airflow puts its own classes in the place of these while it asks, so that they are looked up each time.
-    looks = importlib.import_module("flask_appbuilder.fieldwidgets")
+    forms = importlib.import_module("flask_appbuilder.fieldwidgets")
     fields = importlib.import_module("wtforms")
     validators = importlib.import_module("wtforms.validators")
     widgets: dict[str, Any] = {}
@@ -79,11 +79,11 @@ def form_widgets() -> dict[str, Any]:
         if "enum" in schema:
             checks.append(validators.any_of(schema["enum"]))  # by this name Airflow 3.0 and 3.1 know a drop-down
         if schema.get("format") == "password":
-            widgets[name] = fields.PasswordField(**about, validators=checks, widget=looks.BS3PasswordFieldWidget())
+            widgets[name] = fields.PasswordField(**about, validators=checks, widget=forms.BS3PasswordFieldWidget())
         elif "boolean" in schema["type"]:
             widgets[name] = fields.BooleanField(**about)
         elif {"number", "integer"} & set(schema["type"]):
-            widgets[name] = fields.IntegerField(**about, validators=checks, widget=looks.BS3TextFieldWidget())
+            widgets[name] = fields.IntegerField(**about, validators=checks, widget=forms.BS3TextFieldWidget())
         else:
-            widgets[name] = fields.StringField(**about, validators=checks, widget=looks.BS3TextFieldWidget())
+            widgets[name] = fields.StringField(**about, validators=checks, widget=forms.BS3TextFieldWidget())
     return widgets

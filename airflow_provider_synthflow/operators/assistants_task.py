@@ -6,7 +6,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_synthflow.extraction.snapshot import take_snapshot
+from airflow_provider_synthflow.extraction.snapshot import make_snapshot
 from airflow_provider_synthflow.hooks.synthflow import SynthflowHook
 from airflow_provider_synthflow.operators.context import read_origin, tell_outlets
 from airflow_provider_synthflow.output.formats import check_format
@@ -41,7 +41,7 @@ class AssistantsTask:
             store = open_store(asked["output_path"], asked["output_conn_id"])
             publication = SnapshotPublication(store, read_day(context), asked["output_format"], full=asked["full"])
         with self._hook as hook:
-            result = take_snapshot(
+            result = make_snapshot(
                 hook.client,
                 publication,
                 full=asked["full"],

@@ -40,7 +40,7 @@ class AuditTask:
         """Audit the lake, write the report, and fail where something of ``fail_on`` was found."""
         outcome = self._audit()
         result = outcome.result()
-        for sentence in (*outcome.looked_at, *outcome.notes):
+        for sentence in (*outcome.checked, *outcome.notes):
             log.info("%s", sentence)
         if outcome.report:
             log.info("Report: %s", outcome.report)

@@ -20,7 +20,7 @@ from airflow_provider_synthflow.hooks.query import warn_of_status
 from airflow_provider_synthflow.observability.metrics import emit
 from airflow_provider_synthflow.operators.batch import AgentWindow, Batch, StillOpenError
 from airflow_provider_synthflow.operators.context import read_origin, tell_outlets
-from airflow_provider_synthflow.operators.retries import finished_since, make_checkpoints
+from airflow_provider_synthflow.operators.retries import make_checkpoints, published_since
 from airflow_provider_synthflow.operators.windows_task import WindowsTask, now_ms
 from airflow_provider_synthflow.output.draft import TablesSpec
 from airflow_provider_synthflow.output.formats import check_format, load_library
@@ -44,7 +44,7 @@ __all__ = ["CallsTask"]
 log = logging.getLogger(__name__)
 
 _UNSETTLED_PAUSE_MS = 10 * 60_000
-_KEEPER = "SynthflowDownloadRecordingsOperator"
+_RECORDER = "SynthflowDownloadRecordingsOperator"
 
 
 class CallsTask(WindowsTask):
@@ -61,7 +61,7 @@ class CallsTask(WindowsTask):
         with self._waiting_for("the calls of {} window(s) may be final"), self._hook as hook:
             asked = self._asked
             parts, many = self._make_parts()
-            since_ms = finished_since(self._context) if self._waited_since_ms is None else self._waited_since_ms
+            since_ms = published_since(self._context) if self._waited_since_ms is None else self._waited_since_ms
             self.host = hook.settings.host
             checkpoints = make_checkpoints(
                 self._context, asked.resume_path, asked.output_conn_id, hook.settings, self._make_privacy()
@@ -74,7 +74,7 @@ class CallsTask(WindowsTask):
                 with batch.going_on(part):
                     results.append(self._finish(jobs[part], since_ms))
             batch.check()
-            self.finished = [{name: value for name, value in each.items() if name != "calls"} for each in results]
+            self.results = [{name: value for name, value in each.items() if name != "calls"} for each in results]
             if asked.on_empty == "skip" and not any(result["count"] for result in results):
                 raise AirflowSkipException("There are no calls in the window.")
             result = results if many else results[0]
@@ -114,7 +114,7 @@ class CallsTask(WindowsTask):
             publication=self._make_publication(plan),
             privacy=self._make_privacy(),
             on_empty=asked.on_empty,
-            keep_unsettled=asked.on_unsettled == "include",
+            accept_unsettled=asked.on_unsettled == "include",
             max_bytes=asked.max_xcom_bytes,
             resume=checkpoints(plan),
             origin=read_origin(self._context),
@@ -167,10 +167,10 @@ class CallsTask(WindowsTask):
         """Bring one window to where it goes, and count it in the metrics."""
         client = self._hook.client
         with self._failures.of_window(job.plan.query.model_id, client) as tags:
-            kept = job.finished(since_ms)
-            if kept is not None:
-                return kept
-            found = job.carry_out(client, look=partial(self._check_unsettled, job.plan), used=self._xcom_bytes)
+            published = job.find_published(since_ms)
+            if published is not None:
+                return published
+            found = job.carry_out(client, check=partial(self._check_unsettled, job.plan), used=self._xcom_bytes)
         emit(found.counts, found.seconds, tags)
         self._warn_of_nothing(job.plan, found)
         if found.has_addresses:
@@ -213,7 +213,7 @@ class CallsTask(WindowsTask):
         task = (self._context or {}).get("task")
         tasks = getattr(getattr(task, "dag", None), "tasks", ())
         kinds = {getattr(each, "operator_class", type(each)).__name__ for each in tasks}
-        if self._told_of_recordings or _KEEPER in kinds:
+        if self._told_of_recordings or _RECORDER in kinds:
             return
         self._told_of_recordings = True
         log.info(
@@ -221,7 +221,7 @@ class CallsTask(WindowsTask):
                 "These calls have recordings. Their addresses stop working on 2027-01-10, and this DAG does not "
                 "store them: use %s."
             ),
-            _KEEPER,
+            _RECORDER,
         )
 
     def _check_unsettled(self, plan: WindowPlan, found: WindowResult) -> None:

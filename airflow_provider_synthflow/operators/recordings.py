@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SynthflowDownloadRecordingsOperator"]
 
-_KEPT = ("call_id", "call_status", "duration", "telephony_duration", "recording_duration")
+_SHOWN = ("call_id", "call_status", "duration", "telephony_duration", "recording_duration")
 
 
 class _CallsField:
@@ -127,5 +127,5 @@ def _without_content(value: Any) -> Any:
 def _told(call: Any) -> Any:
     if not isinstance(call, Mapping):
         return call
-    kept = {name: call[name] for name in _KEPT if name in call}
-    return {**kept, "recording_url": bool(call.get("recording_url"))}
+    shown = {name: call[name] for name in _SHOWN if name in call}
+    return {**shown, "recording_url": bool(call.get("recording_url"))}

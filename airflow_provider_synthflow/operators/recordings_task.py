@@ -59,7 +59,7 @@ class RecordingsTask(WindowsTask):
                 with batch.going_on(part):
                     done[part] = self._finish(job)
             batch.check()
-            self.finished = [
+            self.results = [
                 {
                     "model_id": each["model_id"],
                     "count": each["recordings"],
@@ -113,7 +113,7 @@ class RecordingsTask(WindowsTask):
                 "output_path is missing: the calls come from XCom and not from a file. Set it to the directory "
                 "for the recordings."
             )
-        together = path is not None and of_calls is not None and _read_place(path) == _read_place(of_calls)
+        together = path is not None and of_calls is not None and _split_store(path) == _split_store(of_calls)
         conn_id = asked.output_conn_id
         calls_conn_id = None
         if of_calls is not None and not FileAddress.parse(of_calls).is_local:
@@ -150,7 +150,7 @@ class RecordingsTask(WindowsTask):
         return found.pop() if len(found) == 1 else None
 
 
-def _read_place(path: str) -> tuple[str, str]:
+def _split_store(path: str) -> tuple[str, str]:
     """Return the store and the bucket of a path, whatever connection stands in it."""
     address = FileAddress.parse(path)
     return address.scheme, address.bucket

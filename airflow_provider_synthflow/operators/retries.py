@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from airflow_provider_synthflow.extraction.privacy import Privacy
     from airflow_provider_synthflow.resume.checkpoint import TaskState
 
-__all__ = ["finished_since", "is_last", "is_retry", "make_checkpoints"]
+__all__ = ["is_last", "is_retry", "make_checkpoints", "published_since"]
 
 _SECOND = 2
 
 
-def finished_since(context: Mapping[str, Any] | None) -> int | None:
+def published_since(context: Mapping[str, Any] | None) -> int | None:
     """Return the start of the run, since which a file may be an earlier try's; None unless this is a retry."""
     # Whoever clears a task wants its windows read anew; the run's start is not the start of its tries any more.
     context = context or {}

@@ -57,7 +57,7 @@ class WindowsTask:
         self._begun_ms = now_ms()
         self._waited_since_ms: int | None = None
         self._waited_until_ms = 0
-        self.finished: list[dict[str, Any]] = []
+        self.results: list[dict[str, Any]] = []
         self.host = ""
 
     def run(self) -> dict[str, Any] | list[dict[str, Any]]:
@@ -70,7 +70,7 @@ class WindowsTask:
 
     def make_lineage(self) -> Any:
         """Return what OpenLineage is told of the windows that are done."""
-        return make_lineage(self.finished, self.host, what=self.read_what)
+        return make_lineage(self.results, self.host, what=self.read_what)
 
     def go_on(self, event: Any, since_ms: int | None) -> None:
         """Take up the work after a wait in the triggerer."""

@@ -135,7 +135,7 @@ class FilePublication:
         """Return the manifest that is there, or None where there is none that can be read."""
         return parse_manifest(self._store.read(self._manifest))
 
-    def finished(self, since_ms: int) -> dict[str, Any] | None:
+    def find_published(self, since_ms: int) -> dict[str, Any] | None:
         """
         Return the manifest of files that are there, whole, of this query and not older than an instant; else None.
 
@@ -194,7 +194,7 @@ class FilePublication:
                 while some := list(itertools.islice(rest, _SOME)):
                     draft.write(some)
             files = self._list_files(draft.finish())
-            seen = self._look(files, {**result, "changed": False})
+            seen = self._compare(files, {**result, "changed": False})
             if seen.is_whole and not self._store.has_leftovers(self._directory):
                 return seen.told
             stack.enter_context(self._store.locked(self._directory))
@@ -238,7 +238,7 @@ class FilePublication:
 
     def _settle_once(self, files: list[_File], result: dict[str, Any], written: list[_File]) -> dict[str, Any]:
         """Put the files that are not there, and then the manifest, each over the version that this task has seen."""
-        seen = self._look(files, {**result, "changed": bool(written)})
+        seen = self._compare(files, {**result, "changed": bool(written)})
         if seen.is_whole:
             return seen.told
         version = seen.manifest_version
@@ -262,19 +262,19 @@ class FilePublication:
             raise ChangedMeanwhileError(self.path)
         return seen.told
 
-    def _look(self, files: list[_File], result: dict[str, Any]) -> _Seen:
+    def _compare(self, files: list[_File], result: dict[str, Any]) -> _Seen:
         """Compare what is there with what is to be there."""
         data, version = self._store.read_version(self._manifest)
         manifest = parse_manifest(data)
         self._check_query(manifest)
         compared = [(file, *file.staged.compare(file.name)) for file in files]
         due = [(file, there) for file, same, there in compared if not same]
-        kept = None
-        if due and due[0][0] is files[0] and (kept := self._find_kept(manifest, files[0].staged)):
+        unchanged = None
+        if due and due[0][0] is files[0] and (unchanged := self._find_unchanged(manifest, files[0].staged)):
             del due[0]
             due = [(file, there) for file, there in due if not self._holds_table(manifest, file.name)]
-        told = _tell(files, {**result, "changed": bool(due) or result["changed"]}, kept)
-        if kept and "tables" in told:  # those that are there are of the calls that are kept
+        told = _tell(files, {**result, "changed": bool(due) or result["changed"]}, unchanged)
+        if unchanged and "tables" in told:  # those that are there are of the calls that are unchanged
             written = {file.name for file, _ in due}
             told["tables"] = {name: each for name, each in told["tables"].items() if table_file_name(name) in written}
         outdated: list[str] = []
@@ -292,19 +292,19 @@ class FilePublication:
         told = read_tables(manifest).get(file_name.removesuffix(".parquet"))
         return told is not None and self._store.holds(f"{self._directory}/{file_name}", told["bytes"], told["sha256"])
 
-    def _find_kept(self, manifest: Mapping[str, Any] | None, staged: Staged) -> dict[str, Any] | None:
+    def _find_unchanged(self, manifest: Mapping[str, Any] | None, staged: Staged) -> dict[str, Any] | None:
         """Return what the manifest says of the file that is there, if that differs in volatile fields alone."""
         if not self._volatile_fields or manifest is None or manifest.get("path") != self.path:
             return None
         relative = f"{self._directory}/{self._name}"
         if not tells_of_file(manifest) or not self._store.holds(relative, manifest["bytes"], manifest["sha256"]):
             return None
-        kept = {name: manifest[name] for name in ("path", "format", "bytes", "sha256")}
+        unchanged = {name: manifest[name] for name in ("path", "format", "bytes", "sha256")}
         there = self._store.open(relative)
         if there is None:
             return None
         with there, open_staged(staged) as new:
-            return kept if are_equal_but_for(self._volatile_fields, self._format, there, new) else None
+            return unchanged if are_equal_but_for(self._volatile_fields, self._format, there, new) else None
 
     def _undo(self, written: list[_File]) -> None:
         """Take back what this task wrote, where another query's task was first; and a manifest that is untrue now."""
@@ -350,10 +350,10 @@ class FilePublication:
         return sorted(differing)
 
 
-def _tell(files: list[_File], result: dict[str, Any], kept: Mapping[str, Any] | None) -> dict[str, Any]:
+def _tell(files: list[_File], result: dict[str, Any], unchanged: Mapping[str, Any] | None) -> dict[str, Any]:
     """Return the result with what is said of its files."""
     calls, *tables = files
-    told = {**result, **calls.told, "bytes": calls.staged.size, "sha256": calls.staged.sha256, **(kept or {})}
+    told = {**result, **calls.told, "bytes": calls.staged.size, "sha256": calls.staged.sha256, **(unchanged or {})}
     if tables:
         told["tables"] = {
             file.name.removesuffix(".parquet"): {

@@ -50,7 +50,7 @@ class LookBehind:
             before += 1
         return max(0, total - before)
 
-    def take_ask(self) -> PageAsk | None:
+    def pop_ask(self) -> PageAsk | None:
         """Return the next request, once."""
         ask, self.ask = self.ask, None
         return ask

@@ -81,8 +81,8 @@ class KeyLog:
 
     def __getitem__(self, slot: int) -> str:
         """Return the key of a slot."""
-        group, place = divmod(slot, _GROUP)
-        return (unpack(self._groups[group]) if group < len(self._groups) else self._open)[place]
+        group, index = divmod(slot, _GROUP)
+        return (unpack(self._groups[group]) if group < len(self._groups) else self._open)[index]
 
     def extend(self, keys: Iterable[str]) -> None:
         """Append keys."""

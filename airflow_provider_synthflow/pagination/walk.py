@@ -149,7 +149,7 @@ class Walk:
 
     def _next_ask(self) -> PageAsk | None:
         if self._behind.ask is not None:
-            return self._behind.take_ask()
+            return self._behind.pop_ask()
         part = self._next_part()
         if part is None:
             return None

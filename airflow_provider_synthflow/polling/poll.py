@@ -157,7 +157,7 @@ class Counting:
         self._wanted = max(wanted, 1)
         self._others: set[str] = set()
         self._sides: dict[int, int | None] = {}
-        """By the place in the list: before the instants (-1), between (0), behind (1), or not known."""
+        """By the index in the list: before the instants (-1), between (0), behind (1), or not known."""
         self._reach = 0  # all rows before it were read
         self._length: int | None = None  # where no row came, or none is told, whatever is declared
         self._is_sorted = True
@@ -189,10 +189,10 @@ class Counting:
         if page.total is not None:
             self.total = page.total
         known = len(self.starts) + len(self._others)
-        for place, row in enumerate(page.rows, offset):
+        for index, row in enumerate(page.rows, offset):
             start = row.started_ms
             side = None if start is None else (start >= self._to_ms) - (start < self._from_ms)
-            self._sides[place] = side
+            self._sides[index] = side
             if start is not None and side == 0:
                 self.starts[row.call_id] = start
             else:
@@ -219,7 +219,7 @@ class Counting:
         if self.total is None or not self._is_sorted:
             self._ended = True
         else:
-            self._shorten((offset + max((place + 1 for place in self._sides if place < offset), default=0)) // 2)
+            self._shorten((offset + max((index + 1 for index in self._sides if index < offset), default=0)) // 2)
 
     @property
     def count(self) -> int:
@@ -244,17 +244,17 @@ class Counting:
         """Return the stretches that were not seen, and on which side the nearest rows before and behind each are."""
         stretches: list[tuple[int, int, int | None]] = []
         after, side = 0, None
-        for place, here in sorted(self._sides.items()):
-            if place > after:
-                stretches.append((after, place, side))
-            after, side = place + 1, side if here is None else here
+        for index, here in sorted(self._sides.items()):
+            if index > after:
+                stretches.append((after, index, side))
+            after, side = index + 1, side if here is None else here
         if self._end > after:
             stretches.append((after, self._end, side))
         behind = {}
         side = None
-        for place, here in sorted(self._sides.items(), reverse=True):
+        for index, here in sorted(self._sides.items(), reverse=True):
             side = side if here is None else here
-            behind[place] = side
+            behind[index] = side
         return [(begin, end, left, behind.get(end)) for begin, end, left in stretches]
 
     def _gaps(self) -> list[tuple[int, int]]:

@@ -47,7 +47,7 @@ class Upload(Writable, Protocol):
 class Staged(Upload, Protocol):
     """A file that is not visible until it is published."""
 
-    def read(self, length: int, place: int) -> bytes:
+    def read(self, length: int, offset: int) -> bytes:
         """Read what was written and flushed."""
 
     def publish(self, name: str, over: str | None = None) -> None:

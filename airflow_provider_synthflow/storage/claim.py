@@ -63,13 +63,13 @@ def claimed(file: ClaimFile, where: str) -> Iterator[None]:
     try:
         claim.take(where)
         ended = threading.Event()
-        keeper = threading.Thread(target=claim.keep_fresh, args=(ended,), name="synthflow-claim", daemon=True)
-        keeper.start()
+        refresher = threading.Thread(target=claim.keep_fresh, args=(ended,), name="synthflow-claim", daemon=True)
+        refresher.start()
         try:
             yield
         finally:
             ended.set()
-            keeper.join()
+            refresher.join()
             claim.give_back()
     finally:
         _active.discard(claim.token)

@@ -172,17 +172,17 @@ class LocalStore:
         """Open a file that is not visible until :meth:`_LocalStaged.publish`."""
         # Where the system can, the file has no name before that, and is gone with the process, also a killed one.
         # Then its directory is not made before that, either.
-        place = Directory(self._root / directory)
+        target = Directory(self._root / directory)
         staged = None
         try:
             with typed_disk_errors(self._where):
-                staged = _LocalStaged(place, self._where)
+                staged = _LocalStaged(target, self._where)
             yield staged
         finally:
             if staged is not None:
                 staged.close()
             if staged is None or not staged.published:
-                place.unmake()
+                target.unmake()
 
     @contextlib.contextmanager
     def draft(self, directory: str) -> Iterator[_LocalStaged | None]:
@@ -199,13 +199,13 @@ class LocalStore:
 class _LocalStaged(StagedFile):
     """A staged file on the disk it will be published on."""
 
-    def __init__(self, place: Directory, where: str) -> None:
-        self._place = place
+    def __init__(self, directory: Directory, where: str) -> None:
+        self._directory = directory
         self._hidden: Path | None = None  # its name, where it has one and is not published
-        descriptor = _open_nameless(place.nearest())
+        descriptor = _open_nameless(directory.nearest())
         if descriptor is None:
-            place.make()
-            self._hidden, descriptor = _open_hidden(place.path)
+            directory.make()
+            self._hidden, descriptor = _open_hidden(directory.path)
         super().__init__(os.fdopen(descriptor, "wb"), partial(typed_disk_errors, where))
         with contextlib.suppress(OSError):  # some network file systems have no locks
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -225,20 +225,20 @@ class _LocalStaged(StagedFile):
         self.flush()
         with self._typed():
             os.fsync(self._file.fileno())
-            self._place.make()
+            self._directory.make()
             if self._hidden is None:
                 self._hidden = self._give_hidden_name()
-            _check_version(self._place.path / name, over)
-            self._hidden.replace(self._place.path / name)
+            _check_version(self._directory.path / name, over)
+            self._hidden.replace(self._directory.path / name)
             self._hidden.unlink(missing_ok=True)  # where both names were this file's, nothing was renamed
             self._hidden = None
             self.published = True
-            sync(self._place.path)  # so that the name outlives a power cut, too
+            sync(self._directory.path)  # so that the name outlives a power cut, too
 
     def compare(self, name: str) -> tuple[bool, str | None]:
         """Tell whether the file of a name has these bytes, and return its version."""
         self.flush()
-        path = self._place.path / name
+        path = self._directory.path / name
         with self._typed():
             try:
                 status = path.stat()
@@ -256,14 +256,14 @@ class _LocalStaged(StagedFile):
 
     def _give_hidden_name(self) -> Path:
         """Give a nameless file a hidden name; copy one that was published and then replaced by others."""
-        path = self._place.path / _make_temporary_name()
+        path = self._directory.path / _make_temporary_name()
         try:
             _give_name(self._file.fileno(), path)
         except OSError:
-            path, descriptor = _open_hidden(self._place.path)
+            path, descriptor = _open_hidden(self._directory.path)
             with os.fdopen(descriptor, "wb") as copy:
-                for place in range(0, self.size, PIECE):
-                    copy.write(self.read(PIECE, place))
+                for offset in range(0, self.size, PIECE):
+                    copy.write(self.read(PIECE, offset))
                 copy.flush()
                 os.fsync(copy.fileno())
         return path

@@ -330,13 +330,13 @@ class _Reader(io.RawIOBase):
 
     def seek(self, offset: int, whence: int = 0, /) -> int:
         """Go to a position in the file."""
-        place: int = self._file.seek(offset, whence)
-        return place
+        position: int = self._file.seek(offset, whence)
+        return position
 
     def tell(self) -> int:
         """Return the position in the file."""
-        place: int = self._file.tell()
-        return place
+        position: int = self._file.tell()
+        return position
 
     def close(self) -> None:
         """Close the file below, too."""

@@ -151,10 +151,10 @@ class S3Files(ObjectFiles):
                 return
             part_size = max(_PART, -(-size // _MOST_PARTS))
             upload = (await call("create_multipart_upload", **target))["UploadId"]
-            place = {"Bucket": target["Bucket"], "Key": target["Key"], "UploadId": upload}
+            started = {"Bucket": target["Bucket"], "Key": target["Key"], "UploadId": upload}
 
             async def put_part(number: int, data: bytes) -> dict[str, Any]:
-                answer = await call("upload_part", PartNumber=number, Body=data, **place)
+                answer = await call("upload_part", PartNumber=number, Body=data, **started)
                 return {"PartNumber": number, "ETag": answer["ETag"]}
 
             try:
@@ -162,10 +162,10 @@ class S3Files(ObjectFiles):
                 while data := [piece for _ in range(_PARTS_AT_ONCE) if (piece := file.read(part_size))]:
                     puts = (put_part(number, piece) for number, piece in enumerate(data, len(parts) + 1))
                     parts += await _wait_for_all(puts)
-                await self._call_over(over, "complete_multipart_upload", MultipartUpload={"Parts": parts}, **place)
+                await self._call_over(over, "complete_multipart_upload", MultipartUpload={"Parts": parts}, **started)
             except BaseException as error:
                 try:
-                    await call("abort_multipart_upload", **place)
+                    await call("abort_multipart_upload", **started)
                 except FileNotFoundError:
                     raise  # another try has cut it off: that is why, whatever the store said of the part
                 except Exception:  # noqa: BLE001 - why it came to that matters more

@@ -41,7 +41,7 @@ class StagedFile:
         with self._typed():
             self._file.flush()
 
-    def read(self, length: int, place: int) -> bytes:
+    def read(self, length: int, offset: int) -> bytes:
         """Read what was written and flushed."""
         with self._typed():
-            return os.pread(self._file.fileno(), length, place)
+            return os.pread(self._file.fileno(), length, offset)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where a watcher's cursor is kept: in the state of the assets that it watches. Airflow 3.3 and newer."""
+"""Where a watcher's cursor is stored: in the state of the assets that it watches. Airflow 3.3 and newer."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ class Cursor:
     async def read(self, start_ms: int) -> int:
         """Return where to begin; the start is where an asset begins that has no cursor."""
         try:
-            kept = [await state.aget(self._key) for state in self._states]
+            stored = [await state.aget(self._key) for state in self._states]
         except ValueError:  # several assets, in a version of Airflow that hides them better
             log.warning("This watcher has no cursor: Airflow does not separate the states of several assets.")
             self._states = []
             return start_ms
-        return min((self._read(each, start_ms) for each in kept), default=start_ms)
+        return min((self._read(each, start_ms) for each in stored), default=start_ms)
 
     async def write(self, cursor_ms: int) -> None:
         """Move the cursor."""
@@ -39,11 +39,11 @@ class Cursor:
             await state.aset(self._key, format_instant(cursor_ms))
 
     @staticmethod
-    def _read(kept: Any, start_ms: int) -> int:
-        if kept is None:
+    def _read(stored: Any, start_ms: int) -> int:
+        if stored is None:
             return start_ms
         try:
-            return to_milliseconds(kept)
+            return to_milliseconds(stored)
         except ValueError:
             log.warning("The asset's state contains a cursor that is not a time: the watcher starts without one.")
             return start_ms

@@ -68,12 +68,12 @@ _LEAST_SHARE = 250
 
 def check_report(path: str, conn_id: str | None = None, *, name: str = "report_path") -> None:
     """Raise where the report could not be written, which is better known before an audit of hours."""
-    _open_place(path, conn_id, name)[0].check_writable()
+    _open_store(path, conn_id, name)[0].check_writable()
 
 
 def publish_report(outcome: AuditOutcome, path: str, conn_id: str | None = None, *, name: str = "report_path") -> str:
     """Write the report, and return its full path."""
-    store, file_name = _open_place(path, conn_id, name)
+    store, file_name = _open_store(path, conn_id, name)
     with store.upload(file_name) as file:
         for part in write_page(outcome):
             file.write(part.encode("utf-8", "replace"))
@@ -82,11 +82,11 @@ def publish_report(outcome: AuditOutcome, path: str, conn_id: str | None = None,
 
 def read_report(path: str, conn_id: str | None = None) -> bytes | None:
     """Return the report at a path, None where there is none."""
-    store, name = _open_place(path, conn_id)
+    store, name = _open_store(path, conn_id)
     return store.read(name)
 
 
-def _open_place(path: str, conn_id: str | None, name: str = "report_path") -> tuple[Store, str]:
+def _open_store(path: str, conn_id: str | None, name: str = "report_path") -> tuple[Store, str]:
     address = FileAddress.parse(path)
     directory, slash, file = path.rpartition("/")
     if not slash and address.is_local:
@@ -111,7 +111,7 @@ def write_page(outcome: AuditOutcome) -> Iterator[str]:
     yield from _kinds(counts)
     yield from _map(outcome.agents)
     yield from _findings(findings, counts, numbers)
-    yield from _looked_at(outcome)
+    yield from _scope(outcome)
     script = _asset("report.js")
     yield f"</main></div><script>{script}</script></body></html>\n"
 
@@ -314,9 +314,9 @@ def _findings(findings: list[Finding], counts: dict[str, int], numbers: dict[str
     yield "</ol></section>"
 
 
-def _looked_at(outcome: AuditOutcome) -> Iterator[str]:
+def _scope(outcome: AuditOutcome) -> Iterator[str]:
     for title, name, sentences in (
-        ("What was looked at", "looked", outcome.looked_at),
+        ("What was looked at", "looked", outcome.checked),
         ("What was not looked at", "not-looked", outcome.notes),
     ):
         if sentences:

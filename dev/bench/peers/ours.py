@@ -31,7 +31,7 @@ def read(job: Job, tables: TablesSpec | None = None) -> dict[str, Any]:
         open_store(job.out), job.model_id, plan.window, job.format, query.filters(), tables=tables
     )
     with SynthflowClient(Settings(job.url, KEY)) as client:
-        result = WindowJob(plan, publication).carry_out(client, look=lambda _: None).value
+        result = WindowJob(plan, publication).carry_out(client).value
     return {name: result[name] for name in ("count", "requests", "walks", "bytes", "sha256")}
 
 

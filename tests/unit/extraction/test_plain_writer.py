@@ -59,7 +59,7 @@ def written(calls: list[Call], window: Window, format_name: str, concurrency: in
     with tempfile.TemporaryDirectory() as folder:
         publication = Publication(LocalStore(folder), AGENT, window, format_name, query.filters())
         plan = WindowPlan(window, query, DAY, concurrency=concurrency)
-        result = WindowJob(plan, publication).carry_out(client, look=lambda _: None).value
+        result = WindowJob(plan, publication).carry_out(client).value
         return Path(result["path"].removeprefix("file://")).read_bytes()
 
 

@@ -70,7 +70,7 @@ def deliver(tmp_path, monkeypatch):
         query = CallsQuery(AGENT)
         plan = WindowPlan(WINDOW, query, 3_600_000, concurrency=concurrency)
         publication = Publication(LocalStore(str(root)), AGENT, WINDOW, format_name, query.filters())
-        made = WindowJob(plan, publication, on_empty=on_empty).carry_out(client, look=lambda _: None)
+        made = WindowJob(plan, publication, on_empty=on_empty).carry_out(client)
         return Made(made.value, tree_of(Path(root)), sorted_=bool(read_back), offsets=offsets)
 
     return run

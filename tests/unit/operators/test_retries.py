@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from airflow_provider_synthflow.operators.retries import finished_since, is_last, is_retry
+from airflow_provider_synthflow.operators.retries import is_last, is_retry, published_since
 
 BEGUN = dt.datetime(2024, 3, 2, 1, tzinfo=dt.timezone.utc)
 BEGUN_MS = int(BEGUN.timestamp() * 1000)
@@ -24,7 +24,7 @@ def context(*, number=2, limit=3, retries=3, begun=BEGUN):
 
 @pytest.mark.parametrize("number", [2, 3, 4])
 def test_a_retry_finds_what_was_written_since_the_run_began(number):
-    assert finished_since(context(number=number)) == BEGUN_MS
+    assert published_since(context(number=number)) == BEGUN_MS
 
 
 @pytest.mark.parametrize(
@@ -40,12 +40,12 @@ def test_a_retry_finds_what_was_written_since_the_run_began(number):
     ],
 )
 def test_anything_else_finds_nothing(changed):
-    assert finished_since(context(**changed)) is None
+    assert published_since(context(**changed)) is None
 
 
 @pytest.mark.parametrize("empty", [None, {}, {"ti": None}, {"ti": object(), "dag_run": None}])
 def test_a_context_without_a_task_finds_nothing(empty):
-    assert finished_since(empty) is None
+    assert published_since(empty) is None
 
 
 @pytest.mark.parametrize(
