@@ -33,10 +33,13 @@ if TYPE_CHECKING:
     from airflow_provider_synthflow.output.draft import Finished, TablesSpec
     from airflow_provider_synthflow.storage.base import Staged, Store
 
-__all__ = ["MANIFEST_NAME", "FilePublication", "table_file_name"]
+__all__ = ["MANIFEST_NAME", "TABLE_NAMES", "FilePublication", "table_file_name"]
 
 MANIFEST_NAME = "_manifest.json"
 """The name of the manifest: readers of partitioned data pass over names with an underscore before them."""
+
+TABLE_NAMES = frozenset({"turns", "actions", "variables", "judgements"})
+"""The tables that may lie beside calls."""
 
 _TRIES = 5
 _PAUSE = 0.5
@@ -64,10 +67,10 @@ class _Seen:
     due: list[tuple[_File, str | None]]
     """The files that are not there with their bytes, each with the version that is."""
 
-    outdated: list[str]
-    """The names of tables that were made of other calls."""
-
     manifest_version: str | None
+    is_true: bool
+    """Whether there is a manifest, of files that stay as they are."""
+
     is_whole: bool
     """Whether nothing is to be written."""
 
@@ -242,13 +245,12 @@ class FilePublication:
         if seen.is_whole:
             return seen.told
         version = seen.manifest_version
-        if seen.due:
+        if not seen.is_true:
             # While the files change no manifest is true: the old one is of other bytes.
             if version != ABSENT:
                 self._store.remove(self._manifest, version)
                 version = ABSENT
-            for name in seen.outdated:
-                self._store.remove(f"{self._directory}/{name}")
+            self._remove_other_tables(files[0].staged, seen.told.get("tables", {}))
             for file, there in seen.due:
                 file.staged.publish(file.name, there)
                 written.append(file)
@@ -269,28 +271,33 @@ class FilePublication:
         self._check_query(manifest)
         compared = [(file, *file.staged.compare(file.name)) for file in files]
         due = [(file, there) for file, same, there in compared if not same]
-        unchanged = None
-        if due and due[0][0] is files[0] and (unchanged := self._find_unchanged(manifest, files[0].staged)):
-            del due[0]
-            due = [(file, there) for file, there in due if not self._holds_table(manifest, file.name)]
-        told = _tell(files, {**result, "changed": bool(due) or result["changed"]}, unchanged)
-        if unchanged and "tables" in told:  # those that are there are of the calls that are unchanged
-            written = {file.name for file, _ in due}
-            told["tables"] = {name: each for name, each in told["tables"].items() if table_file_name(name) in written}
-        outdated: list[str] = []
-        if due and due[0][0] is files[0]:
-            # Other tables are of the calls before.
-            names = {file.name for file in files}
-            outdated = [name for name in map(table_file_name, read_tables(manifest)) if name not in names]
-        elif tables := {**read_tables(manifest), **told.get("tables", {})}:
+        is_new = bool(due) and due[0][0] is files[0]
+        unchanged = self._find_unchanged(manifest, files[0].staged) if is_new else None
+        earlier, held = read_tables(manifest), {}
+        if unchanged or not is_new:  # else earlier tables are of other calls
+            ours = set() if unchanged else {file.name for file in files}
+            held = {name: each for name, each in earlier.items() if self._holds_table(name, each, but_for=ours)}
+        if unchanged:  # its tables are of the calls that are there
+            due = [(file, there) for file, there in due[1:] if _table_name(file) not in held]
+        told = _tell([files[0], *(file for file, _ in due)] if unchanged else files, result, unchanged)
+        told["changed"] = bool(due) or result["changed"]
+        if tables := {**held, **told.get("tables", {})}:
             told["tables"] = tables
-        whole = not due and manifest is not None and is_same_manifest(manifest, told)
-        return _Seen(told, due, outdated, version, is_whole=whole)
+        true = not due and manifest is not None and earlier.keys() <= tables.keys()
+        whole = true and manifest is not None and is_same_manifest(manifest, told)
+        return _Seen(told, due, version, is_true=true, is_whole=whole)
 
-    def _holds_table(self, manifest: Mapping[str, Any] | None, file_name: str) -> bool:
-        """Tell whether a table is there as the manifest tells of it."""
-        told = read_tables(manifest).get(file_name.removesuffix(".parquet"))
-        return told is not None and self._store.holds(f"{self._directory}/{file_name}", told["bytes"], told["sha256"])
+    def _remove_other_tables(self, calls: Staged, told: Collection[str]) -> None:
+        """Remove the tables of which the manifest will not tell: whoever left them, they are of other calls."""
+        for name in map(table_file_name, TABLE_NAMES - set(told)):
+            there = calls.compare(name)[1]
+            if there != ABSENT:
+                self._store.remove(f"{self._directory}/{name}", there)
+
+    def _holds_table(self, name: str, told: Mapping[str, Any], *, but_for: Collection[str]) -> bool:
+        """Tell whether a table that is no file of some names is there as a manifest tells of it."""
+        file = table_file_name(name)
+        return file not in but_for and self._store.holds(f"{self._directory}/{file}", told["bytes"], told["sha256"])
 
     def _find_unchanged(self, manifest: Mapping[str, Any] | None, staged: Staged) -> dict[str, Any] | None:
         """Return what the manifest says of the file that is there, if that differs in volatile fields alone."""
@@ -356,7 +363,7 @@ def _tell(files: list[_File], result: dict[str, Any], unchanged: Mapping[str, An
     told = {**result, **calls.told, "bytes": calls.staged.size, "sha256": calls.staged.sha256, **(unchanged or {})}
     if tables:
         told["tables"] = {
-            file.name.removesuffix(".parquet"): {
+            _table_name(file): {
                 **file.told,
                 "bytes": file.staged.size,
                 "sha256": file.staged.sha256,
@@ -364,6 +371,10 @@ def _tell(files: list[_File], result: dict[str, Any], unchanged: Mapping[str, An
             for file in tables
         }
     return told
+
+
+def _table_name(file: _File) -> str:
+    return file.name.removesuffix(".parquet")
 
 
 def table_file_name(name: str) -> str:

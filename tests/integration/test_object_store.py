@@ -97,6 +97,23 @@ class TestPublishing:
         assert writes[-1] == f"PUT /lake/{MANIFEST}"
         assert any("partNumber=3" in each for each in writes) is (records is LARGE)
 
+    @pytest.mark.parametrize("told", [b'{"tables": {', None], ids=["a manifest cut off", "no manifest"])
+    def test_removes_tables_that_no_manifest_tells_of_before_the_new_one(self, s3, told):
+        for name in ("turns.parquet", "own.parquet", *(["_manifest.json"] if told else ())):
+            s3.client.put_object(Bucket=s3.bucket, Key=f"{PLACE}/{name}", Body=told or b"")
+        s3.requests.clear()
+
+        publication().publish(SMALL, RESULT)
+
+        assert set(s3.objects()) == {FILE, MANIFEST, f"{PLACE}/own.parquet"}
+        changes = [each for each in s3.requests if each.startswith(("PUT", "DELETE")) and CLAIM not in each]
+        assert changes == [
+            *([f"DELETE /lake/{MANIFEST}"] if told else ()),
+            f"DELETE /lake/{PLACE}/turns.parquet",
+            f"PUT /lake/{FILE}",
+            f"PUT /lake/{MANIFEST}",
+        ]
+
     @pytest.mark.parametrize("records", [SMALL, LARGE], ids=["small", "multipart"])
     def test_the_same_again_writes_nothing_and_downloads_no_file(self, s3, records):
         first = publication().publish(records, RESULT)

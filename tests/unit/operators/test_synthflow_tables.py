@@ -14,6 +14,7 @@ import pytest
 from airflow_provider_synthflow import parameters
 from airflow_provider_synthflow.exceptions import SynthflowConfigError, SynthflowOutputConflictError
 from airflow_provider_synthflow.operators.synthflow import SynthflowListCallsOperator
+from airflow_provider_synthflow.output.file_publication import TABLE_NAMES
 from airflow_provider_synthflow.storage.local import LocalStore
 from airflow_provider_synthflow.tables.table import TABLES
 from tests.unit.making import AGENT, FROM, HOUR, TO, make_call, tree_of
@@ -65,6 +66,7 @@ def serve(synthflow, connect):
 
 def test_the_names_of_parameters_are_those_of_the_tables():
     assert tuple(TABLES) == parameters.TABLES
+    assert TABLES.keys() == TABLE_NAMES
 
 
 @pytest.mark.parametrize("output_format", ["jsonl", "jsonl.gz", "jsonl.zst", "parquet"])
@@ -138,6 +140,57 @@ def test_tables_of_calls_that_are_no_more_do_not_outlive_them(serve, tmp_path):
         "_manifest.json", "calls.jsonl.gz", "turns.parquet",
     ]  # fmt: skip
     assert rows(tmp_path, "turns")[0]["text"] == "changed"
+
+
+@pytest.mark.parametrize("harm", ["no manifest", "no file of calls", "a manifest cut off"])
+@pytest.mark.parametrize("tables", [["turns"], None])
+def test_tables_that_the_new_manifest_does_not_tell_of_are_removed(serve, tmp_path, harm, tables):
+    serve(calls())
+    operator(tmp_path, tables="all").execute({})
+    place = tmp_path / PLACE
+    (place / "own.parquet").write_bytes(b"a person's own")
+    if harm == "a manifest cut off":
+        (place / "_manifest.json").write_bytes(b'{"tables": {')
+    else:
+        (place / "_manifest.json").unlink()
+    if harm == "no file of calls":
+        (place / "calls.jsonl.gz").unlink()
+
+    operator(tmp_path, tables=tables).execute({})
+
+    assert sorted(read_manifest(tmp_path).get("tables", ())) == sorted(tables or ())
+    assert sorted(path.name for path in place.iterdir()) == sorted(
+        ["_manifest.json", "calls.jsonl.gz", "own.parquet", *(f"{name}.parquet" for name in tables or ())]
+    )
+
+
+def test_while_tables_are_removed_no_manifest_is_there(serve, tmp_path, monkeypatch):
+    handle = serve(calls())
+    operator(tmp_path, tables="all").execute({})
+    handle.api.update("c0", transcript="bot: changed")
+    remove, removed = LocalStore.remove, {}
+
+    def look(store, relative, over=None):
+        name = relative.rpartition("/")[2]
+        remove(store, relative, over)
+        removed[name] = (tmp_path / PLACE / "_manifest.json").exists()
+
+    monkeypatch.setattr(LocalStore, "remove", look)
+
+    operator(tmp_path).execute({})
+
+    assert removed == dict.fromkeys(["_manifest.json", *(f"{name}.parquet" for name in TABLES)], False)
+
+
+def test_a_damaged_table_that_is_not_asked_for_any_more_goes_and_the_others_stay(serve, tmp_path):
+    serve(calls())
+    first = operator(tmp_path, tables=["turns", "actions"]).execute({})
+    (tmp_path / PLACE / "turns.parquet").write_bytes(b"damaged")
+
+    operator(tmp_path).execute({})
+
+    assert read_manifest(tmp_path)["tables"] == {"actions": first["tables"]["actions"]}
+    assert sorted(path.name for path in (tmp_path / PLACE).glob("*.parquet")) == ["actions.parquet"]
 
 
 def test_where_the_calls_stay_since_a_volatile_field_alone_changed_their_tables_stay_too(serve, tmp_path):
