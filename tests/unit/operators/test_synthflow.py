@@ -878,7 +878,7 @@ FAILS = [
         {"output_path": "{tmp}/out", "output_conn_id": "s3"},
         {},
         SynthflowConfigError,
-        "Remove one",
+        "leave out",
     ),
     ("a name too long", {}, {"model_id": "x" * 300}, {}, SynthflowConfigError, "Use a directory"),
     ("unknown format", {}, {"output_format": "xml"}, {}, SynthflowConfigError, "Use one of jsonl"),
