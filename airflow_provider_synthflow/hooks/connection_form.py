@@ -26,46 +26,46 @@ UI_FIELD_BEHAVIOUR: dict[str, Any] = {
         "schema": "http or https",
     },
 }
-"""What becomes of Airflow's own fields; the names are those of the provider info."""
+"""The changes to Airflow's own fields, as the provider info names them."""
 
 CONN_FIELDS: dict[str, dict[str, Any]] = {
     "region": {
         "label": "Region",
-        "description": "The workspace's region, global, us or eu: decides on the host where none is set.",
+        "description": "The region of your workspace: global, us or eu. It sets the host if Host is empty.",
         "schema": {"type": ["string", "null"], "enum": ["global", "us", "eu"], "default": "global"},
     },
     "timeout": {
         "label": "Timeout (seconds)",
-        "description": "How long one whole request may take, connecting and the last byte of its answer included.",
+        "description": "The most time for one request, from connecting to the last byte of the response.",
         "schema": {"type": ["number", "null"], "minimum": 1, "default": 60},
     },
     "max_response_bytes": {
         "label": "Largest answer (bytes)",
-        "description": "The largest body of one answer, unpacked; 268435456 is 256 MiB.",
+        "description": "The largest body of one response, after decompression; 268435456 is 256 MiB.",
         "schema": {"type": ["integer", "null"], "minimum": 1, "default": 268435456},
     },
     "max_attempts": {
         "label": "Tries",
-        "description": "How often one request is sent before the task fails.",
+        "description": "How many times one request is sent before the task fails.",
         "schema": {"type": ["integer", "null"], "minimum": 1, "default": 6},
     },
     "hash_key": {
         "label": "Hash key",
-        "description": "The secret that hash_fields needs; another key gives other hashes.",
+        "description": "The secret for hash_fields. Another key gives other hashes.",
         "schema": {"type": ["string", "null"], "format": "password"},
     },
     "allow_insecure": {
         "label": "Allow plain http",
-        "description": "Send the key over plain http to a host that is not this machine.",
+        "description": "Allow sending the key over plain http to another machine.",
         "schema": {"type": ["boolean", "null"], "default": False},
     },
 }
-"""The connection's own fields, which Airflow keeps in its extra."""
+"""The connection's own fields, which Airflow stores in its extra."""
 
 
 def form_widgets() -> dict[str, Any]:
-    """Return the connection's own fields for Airflow before 3.2, whose form is made of wtforms fields."""
-    # Airflow puts its own classes in the place of these while it asks, so that they are looked up each time.
+    """Return the connection's own fields as wtforms fields, for Airflow before 3.2."""
+    # Airflow replaces these modules while it asks, so they are imported each time.
     forms = importlib.import_module("flask_appbuilder.fieldwidgets")
     fields = importlib.import_module("wtforms")
     validators = importlib.import_module("wtforms.validators")
