@@ -13,6 +13,7 @@ from typing import IO, TYPE_CHECKING, Any
 from airflow_provider_synthflow.auditing import FINDINGS
 from airflow_provider_synthflow.auditing.cure import Cures, airflow_major
 from airflow_provider_synthflow.auditing.finding import plain
+from airflow_provider_synthflow.auditing.journal import open_journal
 from airflow_provider_synthflow.auditing.lake_audit import AuditPlan, audit_lake
 from airflow_provider_synthflow.auditing.progress import open_progress
 from airflow_provider_synthflow.auditing.report.page import check_report, publish_report
@@ -102,10 +103,16 @@ def _audit(
     with contextlib.ExitStack() as stack:
         client = None if options.no_api else stack.enter_context(connect(options.synthflow_conn_id))
         bar = sys.stderr.isatty() and not options.quiet
-        progress = stack.enter_context(open_progress(bar=bar))
-        outcome = audit_lake(store, plan, cures, progress, client=client)
-    if report is not None:
-        outcome.report = publish_report(outcome, report, options.conn_id, name="--report")
+        journal = None
+        if options.resume is not None:
+            resume = to_path_text(options.resume, "--resume")
+            journal = stack.enter_context(open_journal(resume, options.conn_id, path, name="--resume"))
+        with open_progress(bar=bar) as progress:
+            outcome = audit_lake(store, plan, cures, progress, client=client, journal=journal)
+        if report is not None:
+            outcome.report = publish_report(outcome, report, options.conn_id, name="--report")
+        if journal is not None:
+            journal.is_finished = outcome.failure is None
     return outcome
 
 
@@ -125,6 +132,12 @@ def _read_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--to", dest="to_date", type=_date, metavar="DATE", help="until when, exclusive; default: all")
     parser.add_argument(
         "--report", type=_given, metavar="FILE.html", help="write a report: a path, or a URL of a store"
+    )
+    parser.add_argument(
+        "--resume",
+        type=_given,
+        metavar="DIR",
+        help="keep here what was found whole, so that the same command goes on after it was interrupted",
     )
     parser.add_argument("--json", action="store_true", help="write the result as JSON to standard output")
     parser.add_argument("--no-api", action="store_true", help="do not ask the API")
@@ -169,7 +182,7 @@ def _kinds(text: str) -> tuple[str, ...]:
 
 def _given(text: str) -> str:
     if not text.strip():
-        msg = "it came to nothing: name a file, or leave it out"
+        msg = "it came to nothing: name a path, or leave it out"
         raise argparse.ArgumentTypeError(msg)
     return text
 

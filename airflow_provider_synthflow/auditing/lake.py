@@ -6,6 +6,7 @@ from __future__ import annotations
 import itertools
 import re
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
@@ -14,7 +15,7 @@ from airflow_provider_synthflow.timestamps import to_milliseconds
 from airflow_provider_synthflow.window.window import Window
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from airflow_provider_synthflow.storage.base import Store
 
@@ -31,7 +32,12 @@ class WindowFiles:
     model_id: str
     window: Window
     directory: str  # below the lake
-    files: dict[str, int]  # sizes in bytes by paths below the directory
+    listed: dict[str, tuple[int, str | None]]  # size and version by path below the directory
+
+    @cached_property
+    def files(self) -> dict[str, int]:
+        """Return the sizes of the files."""
+        return {name: size for name, (size, _) in self.listed.items()}
 
 
 @dataclass
@@ -44,14 +50,14 @@ class Lake:
 
     def agents(self) -> Iterator[tuple[str, Iterator[WindowFiles]]]:
         """Yield each agent with its windows, which must be read before the next agent."""
-        prefixes = [f"model_id={quote(model_id, safe='')}/" for model_id in dict.fromkeys(self.model_ids)] or [""]
+        prefixes = sorted({f"model_id={quote(model_id, safe='')}/" for model_id in self.model_ids}) or [""]
         for prefix in prefixes:
-            yield from itertools.groupby(self._windows(self.store.list_files(prefix)), lambda each: each.model_id)
+            yield from itertools.groupby(self.list_windows(prefix), lambda each: each.model_id)
 
-    def _windows(self, listed: Iterable[tuple[str, int]]) -> Iterator[WindowFiles]:
-        """Group files into windows; those of one directory are listed one after the other."""
+    def list_windows(self, prefix: str) -> Iterator[WindowFiles]:
+        """Group the files with a prefix into windows; those of one directory are listed one after the other."""
         current: WindowFiles | None = None
-        for path, size in listed:
+        for path, size, version in self.store.list_files(prefix):
             if _is_hidden(path):
                 continue  # what a process has not published yet, or a killed one left
             found = _DIRECTORY.fullmatch(path)
@@ -62,11 +68,11 @@ class Lake:
             if found is None:
                 self.others += 0 if path.startswith("assistants/") else 1
             elif current is not None:
-                current.files[found[4]] = size
+                current.listed[found[4]] = size, version
             elif (window := _read_window(found[2], found[3])) is None:
                 self.others += 1
             else:
-                current = WindowFiles(unquote(found[1]), window, directory, {found[4]: size})
+                current = WindowFiles(unquote(found[1]), window, directory, {found[4]: (size, version)})
         if current is not None:
             yield current
 

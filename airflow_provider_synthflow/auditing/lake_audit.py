@@ -17,6 +17,7 @@ from airflow_provider_synthflow.auditing.analytics import compare_days
 from airflow_provider_synthflow.auditing.asked_again import AskedAgain
 from airflow_provider_synthflow.auditing.call_ids import CallIds
 from airflow_provider_synthflow.auditing.finding import Finding, count_findings, plain
+from airflow_provider_synthflow.auditing.journal import encode_window
 from airflow_provider_synthflow.auditing.lake import Lake, WindowFiles
 from airflow_provider_synthflow.auditing.window_check import WindowCheck
 from airflow_provider_synthflow.exceptions import SynthflowConfigError
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from airflow_provider_synthflow.auditing.cure import Cures
+    from airflow_provider_synthflow.auditing.journal import Journal, WholeWindow
     from airflow_provider_synthflow.auditing.progress import Progress
     from airflow_provider_synthflow.auditing.window_check import CheckedWindow
     from airflow_provider_synthflow.client.client import SynthflowClient
@@ -110,15 +112,17 @@ def audit_lake(
     progress: Progress,
     *,
     client: SynthflowClient | None = None,
+    journal: Journal | None = None,
 ) -> AuditOutcome:
-    """Audit a lake, and the API too where a client is given."""
+    """Audit a lake, and the API too where a client is given; windows that a journal has as they are need no reading."""
     begun, started_ms = time.monotonic(), time.time_ns() // 1_000_000
     asks = client is not None and plan.max_requests > 0
     lake, again = Lake(store, plan.model_ids), AskedAgain(plan.max_requests)
     audits: dict[str, AgentAudit] = {}
     progress.begin("Windows looked at", None)
-    for found in lake.agents():
-        audit = audits[found[0]] = _audit_agent(store, plan, cures, progress, found)
+    reading = _Reading(store, plan, progress, journal)
+    for model_id, windows in lake.agents():
+        audit = audits[model_id] = reading.audit_agent(model_id, windows, cures)
         if asks:
             again.offer(audit)
         audit.release(by_day=plan.by_day)
@@ -132,60 +136,91 @@ def audit_lake(
             outcome.notes += compare_days(client, outcome.agents, progress)
     outcome.notes += [*again.notes(), *_notes(lake, plan, audits, asked=asks)]
     outcome.checked = _describe_scope(plan, again, asked=asks)
+    if journal is not None and journal.used:
+        outcome.checked.append(f"{journal.used:,} windows that an earlier try found whole were not read again.")
     outcome.seconds = time.monotonic() - begun
     return outcome
 
 
-def _audit_agent(
-    store: Store, plan: AuditPlan, cures: Cures, progress: Progress, found: tuple[str, Iterator[WindowFiles]]
-) -> AgentAudit:
-    """Audit the windows of one agent."""
-    (model_id, windows), recorded = found, False
-    with CallIds() if plan.read_files else nullcontext() as ids:
+@dataclass
+class _Reading:
+    """The reading of a lake's windows, several at a time."""
 
-        def within() -> Iterator[WindowFiles]:
-            nonlocal recorded
-            for window in windows:
-                recorded = recorded or any(name.startswith("recordings/") for name in window.files)
-                if (plan.from_ms is None or window.window.to_ms > plan.from_ms) and (
-                    plan.to_ms is None or window.window.from_ms < plan.to_ms
-                ):
-                    yield window
+    store: Store
+    plan: AuditPlan
+    progress: Progress
+    journal: Journal | None
 
-        checked = list(_check_all(store, plan, within(), ids, progress))
-        audit = AgentAudit(model_id, cures, checked, plan.from_ms, plan.to_ms, recorded)
-        audit.check(ids)
-    return audit
+    def audit_agent(self, model_id: str, windows: Iterator[WindowFiles], cures: Cures) -> AgentAudit:
+        """Audit the windows of one agent."""
+        plan, recorded = self.plan, False
+        with CallIds() if plan.read_files else nullcontext() as ids:
+
+            def within() -> Iterator[WindowFiles]:
+                nonlocal recorded
+                for window in windows:
+                    recorded = recorded or any(name.startswith("recordings/") for name in window.listed)
+                    if (plan.from_ms is None or window.window.to_ms > plan.from_ms) and (
+                        plan.to_ms is None or window.window.from_ms < plan.to_ms
+                    ):
+                        yield window
+
+            checked = list(self._check_all(within(), ids))
+            audit = AgentAudit(model_id, cures, checked, plan.from_ms, plan.to_ms, recorded)
+            audit.check(ids)
+        return audit
+
+    def _check_all(self, windows: Iterator[WindowFiles], ids: CallIds | None) -> Iterator[CheckedWindow]:
+        """Check windows, and yield them in their order."""
+        readers = _LOCAL_READERS if isinstance(self.store, LocalStore) else _READERS
+        journal = None if ids is None else self.journal
+        with ThreadPoolExecutor(readers, thread_name_prefix="synthflow-audit") as pool:
+            running: deque[Any] = deque()
+            for number, window in enumerate(windows):
+                if ids is not None and journal and (whole := journal.find(window, by_day=self.plan.by_day)):
+                    running.append(pool.submit(_recall, whole, number, ids))
+                else:
+                    check = WindowCheck(
+                        self.store, window, number, ids, self.plan.by_day, keeps_ids=journal is not None
+                    )
+                    running.append(pool.submit(_check, check))
+                if len(running) >= 2 * readers:
+                    yield from self._finish(running.popleft().result())
+            while running:
+                yield from self._finish(running.popleft().result())
+
+    def _finish(self, found: tuple[CheckedWindow | None, bytes | None]) -> Iterator[CheckedWindow]:
+        """Tell of the progress, and yield a window unless its directory holds recordings alone."""
+        checked, line = found
+        if line is not None and self.journal is not None:
+            self.journal.add(line)
+        if checked is None:
+            self.progress.advance()
+        else:
+            self.progress.advance(checked.calls, checked.bytes)
+            yield checked
 
 
-def _check_all(
-    store: Store, plan: AuditPlan, windows: Iterator[WindowFiles], ids: CallIds | None, progress: Progress
-) -> Iterator[CheckedWindow]:
-    """Check windows several at a time, and yield them in their order."""
-    readers = _LOCAL_READERS if isinstance(store, LocalStore) else _READERS
-    with ThreadPoolExecutor(readers, thread_name_prefix="synthflow-audit") as pool:
-        running: deque[Any] = deque()
-        for number, window in enumerate(windows):
-            running.append(pool.submit(_check, WindowCheck(store, window, number, ids, plan.by_day)))
-            if len(running) >= 2 * readers:
-                yield from _finish(running.popleft().result(), progress)
-        while running:
-            yield from _finish(running.popleft().result(), progress)
-
-
-def _check(check: WindowCheck) -> CheckedWindow | None:
-    """Check a window, and check it again where a task has published it anew meanwhile."""
+def _check(check: WindowCheck) -> tuple[CheckedWindow | None, bytes | None]:
+    """Check a window, and again where a task has published it meanwhile; return it with its line for the journal."""
     checked = check.run()
     if checked is None or not checked.damages:
-        return checked
+        return checked, encode_window(check, checked) if checked is not None and check.keeps_ids else None
     window = check.found
-    prefix = f"{window.directory}/"
-    files = {path[len(prefix) :]: size for path, size in check.store.list_files(prefix) if "/." not in path}
-    if files == window.files:
-        return checked
+    again = next(Lake(check.store).list_windows(f"{window.directory}/"), None)
+    again = again or WindowFiles(window.model_id, window.window, window.directory, {})
+    if again.listed == window.listed:
+        return checked, None
     with CallIds() if check.ids is not None else nullcontext() as others:
-        again = WindowFiles(window.model_id, window.window, window.directory, files)
-        return WindowCheck(check.store, again, check.number, others, check.by_day).run()
+        return WindowCheck(check.store, again, check.number, others, check.by_day).run(), None
+
+
+def _recall(whole: WholeWindow, number: int, ids: CallIds) -> tuple[CheckedWindow, None]:
+    """Return a window of the journal under its present number."""
+    for some in whole.ids:
+        ids.add(number, some)
+    whole.checked.number = number
+    return whole.checked, None
 
 
 def _check_found(lake: Lake, plan: AuditPlan, audits: dict[str, AgentAudit], cures: Cures) -> None:
@@ -247,12 +282,3 @@ def _describe_scope(plan: AuditPlan, again: AskedAgain, *, asked: bool) -> list[
     if plan.by_day:
         said.append("The API's analytics: calls by day.")
     return said
-
-
-def _finish(checked: CheckedWindow | None, progress: Progress) -> Iterator[CheckedWindow]:
-    """Advance the progress, and yield a window unless its directory holds recordings alone."""
-    if checked is None:
-        progress.advance()
-        return
-    progress.advance(checked.calls, checked.bytes)
-    yield checked

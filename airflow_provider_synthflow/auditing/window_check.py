@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from airflow_provider_synthflow.auditing.cure import Origin  # noqa: TC001 - msgspec reads the annotations
 from airflow_provider_synthflow.auditing.manifest import (
     FileClaim,
     Manifest,
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from airflow_provider_synthflow.auditing.call_ids import CallIds
-    from airflow_provider_synthflow.auditing.cure import Origin
     from airflow_provider_synthflow.auditing.lake import WindowFiles
     from airflow_provider_synthflow.storage.base import Store
 
@@ -84,7 +84,9 @@ class WindowCheck:
     number: int  # among the windows of its agent
     ids: CallIds | None  # None: the files are not read
     by_day: bool = False
+    keeps_ids: bool = False
     damages: list[Damage] = field(default_factory=list)
+    encoded_ids: list[bytes] = field(default_factory=list)  # for a journal
     _unread: int = 0
     _days: dict[int, int] = field(default_factory=dict)
     _promised: set[str] = field(default_factory=set)
@@ -199,14 +201,14 @@ class WindowCheck:
             elif call.promises:
                 self._nameless += 1
         if self.ids is not None:
-            self.ids.add(
-                self.number,
-                [
-                    (call.call_id, call.started_ms is not None and call.started_ms in window)
-                    for call in calls
-                    if call.call_id is not None
-                ],
-            )
+            found = [
+                (call.call_id, call.started_ms is not None and call.started_ms in window)
+                for call in calls
+                if call.call_id is not None
+            ]
+            self.ids.add(self.number, found)
+            if self.keeps_ids:
+                self.encoded_ids.append(msgspec.json.encode(found))
 
     def _find_strays(self, manifest: Manifest) -> None:
         """Add a damage for files that no manifest names, since readers of the directory would read them too."""

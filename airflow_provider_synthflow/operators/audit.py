@@ -43,6 +43,8 @@ class SynthflowAuditOperator(SynthflowOperator):
     :param read_files: read and hash each file and compare its calls, instead of its size alone; default true
     :param report_path: where to write the report, one HTML file in any store; a name that ends in a slash is a
         directory; default: no report (templated)
+    :param resume_path: a directory in any store, outside the lake, that keeps what was found whole until the audit is
+        done, so that a retry after a killed try does not read it again; default: nothing is kept (templated)
     :param fail_on: the findings that fail the task; default ``("gap", "overlap", "damaged", "duplicate")``
     :param max_requests: for how many windows to ask the API at most, the newest first; default 10,000
     :param writer_dag_id: the DAG that wrote the lake, for the cures of windows whose manifests name no DAG (templated)
@@ -58,6 +60,7 @@ class SynthflowAuditOperator(SynthflowOperator):
         "from_date",
         "to_date",
         "report_path",
+        "resume_path",
         "writer_dag_id",
         "synthflow_conn_id",
     )
@@ -72,6 +75,7 @@ class SynthflowAuditOperator(SynthflowOperator):
         "against_analytics": read.read_flag,
         "read_files": read.read_flag,
         "report_path": read.read_path,
+        "resume_path": read.read_path,
         "fail_on": partial(read.read_names, choices=tuple(FINDINGS)),
         "max_requests": partial(read.read_whole, least=0),
         "writer_dag_id": read.read_text,
@@ -94,6 +98,7 @@ class SynthflowAuditOperator(SynthflowOperator):
         report_path: str | os.PathLike[str] | None = None,
         fail_on: Sequence[str] = FAILING,
         max_requests: int = 10_000,
+        resume_path: str | os.PathLike[str] | None = None,
         writer_dag_id: str | None = None,
         synthflow_conn_id: str = "synthflow_default",
         **kwargs: Any,
@@ -108,6 +113,7 @@ class SynthflowAuditOperator(SynthflowOperator):
         self.against_analytics = against_analytics
         self.read_files = read_files
         self.report_path = read.to_renderable(report_path)
+        self.resume_path = read.to_renderable(resume_path)
         self.fail_on = fail_on
         self.max_requests = max_requests
         self.writer_dag_id = writer_dag_id

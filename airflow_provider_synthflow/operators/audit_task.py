@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_synthflow.auditing.cure import Cures, airflow_major
+from airflow_provider_synthflow.auditing.journal import open_journal
 from airflow_provider_synthflow.auditing.lake_audit import AuditPlan, audit_lake
 from airflow_provider_synthflow.auditing.progress import LogProgress
 from airflow_provider_synthflow.auditing.report.page import check_report, publish_report
@@ -76,11 +77,14 @@ class AuditTask:
         plan = self._make_plan()
         if asked.report_path is not None:
             check_report(asked.report_path, conn_id)
-        with self._hook or nullcontext(), LogProgress() as progress:
+        resumes = nullcontext() if asked.resume_path is None else open_journal(asked.resume_path, conn_id, path)
+        with self._hook or nullcontext(), LogProgress() as progress, resumes as journal:
             client = None if self._hook is None else self._hook.client
-            outcome = audit_lake(store, plan, cures, progress, client=client)
-        if asked.report_path is not None:
-            outcome.report = publish_report(outcome, asked.report_path, conn_id)
+            outcome = audit_lake(store, plan, cures, progress, client=client, journal=journal)
+            if asked.report_path is not None:
+                outcome.report = publish_report(outcome, asked.report_path, conn_id)
+            if journal is not None:
+                journal.is_finished = outcome.failure is None
         return outcome
 
     def _make_plan(self) -> AuditPlan:

@@ -50,7 +50,7 @@ class RecordingShelf:
         self._store.check_writable()
         self._store.sweep(self._directory)
         self._known = read_items(self._store, self._directory)
-        for path, size in self._store.list_files(f"{self._directory}/"):
+        for path, size, _ in self._store.list_files(f"{self._directory}/"):
             name = path.rpartition("/")[2]
             if size and name != MANIFEST_NAME:
                 self._names[name.rpartition(".")[0]] = name

@@ -8,7 +8,7 @@ import importlib
 import secrets
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
-from airflow_provider_synthflow.storage.base import ABSENT
+from airflow_provider_synthflow.storage.base import ABSENT, ListedFile
 from airflow_provider_synthflow.storage.fsspec_files import DIGEST_KEY, LISTED_AT_ONCE, PART, ObjectFiles, conditional
 
 if TYPE_CHECKING:
@@ -71,16 +71,20 @@ class AzureFiles(ObjectFiles):
             return False, found.etag
         return ((found.metadata or {}).get(DIGEST_KEY) or self.hash_file(path)) == sha256, found.etag
 
-    def list_page(self, prefix: str, token: str | None = None) -> tuple[list[tuple[str, int]], str | None]:
+    def list_page(self, prefix: str, token: str | None = None) -> tuple[list[ListedFile], str | None]:
         """Return up to a thousand of the blobs with a prefix, in order."""
         container, _, name = prefix.partition("/")
 
-        async def list_page() -> tuple[list[tuple[str, int]], str | None]:
+        async def list_page() -> tuple[list[ListedFile], str | None]:
             async with self.fs.service_client.get_container_client(container) as client:
                 blobs = client.list_blobs(name_starts_with=name, include="metadata", results_per_page=LISTED_AT_ONCE)
                 pages = blobs.by_page(continuation_token=token)
                 blobs = [blob async for blob in await pages.__anext__()]
-                found = [(f"{container}/{each.name}", each.size) for each in blobs if not _is_directory(each)]
+                found = [
+                    ListedFile(f"{container}/{each.name}", each.size, each.etag)
+                    for each in blobs
+                    if not _is_directory(each)
+                ]
                 return found, pages.continuation_token or None
 
         return self.wait_for(list_page())

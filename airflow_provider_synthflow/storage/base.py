@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import IO, TYPE_CHECKING, Protocol
+from typing import IO, TYPE_CHECKING, NamedTuple, Protocol
 
 from airflow_provider_synthflow.exceptions import SynthflowTransientError
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextlib import AbstractContextManager
 
-__all__ = ["ABSENT", "PIECE", "ChangedMeanwhileError", "Staged", "Store", "Upload", "Writable"]
+__all__ = ["ABSENT", "PIECE", "ChangedMeanwhileError", "ListedFile", "Staged", "Store", "Upload", "Writable"]
 
 PIECE = 1024 * 1024
 """How many bytes of a file are read at a time."""
@@ -22,6 +22,14 @@ ABSENT = ""
 
 class ChangedMeanwhileError(SynthflowTransientError):
     """A write that was refused, since another task has changed the file meanwhile."""
+
+
+class ListedFile(NamedTuple):
+    """A file as a listing shows it."""
+
+    path: str
+    size: int
+    version: str | None  # None: the store shows none
 
 
 class Writable(Protocol):
@@ -75,8 +83,8 @@ class Store(Protocol):
     def holds(self, relative: str, size: int, sha256: str) -> bool:
         """Tell whether the file of a name has these bytes."""
 
-    def list_files(self, prefix: str = "") -> Iterator[tuple[str, int]]:
-        """Yield path and size of the files with a prefix, in order, without hidden ones."""
+    def list_files(self, prefix: str = "") -> Iterator[ListedFile]:
+        """Yield the files with a prefix, in the order of their paths, without hidden ones."""
 
     def open(self, relative: str) -> IO[bytes] | None:
         """Open a seekable file for reading, or return None where there is no such file."""

@@ -135,7 +135,7 @@ class _DiskClaim:
 
 def list_directory(
     directory: Path, relative: str, prefix: str, above: tuple[tuple[int, int], ...] = ()
-) -> Iterator[tuple[str, int]]:
+) -> Iterator[tuple[str, os.stat_result]]:
     """Yield the files below a directory in the order of their paths, as an object store does."""
     try:
         status = directory.stat()
@@ -151,7 +151,7 @@ def list_directory(
                 yield from list_directory(Path(entry.path), path, prefix, (*above, (status.st_dev, status.st_ino)))
         elif path.startswith(prefix) and not entry.name.startswith("."):
             with contextlib.suppress(FileNotFoundError):
-                yield path, entry.stat().st_size
+                yield path, entry.stat()
 
 
 _WRITE = 2  # SYNC_FILE_RANGE_WRITE of Linux's fs.h: begin, and wait for nothing

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from fsspec.spec import AbstractBufferedFile, AbstractFileSystem  # type: ignore[import-untyped]
 
-from airflow_provider_synthflow.storage.base import ABSENT, PIECE, ChangedMeanwhileError
+from airflow_provider_synthflow.storage.base import ABSENT, PIECE, ChangedMeanwhileError, ListedFile
 from airflow_provider_synthflow.storage.errors import is_refused_condition, unless_refused
 
 if TYPE_CHECKING:
@@ -119,18 +119,18 @@ class Files:
                 digest.update(piece)
         return digest.hexdigest()
 
-    def list_page(self, prefix: str, token: Any = None) -> tuple[list[tuple[str, int]], Any]:
-        """Return some of the files with a prefix, as pairs of path and size, in order."""
+    def list_page(self, prefix: str, token: Any = None) -> tuple[list[ListedFile], Any]:
+        """Return some of the files with a prefix, in order."""
         if token is None:
             self.fs.invalidate_cache()
-            token = [(prefix.rpartition("/")[0], None)]
+            token = [prefix.rpartition("/")[0]]
         pending, found = list(token), []
         while pending:
-            path, size = pending.pop()
-            if size is not None:
-                found.append((path, size))
+            entry = pending.pop()
+            if isinstance(entry, ListedFile):
+                found.append(entry)
                 continue
-            pending += self._list_directory(path, prefix)
+            pending += self._list_directory(entry, prefix)
             break
         return found, pending or None
 
@@ -205,15 +205,17 @@ class Files:
             return bool(self.fs.info(path))
         return False
 
-    def _list_directory(self, directory: str, prefix: str) -> list[tuple[str, int | None]]:
-        """Return the entries of a directory, the last first, directories without a size."""
+    def _list_directory(self, directory: str, prefix: str) -> list[ListedFile | str]:
+        """Return the entries of a directory, the last first, directories by their paths."""
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-            entries = [
-                (each["name"], None if each["type"] == "directory" else each["size"])
+            entries: list[ListedFile | str] = [
+                each["name"] if each["type"] == "directory" else _read_entry(each)
                 for each in self.fs.ls(directory, detail=True)
                 if each["name"].startswith(prefix) or prefix.startswith(f"{each['name']}/")
             ]
-            return sorted(entries, key=lambda entry: entry[0] + "/" * (entry[1] is None), reverse=True)
+            return sorted(
+                entries, key=lambda each: each.path if isinstance(each, ListedFile) else f"{each}/", reverse=True
+            )
         return []
 
     def _upload(self, local: str, path: str) -> None:
@@ -242,6 +244,12 @@ def conditional(path: str, over: str | None) -> Iterator[None]:
         if over is not None and is_refused_condition(error):
             raise ChangedMeanwhileError(_CHANGED.format(path)) from None
         raise
+
+
+def _read_entry(entry: dict[str, Any]) -> ListedFile:
+    """Read a file's entry of a listing; what tells its version has a name of its own in each file system."""
+    told = [entry[name] for name in ("etag", "ETag", "generation", "mtime", "LastModified", "created") if name in entry]
+    return ListedFile(entry["name"], entry["size"], " ".join(map(str, told)) or None)
 
 
 class PartUpload(Protocol):
@@ -327,7 +335,7 @@ class ObjectFiles(Files):
         token = None
         while True:
             page, token = self.list_page(f"{directory}/", token)
-            for path, _ in page:
+            for path, *_ in page:
                 self.remove(path)
             if token is None:
                 return

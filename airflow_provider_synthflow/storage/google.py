@@ -12,7 +12,7 @@ import secrets
 from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from airflow_provider_synthflow.storage.base import ABSENT
+from airflow_provider_synthflow.storage.base import ABSENT, ListedFile
 from airflow_provider_synthflow.storage.fsspec_files import (
     DIGEST_KEY,
     LISTED_AT_ONCE,
@@ -75,12 +75,15 @@ class GoogleFiles(ObjectFiles):
         told = (found.get("metadata") or {}).get(DIGEST_KEY) or self.hash_file(path)
         return told == sha256, found["generation"]
 
-    def list_page(self, prefix: str, token: str | None = None) -> tuple[list[tuple[str, int]], str | None]:
+    def list_page(self, prefix: str, token: str | None = None) -> tuple[list[ListedFile], str | None]:
         """Return up to a thousand of the objects with a prefix, in order."""
         bucket, _, name = prefix.partition("/")
         query = {"prefix": name, "maxResults": LISTED_AT_ONCE, **({"pageToken": token} if token else {})}
         page = self.fs.call("GET", "b/{}/o", bucket, json_out=True, **query)
-        found = [(f"{bucket}/{each['name']}", int(each["size"])) for each in page.get("items", ())]
+        found = [
+            ListedFile(f"{bucket}/{each['name']}", int(each["size"]), each["generation"])
+            for each in page.get("items", ())
+        ]
         return found, page.get("nextPageToken")
 
     def begin_upload(self, path: str) -> PartUpload:

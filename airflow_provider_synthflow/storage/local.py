@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from airflow_provider_synthflow.exceptions import SynthflowConfigError
-from airflow_provider_synthflow.storage.base import ABSENT, PIECE, ChangedMeanwhileError
+from airflow_provider_synthflow.storage.base import ABSENT, PIECE, ChangedMeanwhileError, ListedFile
 from airflow_provider_synthflow.storage.claim import CLAIM_NAME
 from airflow_provider_synthflow.storage.directory import Directory, begin_writeback, list_directory, sync
 from airflow_provider_synthflow.storage.disk_errors import typed_disk_errors
@@ -84,8 +84,8 @@ class LocalStore:
         with typed_disk_errors(self._where):
             return _hash_file(self._root / relative, size) == sha256
 
-    def list_files(self, prefix: str = "") -> Iterator[tuple[str, int]]:
-        """Yield the files with a prefix, as pairs of path and size, in order."""
+    def list_files(self, prefix: str = "") -> Iterator[ListedFile]:
+        """Yield the files with a prefix, in order."""
         directory, slash, _ = prefix.rpartition("/")
         with typed_disk_errors(self._where):
             found = list_directory(self._root / directory, f"{directory}{slash}", prefix)
@@ -94,7 +94,8 @@ class LocalStore:
                 each = next(found, None)
             if each is None:
                 return
-            yield each
+            path, status = each
+            yield ListedFile(path, status.st_size, _make_version(status))
 
     def open(self, relative: str) -> IO[bytes] | None:
         """Open a file for reading, or return None where there is no such file."""

@@ -14,7 +14,7 @@ import tenacity
 
 from airflow_provider_synthflow.exceptions import SynthflowTransientError
 from airflow_provider_synthflow.storage.azure import AzureFiles
-from airflow_provider_synthflow.storage.base import ABSENT, PIECE, ChangedMeanwhileError
+from airflow_provider_synthflow.storage.base import ABSENT, PIECE, ChangedMeanwhileError, ListedFile
 from airflow_provider_synthflow.storage.claim import CLAIM_NAME, claimed
 from airflow_provider_synthflow.storage.disk_errors import open_temporary_file, typed_temporary_errors
 from airflow_provider_synthflow.storage.errors import typed, unless_refused, was_cut_off
@@ -78,14 +78,14 @@ class ObjectStore:
         """Tell whether the file of a name has these bytes."""
         return self._ask(lambda: self._files.compare(self._path(relative), size, sha256))[0]
 
-    def list_files(self, prefix: str = "") -> Iterator[tuple[str, int]]:
+    def list_files(self, prefix: str = "") -> Iterator[ListedFile]:
         """Yield the files with a prefix, as pairs of path and size, in order."""
         token, above = None, f"{self._root}/"
         while True:
             page, token = self._ask(partial(self._files.list_page, f"{above}{prefix}", token))
-            for path, size in page:
+            for path, size, version in page:
                 if not path.endswith("/") and not path.rpartition("/")[2].startswith("."):
-                    yield path.removeprefix(above), size
+                    yield ListedFile(path.removeprefix(above), size, version)
             if token is None:
                 return
 

@@ -8,7 +8,7 @@ import contextlib
 import os
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from airflow_provider_synthflow.storage.base import ABSENT
+from airflow_provider_synthflow.storage.base import ABSENT, ListedFile
 from airflow_provider_synthflow.storage.errors import is_not_implemented, unless_refused
 from airflow_provider_synthflow.storage.fsspec_files import DIGEST_KEY, ObjectFiles, conditional
 
@@ -115,12 +115,12 @@ class S3Files(ObjectFiles):
         with unless_refused():
             self._abort_uploads(directory, lambda _: True)
 
-    def list_page(self, prefix: str, token: str | None = None) -> tuple[list[tuple[str, int]], str | None]:
+    def list_page(self, prefix: str, token: str | None = None) -> tuple[list[ListedFile], str | None]:
         """Return up to a thousand of the objects with a prefix, in order."""
         bucket, key, _ = self.fs.split_path(prefix)
         query = {"ContinuationToken": token} if token else {}
         page = self.fs.call_s3("list_objects_v2", Bucket=bucket, Prefix=key, **query)
-        found = [(f"{bucket}/{each['Key']}", each["Size"]) for each in page.get("Contents", ())]
+        found = [ListedFile(f"{bucket}/{each['Key']}", each["Size"], each["ETag"]) for each in page.get("Contents", ())]
         return found, page.get("NextContinuationToken")
 
     def begin_upload(self, path: str) -> PartUpload:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_synthflow.auditing.cure import Cures
+from airflow_provider_synthflow.auditing.journal import open_journal
 from airflow_provider_synthflow.auditing.lake_audit import AuditOutcome, AuditPlan, audit_lake
 from airflow_provider_synthflow.auditing.progress import LogProgress
 from airflow_provider_synthflow.output.publication import Publication
@@ -24,6 +25,7 @@ from tests.unit.making import AGENT, DAY, FROM_MS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from airflow_provider_synthflow.auditing.journal import Journal
     from airflow_provider_synthflow.storage.base import Store
 
 __all__ = [
@@ -109,15 +111,18 @@ def rewrite(window: Path, records: Sequence[dict[str, Any]]) -> None:
     edit(window, bytes=len(data), sha256=hashlib.sha256(data).hexdigest(), count=len(records))
 
 
-def audit(root: Path | str, client: Any = None, *, store: Store | None = None, **plan: Any) -> AuditOutcome:
+def audit(
+    root: Path | str, client: Any = None, *, store: Store | None = None, journal: Journal | None = None, **plan: Any
+) -> AuditOutcome:
     """Audit a lake, on the disk where no store is given."""
     store = store or LocalStore(str(root))
     with LogProgress() as progress:
-        return audit_lake(store, AuditPlan(**plan), Cures(str(root), store.location), progress, client=client)
+        cures = Cures(str(root), store.location)
+        return audit_lake(store, AuditPlan(**plan), cures, progress, client=client, journal=journal)
 
 
 def check_lake_of_many_pages(folder: Path, url: str, conn_id: str, days: int) -> None:
-    """Put a lake of hours into a store, remove its last file, and see that an audit finds that and writes nothing."""
+    """Put a lake of hours into a store without its last file, and see that audits find that and write nothing there."""
     make_hours(folder, 1, days, 2)
     store = open_store(url, conn_id)
     names = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
@@ -132,12 +137,19 @@ def check_lake_of_many_pages(folder: Path, url: str, conn_id: str, days: int) ->
     store.remove(removed)
     before = list_objects(store)
 
-    outcome = audit(url, store=store)
+    used = []
+    for finish in (False, True):
+        with open_journal(f"{url}-kept", conn_id, url) as journal:
+            outcome = audit(url, store=store, journal=journal)
+            journal.is_finished = finish
+        used.append(journal.used)
 
     assert outcome.result()["windows"] == days * 24
     assert [(each.finding, each.detail) for each in outcome.findings] == [("damaged", "calls.jsonl.gz is not there.")]
     found = outcome.findings[0]
     assert removed.startswith(str(directory(Path(), found.from_ms, found.to_ms, found.model_id)))
+    assert used == [0, days * 24 - 1]
+    assert list(open_store(f"{url}-kept", conn_id).list_files()) == []
     assert list_objects(store) == before
     assert len(before) == len(names) - 1
 

@@ -53,13 +53,28 @@ def put(store, relative: str, data: bytes) -> None:
         file.write(data)
 
 
+def list_sizes(store) -> list[tuple[str, int]]:
+    return [(each.path, each.size) for each in store.list_files()]
+
+
 class TestListing:
+    def test_shows_another_version_of_a_file_that_was_written_again(self, store):
+        versions = set()
+        for data in (b"1", b"2", b"2"):
+            put(store, "a/x", data)
+            put(store, "a/y", b"1")
+            versions.add(next(store.list_files()).version)
+            assert [each.version for each in store.list_files()] == [each.version for each in store.list_files()]
+
+        assert None not in versions
+        assert len(versions) > 1
+
     def test_gives_paths_and_sizes_in_the_order_of_the_paths(self, store):
         names = ["a/x", "a/b/c", "a.b/x", "ab/x", "a/b.c", "z", f"{ODD}/x"]
         for number, name in enumerate(names):
             put(store, name, b"x" * number)
 
-        found = list(store.list_files())
+        found = list_sizes(store)
 
         assert found == sorted((name, number) for number, name in enumerate(names))
 
@@ -71,16 +86,16 @@ class TestListing:
         for name in names:
             put(store, name, b"1")
 
-        assert [name for name, _ in store.list_files(prefix)] == [name for name in names if name.startswith(prefix)]
+        assert [each.path for each in store.list_files(prefix)] == [name for name in names if name.startswith(prefix)]
 
     def test_of_a_place_without_files_is_empty(self, store):
-        assert list(store.list_files()) == []
+        assert list_sizes(store) == []
 
     def test_leaves_out_what_is_not_published(self, store):
         put(store, "a/x", b"1")
         with store.upload("a/y") as file:
             file.write(b"x" * 50_000)
-            found = list(store.list_files())
+            found = list_sizes(store)
 
         assert found == [("a/x", 1)]
 
@@ -92,13 +107,13 @@ class TestListing:
         (tmp_path / "out/a/up").symlink_to(tmp_path / "out")
         (tmp_path / "out/a/gone").symlink_to(tmp_path / "nowhere")
 
-        assert list(store.list_files()) == [("a/x", 1), ("b/y", 2)]
+        assert list_sizes(store) == [("a/x", 1), ("b/y", 2)]
 
     def test_of_many_objects_takes_the_memory_of_a_page(self, s3_server, monkeypatch):
         pytest.importorskip("s3fs")
         monkeypatch.setenv("AIRFLOW_CONN_LAKE", s3_server.connection())
         asked = itertools.count()
-        page = [(f"lake/out/{number:06}/" + "x" * 200, 1) for number in range(1000)]
+        page = [(f"lake/out/{number:06}/" + "x" * 200, 1, None) for number in range(1000)]
         store = open_store("s3://lake/out", "lake")
         monkeypatch.setattr(store._files, "list_page", lambda *_: (list(page), "more" if next(asked) < 500 else None))
 
@@ -121,9 +136,9 @@ class TestListing:
 
         files = open_store("s3://lake/out", "lake").list_files()
 
-        assert next(files) == ("00000", 1)
+        assert next(files)[:2] == ("00000", 1)
         assert len(s3_server.requests) == 1
-        assert [name for name, _ in files] == names[1:]
+        assert [each.path for each in files] == names[1:]
         assert len(s3_server.requests) == 3
 
 
@@ -176,7 +191,7 @@ class TestStreaming:
         assert store.read(f"{ODD}/x") == data
         assert (file.size, file.sha256) == (size, hashlib.sha256(data).hexdigest())
         assert store.holds(f"{ODD}/x", size, file.sha256)
-        assert list(store.list_files()) == [(f"{ODD}/x", size)]
+        assert list_sizes(store) == [(f"{ODD}/x", size)]
 
     @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit, OSError])
     @pytest.mark.parametrize("size", [10, 100_000])
@@ -194,7 +209,7 @@ class TestStreaming:
             write()
 
         assert store.read("a/x") == (b"old" if old else None)
-        assert list(store.list_files()) == [("a/x", 3)] * old
+        assert list_sizes(store) == [("a/x", 3)] * old
         if "s3" in request.node.name:
             assert request.getfixturevalue("s3_server").uploads() == []
 
