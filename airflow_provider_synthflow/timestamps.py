@@ -5,12 +5,21 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+import time
 from decimal import Decimal
 from typing import Any, TypeAlias
 
 from pendulum.parsing import parse_iso8601
 
-__all__ = ["InstantLike", "format_instant", "instant_of_epoch", "instant_of_iso", "read_instant", "to_milliseconds"]
+__all__ = [
+    "InstantLike",
+    "format_instant",
+    "instant_of_epoch",
+    "instant_of_iso",
+    "now_ms",
+    "read_instant",
+    "to_milliseconds",
+]
 
 InstantLike: TypeAlias = "dt.datetime | int | str"
 """What a user may give as a time: an aware datetime, epoch milliseconds, or ISO 8601 with a zone."""
@@ -24,6 +33,11 @@ _SECONDS = 10**11
 _INTEGER = r"[+-]?\d{1,19}"  # compiled when it is used, and not for each DAG file
 _MOST_DIGITS = 19
 _NUMBER = r"\d{1,19}(\.\d{1,20})?([eE]\+?\d{1,2})?"  # 1776876567837, 1776876567.837, 1.776e12
+
+
+def now_ms() -> int:
+    """Return the present, in UTC milliseconds since 1970."""
+    return time.time_ns() // 1_000_000
 
 
 def to_milliseconds(value: object, *, name: str = "time") -> int:

@@ -14,6 +14,7 @@ from airflow_provider_synthflow.auditing.cure import NO_ORIGIN, Cures, Origin
 from airflow_provider_synthflow.auditing.finding import Finding, plain
 from airflow_provider_synthflow.auditing.window_check import DAY_MS
 from airflow_provider_synthflow.exceptions import SynthflowError
+from airflow_provider_synthflow.observability.quantities import to_count
 from airflow_provider_synthflow.timestamps import format_instant
 
 if TYPE_CHECKING:
@@ -252,9 +253,5 @@ def _length(milliseconds: int) -> str:
     days, rest = divmod(milliseconds, DAY_MS)
     hours, rest = divmod(rest, 3_600_000)
     minutes, rest = divmod(rest, 60_000)
-    parts = [
-        f"{number:,} {name}{'' if number == 1 else 's'}"
-        for number, name in ((days, "day"), (hours, "hour"), (minutes, "minute"))
-        if number
-    ]
+    parts = [to_count(number, name) for number, name in ((days, "day"), (hours, "hour"), (minutes, "minute")) if number]
     return " ".join(parts) or f"{milliseconds:,} milliseconds"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_synthflow.auditing.window_check import DAY_MS
 from airflow_provider_synthflow.exceptions import SynthflowError, SynthflowProtocolError, SynthflowRequestError
+from airflow_provider_synthflow.timestamps import format_instant
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -100,5 +101,4 @@ def _member(value: Any, name: str) -> Any:
 
 
 def _date(day: int) -> str:
-    moment = dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc) + dt.timedelta(milliseconds=day * DAY_MS)
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return format_instant(day * DAY_MS).replace(".000Z", "Z")

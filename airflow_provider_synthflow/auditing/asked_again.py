@@ -17,6 +17,7 @@ from airflow_provider_synthflow.exceptions import SynthflowError, SynthflowReque
 from airflow_provider_synthflow.extraction.extract import extract_window
 from airflow_provider_synthflow.extraction.plan import MARGIN_MS, WindowPlan
 from airflow_provider_synthflow.extraction.spill import Spill
+from airflow_provider_synthflow.parameters import FILTERS
 from airflow_provider_synthflow.window.window import Window
 
 if TYPE_CHECKING:
@@ -34,7 +35,6 @@ log = logging.getLogger(__name__)
 _IN_FLIGHT = 4
 _GUESSED_SETTLE_MS = 3_600_000
 _MOST_WALKED = 20_000
-_FILTERS = ("call_status", "duration_min", "duration_max", "lead_phone_number")
 
 
 @dataclass
@@ -118,7 +118,7 @@ class AskedAgain:
 
 def _ask(client: SynthflowClient, model_id: str, window: CheckedWindow) -> tuple[int | None, bool]:
     """Return the API's present total for a window, and whether it counts only the calls that start in it."""
-    filters = {name: value for name, value in (window.filters or {}).items() if name in _FILTERS}
+    filters = {name: value for name, value in (window.filters or {}).items() if name in FILTERS}
     query = CallsQuery(model_id=model_id, **filters)
     guess = max(0, window.from_ms - MARGIN_MS), window.to_ms + _GUESSED_SETTLE_MS
     total = client.page(query.between(*(window.asked or guess)), 1, 0).total

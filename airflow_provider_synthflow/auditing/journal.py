@@ -20,6 +20,7 @@ from airflow_provider_synthflow.auditing.window_check import CheckedWindow  # no
 from airflow_provider_synthflow.exceptions import SynthflowConfigError
 from airflow_provider_synthflow.storage.address import FileAddress
 from airflow_provider_synthflow.storage.open_store import open_store
+from airflow_provider_synthflow.timestamps import now_ms
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -127,7 +128,7 @@ class Journal(AbstractContextManager["Journal"]):
         if self._lines:
             self._written += 1
             self._runs.add(self._run)
-            header = msgspec.json.encode(_Header(self.lake, __version__, time.time_ns() // 1_000_000))
+            header = msgspec.json.encode(_Header(self.lake, __version__, now_ms()))
             self.store.put_private(f"{self._run}/{self._written:06}.jsonl", header + b"\n" + self._lines)
         self._lines, self._since = bytearray(), time.monotonic()
 
@@ -152,7 +153,7 @@ class Journal(AbstractContextManager["Journal"]):
         if (header.lake, header.version) != (self.lake, __version__):
             msg = f"{self.name} is of another lake's audit, or another version's. Name another directory, or empty it."
             raise SynthflowConfigError(msg)
-        return abs(time.time_ns() // 1_000_000 - header.written_ms) <= _LONGEST_MS
+        return abs(now_ms() - header.written_ms) <= _LONGEST_MS
 
 
 def encode_window(check: WindowCheck, checked: CheckedWindow) -> bytes | None:

@@ -22,7 +22,7 @@ from airflow_provider_synthflow.auditing.lake import Lake, WindowFiles
 from airflow_provider_synthflow.auditing.window_check import WindowCheck
 from airflow_provider_synthflow.exceptions import SynthflowConfigError
 from airflow_provider_synthflow.storage.local import LocalStore
-from airflow_provider_synthflow.timestamps import format_instant
+from airflow_provider_synthflow.timestamps import format_instant, now_ms
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -115,7 +115,7 @@ def audit_lake(
     journal: Journal | None = None,
 ) -> AuditOutcome:
     """Audit a lake, and the API too where a client is given; windows that a journal has as they are need no reading."""
-    begun, started_ms = time.monotonic(), time.time_ns() // 1_000_000
+    begun, started_ms = time.monotonic(), now_ms()
     asks = client is not None and plan.max_requests > 0
     lake, again = Lake(store, plan.model_ids), AskedAgain(plan.max_requests)
     audits: dict[str, AgentAudit] = {}

@@ -29,13 +29,8 @@ class CallsQuery:
 
     def filters(self) -> dict[str, Any]:
         """Return the API's filters that are set, without the agent and the bounds."""
-        values = {
-            "call_status": self.call_status,
-            "duration_min": self.duration_min,
-            "duration_max": self.duration_max,
-            "lead_phone_number": self.lead_phone_number,
-        }
-        return {name: value for name, value in values.items() if value is not None}
+        others = {"model_id", "from_ms", "to_ms"}
+        return {name: value for name, value in vars(self).items() if value is not None and name not in others}
 
     def __str__(self) -> str:
         """Return what is asked for as a log may have it: a telephone number is not written out."""

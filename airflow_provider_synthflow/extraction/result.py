@@ -6,7 +6,6 @@ from __future__ import annotations
 import json
 import math
 import re
-import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +13,7 @@ from airflow_provider_synthflow import __version__
 from airflow_provider_synthflow.client.call import encode_record
 from airflow_provider_synthflow.client.raw_json import is_nested_deeper, split_members
 from airflow_provider_synthflow.exceptions import SynthflowConfigError
-from airflow_provider_synthflow.timestamps import format_instant
+from airflow_provider_synthflow.timestamps import format_instant, now_ms
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -100,7 +99,7 @@ def make_result(plan: WindowPlan, found: WindowResult) -> dict[str, Any]:
         "walks": found.walks,
         "changed": True,
         "provider_version": __version__,
-        "extracted_at": format_instant(time.time_ns() // 1_000_000),
+        "extracted_at": format_instant(now_ms()),
     }
     for name in ("unplaced", "repeated", "mended", "mismatched"):
         if number := getattr(found, name):

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_synthflow import __version__
@@ -14,7 +13,7 @@ from airflow_provider_synthflow.extraction.result import with_calls
 from airflow_provider_synthflow.observability.quantities import to_count
 from airflow_provider_synthflow.output.snapshot import ASSISTANT_COLUMNS
 from airflow_provider_synthflow.pagination.assistants import read_assistants, read_model_id
-from airflow_provider_synthflow.timestamps import format_instant
+from airflow_provider_synthflow.timestamps import format_instant, now_ms
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,7 +49,7 @@ def make_snapshot(
         "changed": True,
         "query": {"full": True} if full else {},
         "provider_version": __version__,
-        "extracted_at": format_instant(time.time_ns() // 1_000_000),
+        "extracted_at": format_instant(now_ms()),
         **origin,
     }
     if publication is None:

@@ -37,33 +37,23 @@ class SynthflowOutputLink(BaseOperatorLink):
     """The link to the file that the task wrote, where its store has a console; to the first of several."""
 
     name = "Output"
+    source = "return_value"
+    """The XCom that has the path."""
 
     def get_link(self, operator: BaseOperator, *, ti_key: Any) -> str:
         """
         Return the address in the store's console, or nothing where it has none, as behind an ``endpoint_url``.
 
         :param operator: the task's operator, whose connection tells whether the store is the cloud's own
-        :param ti_key: the task instance, whose result tells where the file is
+        :param ti_key: the task instance, whose XCom tells where the file is
         """
-        return _find_console(operator, ti_key, "return_value")
+        from airflow_provider_synthflow.links.console import find_console  # noqa: PLC0415 - only once a task has run
+
+        return find_console(operator, ti_key, self.source)
 
 
-class SynthflowAuditLink(BaseOperatorLink):
-    """The way to the report of an audit, where its store has a console."""
+class SynthflowAuditLink(SynthflowOutputLink):
+    """The link to the report of an audit, where its store has a console."""
 
     name = "Audit report"
-
-    def get_link(self, operator: BaseOperator, *, ti_key: Any) -> str:
-        """
-        Return the address in the store's console, or nothing where it has none, as behind an ``endpoint_url``.
-
-        :param operator: the task's operator, whose connection tells whether the store is the cloud's own
-        :param ti_key: the task instance, which tells where the report is, also where it failed
-        """
-        return _find_console(operator, ti_key, "audit_report")
-
-
-def _find_console(operator: BaseOperator, ti_key: Any, xcom: str) -> str:
-    from airflow_provider_synthflow.links.console import find_console  # noqa: PLC0415 - only once a task has run
-
-    return find_console(operator, ti_key, xcom)
+    source = "audit_report"

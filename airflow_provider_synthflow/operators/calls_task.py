@@ -21,12 +21,13 @@ from airflow_provider_synthflow.observability.metrics import emit
 from airflow_provider_synthflow.operators.batch import AgentWindow, Batch, StillOpenError
 from airflow_provider_synthflow.operators.context import read_origin, tell_outlets
 from airflow_provider_synthflow.operators.retries import make_checkpoints, published_since
-from airflow_provider_synthflow.operators.windows_task import WindowsTask, now_ms
+from airflow_provider_synthflow.operators.windows_task import WindowsTask
 from airflow_provider_synthflow.output.draft import TablesSpec
 from airflow_provider_synthflow.output.formats import check_format, load_library
 from airflow_provider_synthflow.output.publication import Publication
 from airflow_provider_synthflow.parameters import FILTERS
 from airflow_provider_synthflow.storage.open_store import open_store
+from airflow_provider_synthflow.timestamps import now_ms
 from airflow_provider_synthflow.window.run import windows_of_run
 
 if TYPE_CHECKING:

@@ -10,13 +10,14 @@ from airflow_provider_synthflow.exceptions import SynthflowConfigError
 from airflow_provider_synthflow.observability.metrics import RECORDINGS_DURATION, emit
 from airflow_provider_synthflow.operators.batch import AgentWindow, Batch, StillOpenError
 from airflow_provider_synthflow.operators.context import read_origin, tell_outlets
-from airflow_provider_synthflow.operators.windows_task import WindowsTask, now_ms
+from airflow_provider_synthflow.operators.windows_task import WindowsTask
 from airflow_provider_synthflow.parameters import is_nothing
 from airflow_provider_synthflow.recordings.calls import parse_results
 from airflow_provider_synthflow.recordings.job import RecordingsJob
 from airflow_provider_synthflow.recordings.shelf import RecordingShelf
 from airflow_provider_synthflow.storage.address import FileAddress, to_path_text
 from airflow_provider_synthflow.storage.open_store import open_store
+from airflow_provider_synthflow.timestamps import now_ms
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-import time
 from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -18,6 +17,7 @@ from airflow_provider_synthflow.hooks.synthflow import SynthflowHook
 from airflow_provider_synthflow.observability.metrics import Failures
 from airflow_provider_synthflow.observability.openlineage import make_lineage
 from airflow_provider_synthflow.operators.batch import StillOpenError
+from airflow_provider_synthflow.timestamps import now_ms
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,7 +32,7 @@ else:
     except ImportError:
         from airflow.triggers.temporal import DateTimeTrigger
 
-__all__ = ["WindowsTask", "now_ms"]
+__all__ = ["WindowsTask"]
 
 log = logging.getLogger(__name__)
 
@@ -110,11 +110,6 @@ class WindowsTask:
                 trigger=DateTimeTrigger(moment=moment), method_name="execute_complete", kwargs={"since_ms": since_ms}
             )
         raise AirflowRescheduleException(moment)  # type: ignore[no-untyped-call]  # Airflow's own
-
-
-def now_ms() -> int:
-    """Return the time, in UTC milliseconds since 1970."""
-    return time.time_ns() // 1_000_000
 
 
 def _read_tags(context: Context) -> dict[str, str]:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -13,7 +12,7 @@ from airflow_provider_synthflow.exceptions import SynthflowProtocolError, Synthf
 from airflow_provider_synthflow.extraction.plan import MARGIN_MS, STRAY_MS
 from airflow_provider_synthflow.pagination.fetch import aread_pages, read_pages
 from airflow_provider_synthflow.pagination.page_ranges import PageAsk
-from airflow_provider_synthflow.timestamps import format_instant
+from airflow_provider_synthflow.timestamps import format_instant, now_ms
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -101,7 +100,7 @@ async def wait_for_calls(
     schedule: PollSchedule,
     *,
     deadline_ms: int | None = None,
-    clock: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+    clock: Callable[[], int] = now_ms,
 ) -> Poll | None:
     """Poll again and again until enough calls have started; trouble that may pass is waited out."""
     # There is a last poll at the deadline. Where the time is over, None is returned, and ``schedule.error`` tells

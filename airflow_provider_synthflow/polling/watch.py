@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -19,6 +18,7 @@ from airflow_provider_synthflow.pagination.walk import Walk
 from airflow_provider_synthflow.polling.backoff import Backoff, PollSchedule
 from airflow_provider_synthflow.polling.poll import PASSING
 from airflow_provider_synthflow.polling.time_grid import PollResult
+from airflow_provider_synthflow.timestamps import now_ms
 from airflow_provider_synthflow.window.window import Window
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class Watch:
         query: CallsQuery,
         read_settings: Callable[[], Awaitable[Settings]],
         *,
-        clock: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+        clock: Callable[[], int] = now_ms,
     ) -> None:
         self.query = query
         self.clock = clock

@@ -14,6 +14,7 @@ from airflow_provider_synthflow.exceptions import SynthflowTransientError
 from airflow_provider_synthflow.resume.segment import BrokenSegmentError, KeptPage, unseal_segment
 from airflow_provider_synthflow.resume.segment_writer import SegmentWriter, segment_name
 from airflow_provider_synthflow.resume.state import CheckpointState
+from airflow_provider_synthflow.timestamps import now_ms
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -105,7 +106,7 @@ class Checkpoint:
         """Yield the saved pages in the order of reading, after adding each to the recalled pages of a walk."""
         # Whether they are taken up the walk decides when its first page has come: what it then does not hold is to be
         # left out again.
-        self._begun_ms = time.time_ns() // 1_000_000
+        self._begun_ms = now_ms()
         self._since = time.monotonic()
         self._remember()
         if self._record is None:

@@ -16,7 +16,7 @@ from airflow_provider_synthflow.hooks.connection import read_connection
 from airflow_provider_synthflow.hooks.query import warn_of_status
 from airflow_provider_synthflow.parameters import FILTERS
 from airflow_provider_synthflow.polling.poll import Poll, poll
-from airflow_provider_synthflow.timestamps import format_instant, to_milliseconds
+from airflow_provider_synthflow.timestamps import format_instant, now_ms
 from airflow_provider_synthflow.triggers.synthflow import SynthflowNewCallsTrigger
 from airflow_provider_synthflow.window.run import windows_of_run
 
@@ -42,12 +42,12 @@ class NewCallsWait:
         if to_ms is not None and to_ms <= from_ms:
             msg = "from_date is not before to_date, so no call can ever match. Give an earlier from_date."
             raise SynthflowWindowError(msg)
-        now = dt.datetime.now(dt.timezone.utc)
+
         self._conn_id = asked.synthflow_conn_id
         self._poll = Poll(
             query=query,
             from_ms=from_ms,
-            to_ms=to_milliseconds(now) if to_ms is None else to_ms,
+            to_ms=now_ms() if to_ms is None else to_ms,
             to_given=to_ms is not None,
             min_calls=asked.min_calls,
         )

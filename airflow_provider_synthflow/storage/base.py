@@ -3,15 +3,27 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 from typing import IO, TYPE_CHECKING, NamedTuple, Protocol
 
 from airflow_provider_synthflow.exceptions import SynthflowTransientError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
-__all__ = ["ABSENT", "PIECE", "ChangedMeanwhileError", "ListedFile", "Staged", "Store", "Upload", "Writable"]
+__all__ = [
+    "ABSENT",
+    "PIECE",
+    "ChangedMeanwhileError",
+    "ListedFile",
+    "Staged",
+    "StagedFile",
+    "Store",
+    "Upload",
+    "Writable",
+]
 
 PIECE = 1024 * 1024
 """How many bytes of a file are read at a time."""
@@ -63,6 +75,39 @@ class Staged(Upload, Protocol):
 
     def compare(self, name: str) -> tuple[bool, str | None]:
         """Tell whether the file of a name has these bytes, and return its version."""
+
+
+class StagedFile:
+    """A private file whose size and hash grow as it is written."""
+
+    def __init__(self, file: IO[bytes], typed: Callable[[], AbstractContextManager[None]]) -> None:
+        self._file = file
+        self._typed = typed
+        self._sha256 = hashlib.sha256()
+        self.size = 0
+
+    @property
+    def sha256(self) -> str:
+        """Return the SHA-256 of what was written, in hexadecimal."""
+        return self._sha256.hexdigest()
+
+    def write(self, data: bytes, /) -> int:
+        """Write bytes at the end."""
+        with self._typed():
+            written = self._file.write(data)
+        self._sha256.update(data)
+        self.size += len(data)
+        return written
+
+    def flush(self) -> None:
+        """Pass on what is buffered."""
+        with self._typed():
+            self._file.flush()
+
+    def read(self, length: int, offset: int) -> bytes:
+        """Read what was written and flushed."""
+        with self._typed():
+            return os.pread(self._file.fileno(), length, offset)
 
 
 class Store(Protocol):

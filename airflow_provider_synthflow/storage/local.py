@@ -16,11 +16,10 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from airflow_provider_synthflow.exceptions import SynthflowConfigError
-from airflow_provider_synthflow.storage.base import ABSENT, PIECE, ChangedMeanwhileError, ListedFile
+from airflow_provider_synthflow.storage.base import ABSENT, PIECE, ChangedMeanwhileError, ListedFile, StagedFile
 from airflow_provider_synthflow.storage.claim import CLAIM_NAME
 from airflow_provider_synthflow.storage.directory import Directory, begin_writeback, list_directory, sync
 from airflow_provider_synthflow.storage.disk_errors import typed_disk_errors
-from airflow_provider_synthflow.storage.staged_file import StagedFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,14 +14,13 @@ import tenacity
 
 from airflow_provider_synthflow.exceptions import SynthflowTransientError
 from airflow_provider_synthflow.storage.azure import AzureFiles
-from airflow_provider_synthflow.storage.base import ABSENT, PIECE, ChangedMeanwhileError, ListedFile
+from airflow_provider_synthflow.storage.base import ABSENT, PIECE, ChangedMeanwhileError, ListedFile, StagedFile
 from airflow_provider_synthflow.storage.claim import CLAIM_NAME, claimed
 from airflow_provider_synthflow.storage.disk_errors import open_temporary_file, typed_temporary_errors
 from airflow_provider_synthflow.storage.errors import typed, unless_refused, was_cut_off
 from airflow_provider_synthflow.storage.fsspec_files import Files
 from airflow_provider_synthflow.storage.google import GoogleFiles
 from airflow_provider_synthflow.storage.s3 import S3Files
-from airflow_provider_synthflow.storage.staged_file import StagedFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

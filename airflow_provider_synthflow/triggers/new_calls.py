@@ -26,6 +26,7 @@ from airflow_provider_synthflow.polling.backoff import PollSchedule
 from airflow_provider_synthflow.polling.poll import Poll, wait_for_calls
 from airflow_provider_synthflow.polling.time_grid import CellAnnouncer
 from airflow_provider_synthflow.polling.watch import Watch, beginning
+from airflow_provider_synthflow.timestamps import now_ms
 from airflow_provider_synthflow.triggers.cursor import Cursor, read_asset_names
 from airflow_provider_synthflow.triggers.shared_stream import SharedPolls
 
@@ -123,7 +124,7 @@ class NewCallsPolls:
         return Poll(
             query=self._make_query(),
             from_ms=from_ms or 0,
-            to_ms=time.time_ns() // 1_000_000 if to_ms is None else to_ms,
+            to_ms=now_ms() if to_ms is None else to_ms,
             to_given=to_ms is not None,
             min_calls=self._whole("min_calls", 1),
         )

@@ -17,6 +17,7 @@ from airflow_provider_synthflow.auditing import FAILING, FINDINGS
 from airflow_provider_synthflow.auditing.coverage import STATES
 from airflow_provider_synthflow.auditing.finding import Finding, count_findings, plain
 from airflow_provider_synthflow.exceptions import SynthflowConfigError
+from airflow_provider_synthflow.observability.quantities import to_size
 from airflow_provider_synthflow.storage.address import FileAddress
 from airflow_provider_synthflow.storage.open_store import open_store
 from airflow_provider_synthflow.timestamps import format_instant
@@ -157,7 +158,7 @@ def _headline(counts: dict[str, int]) -> str:
 
 def _totals(outcome: AuditOutcome) -> Iterator[str]:
     result = outcome.result(0)
-    amount, unit = _size(result["bytes"])
+    amount, unit = to_size(result["bytes"]).split()
     entries = [
         *((name.capitalize(), f"{result[name]:,}", "") for name in ("agents", "windows", "calls", "files")),
         ("Stored", amount, unit),
@@ -350,15 +351,6 @@ def _when(instant: str) -> str:
 
 def _span(from_ms: int, to_ms: int) -> str:
     return f"{_when(format_instant(from_ms))} to {_when(format_instant(to_ms))}"
-
-
-def _size(size: int) -> tuple[str, str]:
-    amount, unit = float(size), "bytes"
-    for unit in ("bytes", "KB", "MB", "GB", "TB"):
-        if amount < 1000 or unit == "TB":
-            break
-        amount /= 1000
-    return (f"{amount:,.0f}" if unit == "bytes" or amount >= 100 else f"{amount:,.1f}"), unit
 
 
 def _date(day: int) -> dt.date:

@@ -23,7 +23,6 @@ from airflow_provider_synthflow.exceptions import (
     SynthflowIncompleteError,
     SynthflowTransientError,
 )
-from airflow_provider_synthflow.operators import windows_task
 from airflow_provider_synthflow.operators.synthflow import (
     SynthflowDownloadRecordingsOperator,
     SynthflowListCallsOperator,
@@ -197,10 +196,10 @@ class TestWaiting:
         waits = {"deferrable": False, "max_wait": 3600}
         first = self.rescheduled(operator(listed, **waits))
         now = time.time_ns()
-        monkeypatch.setattr(windows_task.time, "time_ns", lambda: now + 3000 * 10**9)
+        monkeypatch.setattr(time, "time_ns", lambda: now + 3000 * 10**9)
         second = self.rescheduled(operator(listed, **waits))
         assert second > first
-        monkeypatch.setattr(windows_task.time, "time_ns", lambda: now + 3601 * 10**9)
+        monkeypatch.setattr(time, "time_ns", lambda: now + 3601 * 10**9)
         result = operator(listed, **waits).execute({})
         assert result["missing"] == 1
         assert {path.name for path in Path(result["path"]).iterdir()} == {

@@ -296,7 +296,7 @@ class TestErrors:
 
         for name in ("write", "flush"):
             with monkeypatch.context() as patch:
-                patch.setattr(f"airflow_provider_synthflow.storage.staged_file.StagedFile.{name}", full)
+                patch.setattr(f"airflow_provider_synthflow.storage.base.StagedFile.{name}", full)
                 with pytest.raises((OSError, SynthflowTransientError), match=r"No space|disk is full"):
                     publication(tmp_path).publish(RECORDS[:1], result(1))
             assert tree_of(tmp_path) == before
