@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -11,7 +12,7 @@ from weakref import WeakKeyDictionary
 
 import httpx
 
-from airflow_provider_synthflow.client.environment import read_bundle, read_proxy, show_proxy, trust, unusable_proxy
+from airflow_provider_synthflow.client.environment import read_proxy, show_proxy, trust, unusable_proxy
 from airflow_provider_synthflow.client.failure import make_failure
 from airflow_provider_synthflow.client.rate_limit import RateLimiter
 from airflow_provider_synthflow.client.redaction import hide_phone_numbers
@@ -21,7 +22,6 @@ from airflow_provider_synthflow.client.transport import BodyReader, HttpResponse
 from airflow_provider_synthflow.exceptions import SynthflowError
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
     from airflow_provider_synthflow.client.query import CallsQuery
@@ -153,7 +153,8 @@ _shared: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Settings, SharedHttp]
 async def shared_http_client(settings: Settings) -> AsyncIterator[SharedHttp]:
     """Give the running loop's connections for some settings; they are closed when the last user leaves."""
     proxy = read_proxy(settings, "socksio")
-    certificates = await asyncio.to_thread(trust, read_bundle(settings), settings)
+    nobody = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # where there is no TLS, nothing is to be trusted, or read
+    certificates = await asyncio.to_thread(trust, settings) if settings.uses_tls else nobody
     clients = _shared.setdefault(asyncio.get_running_loop(), {})
     shared = clients.get(settings)
     if shared is None:  # nothing is awaited from here on, so that two that come at once get the same

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import threading
 import time
+from copy import copy
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import urlencode
@@ -13,7 +14,7 @@ import requests
 import urllib3
 
 from airflow_provider_synthflow.client.deadline import DeadlineAdapter, within
-from airflow_provider_synthflow.client.environment import read_bundle, read_proxy, show_proxy, trust
+from airflow_provider_synthflow.client.environment import read_proxy, show_proxy, trust
 from airflow_provider_synthflow.client.failure import make_failure
 from airflow_provider_synthflow.client.rate_limit import RateLimiter
 from airflow_provider_synthflow.client.redaction import hide_phone_numbers
@@ -28,7 +29,7 @@ from airflow_provider_synthflow.client.transport import (
     read_answer,
     too_large,
 )
-from airflow_provider_synthflow.exceptions import SynthflowError, SynthflowProtocolError, SynthflowTransientError
+from airflow_provider_synthflow.exceptions import SynthflowError, SynthflowTransientError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -165,27 +166,27 @@ class SynthflowClient:
             session, request, how = self._prepare(path, parameters)
             with (
                 within(settings.timeout, 2 * settings.max_response_bytes + _OVERHEAD, lambda: too_large(settings)),
-                session.send(request, timeout=settings.timeout, allow_redirects=False, **how) as response,
+                # The session itself would look at where a redirect leads, also where it is not to follow it.
+                session.get_adapter(settings.base_url).send(request, timeout=settings.timeout, **how) as response,
             ):
+                if response.cookies:
+                    session.cookies.update(response.cookies)
                 return _read(response, settings)
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             failure = make_failure(error, settings, getattr(self._local, "proxy", None), _BAD_ADDRESS)
-        except ValueError:  # requests looks at where a redirect leads, also where it is not to follow it
-            failure = SynthflowProtocolError(settings.told("The API redirects to an invalid address."))
         raise failure  # apart from the other error, whose text may hold the address with its parameters
 
     def _open_session(self) -> requests.Session:
         settings = self.settings
         proxy = read_proxy(settings, "socks")
-        bundle = read_bundle(settings)
-        trust(bundle, settings)
+        trusted = trust(settings) if settings.uses_tls else None
         headers = make_headers(settings)
         session = requests.Session()
         session.auth = _Bearer(headers.pop("Authorization"))
         session.trust_env = not settings.is_local  # a proxy would take the key elsewhere, in plain text
         session.headers.update(headers)
         for scheme in ("https://", "http://"):
-            session.mount(scheme, DeadlineAdapter())
+            session.mount(scheme, DeadlineAdapter(trusted))
         self._local.proxy = show_proxy(proxy)
         self._local.session = session
         with self._lock:
@@ -202,9 +203,10 @@ class SynthflowClient:
             how = session.merge_environment_settings(url, {}, stream=True, verify=None, cert=None)
             self._local.base = session.prepare_request(requests.Request("GET", url)), dict(how)
         prepared, how = self._local.base
-        request = prepared.copy()
+        request = copy(prepared)
         request.url = f"{request.url}{path}?{urlencode(parameters)}" if parameters else f"{request.url}{path}"
         if session.cookies:
+            request.headers = prepared.headers.copy()
             request.prepare_cookies(session.cookies)
         return session, request, how
 

@@ -12,8 +12,9 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from requests.adapters import HTTPAdapter
 from urllib3.util.connection import allowed_gai_family
+
+from airflow_provider_synthflow.client.environment import TrustingAdapter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -146,7 +147,7 @@ def _bound(manager: Any) -> Any:
     return manager
 
 
-class DeadlineAdapter(HTTPAdapter):
+class DeadlineAdapter(TrustingAdapter):
     """What carries the requests of a session, and heeds :func:`within`."""
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
@@ -154,6 +155,6 @@ class DeadlineAdapter(HTTPAdapter):
         super().init_poolmanager(*args, **options)
         _bound(self.poolmanager)
 
-    def proxy_manager_for(self, *args: Any, **options: Any) -> Any:
+    def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
         """Return the pools for connections by way of a proxy."""
-        return _bound(super().proxy_manager_for(*args, **options))
+        return _bound(super().proxy_manager_for(proxy, **options))

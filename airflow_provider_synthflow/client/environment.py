@@ -8,10 +8,11 @@ import ssl
 import threading
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import certifi
+from requests.adapters import HTTPAdapter
 from requests.utils import get_environ_proxies, prepend_scheme_if_needed, select_proxy
 
 from airflow_provider_synthflow.exceptions import SynthflowConfigError
@@ -19,7 +20,7 @@ from airflow_provider_synthflow.exceptions import SynthflowConfigError
 if TYPE_CHECKING:
     from airflow_provider_synthflow.client.settings import Settings
 
-__all__ = ["read_bundle", "read_proxy", "show_proxy", "trust", "unusable_proxy"]
+__all__ = ["TrustingAdapter", "read_proxy", "show_proxy", "trust", "unusable_proxy"]
 
 _SCHEMES = ("http", "https", "socks4", "socks4a", "socks5", "socks5h")
 _trusted: dict[str, ssl.SSLContext] = {}
@@ -68,15 +69,9 @@ def show_proxy(proxy: str | None) -> str | None:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
-def read_bundle(settings: Settings) -> str:
-    """Return the path of the trusted certificates."""
-    if settings.is_local:
-        return certifi.where()
-    return os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or certifi.where()
-
-
-def trust(bundle: str, settings: Settings) -> ssl.SSLContext:
-    """Return what trusts the certificates of a file or a folder, which are read once: that takes a while."""
+def trust(settings: Settings) -> ssl.SSLContext:
+    """Return what trusts the certificates that this process is to trust, which are read once: that takes a while."""
+    bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or certifi.where()
     with _trusted_lock:
         known = _trusted.get(bundle)
         if known is not None:
@@ -94,3 +89,28 @@ def trust(bundle: str, settings: Settings) -> ssl.SSLContext:
         "the path, or unset the variable to use the default authorities."
     )
     raise SynthflowConfigError(settings.told(msg))
+
+
+class TrustingAdapter(HTTPAdapter):
+    """An adapter whose connections share what :func:`trust` returned; else each would read all certificates anew."""
+
+    def __init__(self, context: ssl.SSLContext | None = None) -> None:
+        self._context = context
+        super().__init__()
+
+    def init_poolmanager(self, *args: Any, **options: Any) -> None:
+        """Make the pools for direct connections."""
+        super().init_poolmanager(*args, ssl_context=self._context, **options)
+
+    def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
+        """Return the pools for connections by way of a proxy."""
+        options["ssl_context"] = self._context
+        if not proxy.lower().startswith("socks"):
+            options["proxy_ssl_context"] = self._context
+        return super().proxy_manager_for(proxy, **options)
+
+    def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
+        """Have the certificate of a server verified, by the shared context where there is one."""
+        super().cert_verify(conn, url, verify, cert)  # type: ignore[no-untyped-call]
+        if self._context is not None:
+            conn.ca_certs = conn.ca_cert_dir = None

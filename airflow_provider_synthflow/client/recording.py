@@ -17,6 +17,7 @@ import urllib3
 from urllib3.util import wait_for_read
 
 from airflow_provider_synthflow.client.audio import HEAD, is_text, read_media_type, to_extension
+from airflow_provider_synthflow.client.environment import TrustingAdapter, trust
 from airflow_provider_synthflow.client.redaction import hide_addresses
 from airflow_provider_synthflow.client.settings import is_loopback
 from airflow_provider_synthflow.client.transport import CLOSED, HEADERS, call_path, is_safe_address
@@ -204,6 +205,7 @@ class RecordingDownloader:
         session: requests.Session | None = getattr(self._local, "session", None)
         if session is None:
             session = requests.Session()
+            session.mount("https://", TrustingAdapter(trust(self._client.settings)))
             session.auth = _unchanged  # else a .netrc's would go along, beside the signature
             session.headers.update({"User-Agent": HEADERS["User-Agent"], "Accept": "*/*"})
             session.headers["Accept-Encoding"] = "identity"  # so that the length is that of the recording

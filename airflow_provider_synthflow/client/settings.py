@@ -112,10 +112,14 @@ class Settings:
         return urlsplit(self.base_url).hostname == urlsplit(REGIONS["global"]).hostname
 
     @property
+    def uses_tls(self) -> bool:
+        """Tell whether the API is asked over https."""
+        return urlsplit(self.base_url).scheme == "https"
+
+    @property
     def is_local(self) -> bool:
         """Tell whether the API is asked over plain http on this machine, as a test server is."""
-        parts = urlsplit(self.base_url)
-        return parts.scheme == "http" and is_loopback(parts.hostname or "")
+        return not self.uses_tls and is_loopback(urlsplit(self.base_url).hostname or "")
 
     @property
     def host(self) -> str:

@@ -168,15 +168,19 @@ def test_a_compressed_answer_is_read(scripted):
     assert [row.call_id for row in make_client(handle.url).page(QUERY, 1, 0).rows] == ["a"]
 
 
-def test_a_cookie_that_the_server_sets_comes_back_with_the_next_request(scripted):
-    body = b'{"response":{"calls":[]}}'
-    handle = scripted(Answer(200, {"Set-Cookie": "node=7; Path=/"}, body))
-    client = make_client(handle.url)
+def test_a_cookie_that_the_server_sets_comes_back_with_the_next_request(synthflow, monkeypatch):
     received = []
-    client.session().hooks["response"].append(lambda response, **_: received.append(response.request.headers))
-    client.page(QUERY, 1, 0)
-    client.page(QUERY, 1, 0)
-    assert [headers.get("Cookie") for headers in received] == [None, "node=7"]
+
+    def answer(_method, _target, headers, *_):
+        received.append(headers.get("cookie"))
+        return Answer(200, {"Set-Cookie": "node=7; Path=/"}, b'{"response":{"calls":[]}}')
+
+    handle = synthflow()
+    monkeypatch.setattr(handle.api, "handle", answer)
+    client = make_client(handle.url)
+    for _ in range(3):
+        client.page(QUERY, 1, 0)
+    assert received == [None, "node=7", "node=7"]
 
 
 # --- what is tried again

@@ -5,9 +5,18 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta, timezone
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import ip_address
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from airflow_provider_synthflow.client import environment
 from airflow_provider_synthflow.client.async_client import AsyncSynthflowClient
@@ -175,13 +184,79 @@ def test_certificates_are_read_once(monkeypatch):
     create = environment.ssl.create_default_context
     monkeypatch.setattr(environment, "_trusted", {})
     monkeypatch.setattr(environment.ssl, "create_default_context", lambda *_, **how: made.append(how) or create(**how))
-    settings = make_settings()
-    threads = [threading.Thread(target=trust, args=(environment.read_bundle(settings), settings)) for _ in range(20)]
+    threads = [threading.Thread(target=trust, args=(make_settings(),)) for _ in range(20)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     assert len(made) == 1
+
+
+@pytest.fixture(scope="module")
+def tls(tmp_path_factory):
+    """Serve empty pages over https, and give the address and the file of the authority that vouches for it."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "an authority of the tests")])
+    now = datetime.now(timezone.utc)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), 1, now - timedelta(1), now + timedelta(1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    authority, pair = (tmp_path_factory.mktemp("tls") / file for file in ("ca.pem", "pair.pem"))
+    authority.write_bytes(certificate.public_bytes(Encoding.PEM))
+    secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    pair.write_bytes(secret + authority.read_bytes())
+
+    class EmptyPages(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self):
+            body = b'{"response":{"calls":[]}}'
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pair)
+    with ThreadingHTTPServer(("127.0.0.1", 0), EmptyPages) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"https://127.0.0.1:{server.server_port}/v2", str(authority)
+        server.shutdown()
+
+
+def test_an_authority_that_the_environment_names_is_trusted_by_both_clients(monkeypatch, tls):
+    url, authority = tls
+    assert isinstance(errors(url), SynthflowConfigError)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", authority)
+    assert make_client(url).page(QUERY, 1, 0).rows == []
+
+    async def ask():
+        async with AsyncSynthflowClient.open(make_settings(url)) as client:
+            return await client.page(QUERY, 1, 0)
+
+    assert asyncio.run(ask()).rows == []
+
+
+def test_connections_of_all_threads_share_the_certificates(monkeypatch, tls):
+    """To read them takes longer than a page does."""
+    url, authority = tls
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", authority)
+    monkeypatch.setattr(environment, "_trusted", {})
+    read = []
+    load = ssl.SSLContext.load_verify_locations
+    monkeypatch.setattr(ssl.SSLContext, "load_verify_locations", lambda *given: read.append(1) or load(*given))
+    client = make_client(url)
+    with ThreadPoolExecutor(4) as threads:
+        pages = list(threads.map(lambda _: client.page(QUERY, 1, 0), range(8)))
+    assert [page.rows for page in pages] == [[]] * 8
+    assert read == [1]
 
 
 # --- what breaks without a proxy
