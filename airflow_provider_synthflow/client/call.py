@@ -45,29 +45,17 @@ _LEGACY_ID = re.compile(r"(\d{13})x\d+")
 
 
 class CallRow(msgspec.Struct, frozen=True, gc=False):  # a dataclass takes four times as long to make
-    """
-    A call of a page.
+    """A call of a page."""
 
-    :param call_id: the API's opaque id; for a record without one, the hash of its bytes
-    :param raw: the record's JSON exactly as received, or as it may be stored
-    :param started_ms: when it started, in UTC milliseconds since 1970; None where nothing tells
-    :param final: whether its status is one after which it changes no more
-    :param status: ``call_status`` as received
-    :param model_id: ``model_id`` as received
-    :param has_halves: whether its texts may have half of a surrogate pair
-    :param has_address: whether it came with the address of a recording
-    :param stored: whether fields are dropped and hashed already, since the record was stored in between
-    """
-
-    call_id: str
-    raw: bytes
-    started_ms: int | None = None
+    call_id: str  # for a record without one, the hash of its bytes
+    raw: bytes  # exactly as received, or as it may be stored
+    started_ms: int | None = None  # None: unknown
     final: bool = False
-    status: Any = None
-    model_id: Any = None
-    has_halves: bool = False
-    has_address: bool = False
-    stored: bool = False
+    status: Any = None  # as received
+    model_id: Any = None  # as received
+    has_halves: bool = False  # its texts may have half of a surrogate pair
+    has_address: bool = False  # of a recording
+    stored: bool = False  # its fields are dropped and hashed already
 
     def record(self) -> dict[str, Any]:
         """Return the record as the API sent it, decoded."""
@@ -75,13 +63,7 @@ class CallRow(msgspec.Struct, frozen=True, gc=False):  # a dataclass takes four 
 
 
 def read_calls(raws: Sequence[bytes], seen: Sequence[SeenFields], *, has_halves: bool) -> list[CallRow]:
-    """
-    Read the calls of a page, whose fields were decoded together.
-
-    :param raws: the JSON object of each
-    :param seen: the fields of each
-    :param has_halves: whether half of a surrogate pair may be in any of them
-    """
+    """Read the calls of a page, whose fields were decoded together."""
     ids = [each.call_id for each in seen]
     starts = [each.start_time for each in seen]
     statuses = [each.call_status for each in seen]
@@ -106,13 +88,7 @@ def _are_milliseconds(texts: list[str]) -> bool:
 
 
 def read_call(raw: bytes, *, stored: bool = False) -> CallRow:
-    """
-    Read a call of its own bytes.
-
-    :param raw: one JSON object
-    :param stored: whether fields are dropped and hashed already
-    :raises ValueError: where it is not a JSON object
-    """
+    """Read one call from its bytes; ``ValueError`` where it is no JSON object."""
     try:
         seen = _seen_decoder.decode(raw)
     except (msgspec.MsgspecError, RecursionError):
@@ -146,12 +122,7 @@ def _started_elsewhere(telephony_start: Any, call_id: str) -> int | None:
 
 
 def decode_record(raw: bytes) -> dict[str, Any]:
-    """
-    Decode one record without losing or renaming a field.
-
-    :param raw: one JSON object
-    :raises ValueError: where it is not a JSON object
-    """
+    """Decode one record without losing or renaming a field; ``ValueError`` where it is no JSON object."""
     try:
         return _record_decoder.decode(raw)
     except (msgspec.MsgspecError, RecursionError):
@@ -159,11 +130,7 @@ def decode_record(raw: bytes) -> dict[str, Any]:
 
 
 def encode_record(record: dict[str, Any]) -> bytes:
-    """
-    Encode a record on one line.
-
-    :param record: what :func:`decode_record` gave, changed or not
-    """
+    """Encode a record on one line."""
     try:
         return msgspec.json.encode(record)
     except (msgspec.MsgspecError, UnicodeError):  # half of a surrogate pair
@@ -195,9 +162,5 @@ TERMINAL_STATUSES = frozenset(
 
 
 def is_terminal(status: Any) -> bool:
-    """
-    Tell whether a status is final; an unknown one is not.
-
-    :param status: ``call_status`` as received
-    """
+    """Tell whether a status is final; an unknown one is not."""
     return isinstance(status, str) and status.strip().lower() in TERMINAL_STATUSES

@@ -54,12 +54,9 @@ _MARK = re.compile(rb"\\u[dD][89a-fA-F]")  # in 5 KB found three times as fast a
 
 
 def check_utf8(body: bytes) -> None:
-    """
-    Raise where bytes are no UTF-8.
-
-    Piece by piece, since the text of a whole page takes up to four times its bytes. Pieces of 8 KB: with larger ones
-    the heap between the pages' own bytes falls to pieces, and a process grows by up to 160 MiB over 100,000 calls.
-    """
+    """Raise where bytes are not UTF-8."""
+    # In pieces, since the text of a whole page takes up to four times its bytes; of 8 KB, since larger ones fragment
+    # the heap between the pages: a process then grows by up to 160 MiB over 100,000 calls.
     if body.isascii():
         return
     view, at, end = memoryview(body), 0, len(body)

@@ -36,23 +36,14 @@ __all__ = ["CallsPage", "Page", "make_error", "read_elements", "read_page"]
 
 @dataclass(frozen=True)
 class Page:
-    """
-    One page of calls as received.
-
-    :param rows: its calls, in the API's order
-    :param total: the declared ``total_records``, None where there is none
-    :param limit: the echoed ``limit``, None where there is none
-    :param offset: the echoed ``offset``, None where there is none
-    :param sent: when its request was sent, in nanoseconds of a clock that only grows; 0 where nobody looked
-    :param stale: the ids of its rows that a page sent later has brought already
-    """
+    """One page of calls as received."""
 
     rows: list[CallRow]
-    total: int | None = None
-    limit: int | None = None
-    offset: int | None = None
-    sent: int = field(default=0, compare=False)
-    stale: frozenset[str] = frozenset()
+    total: int | None = None  # as declared
+    limit: int | None = None  # as echoed
+    offset: int | None = None  # as echoed
+    sent: int = field(default=0, compare=False)  # of a monotonic clock, in nanoseconds; 0: unknown
+    stale: frozenset[str] = frozenset()  # the ids of rows that a page sent later has brought already
 
     def at(self, offset: int) -> Page:
         """Return the page with its offset, also where the API echoed none: that which was asked for."""
@@ -109,13 +100,7 @@ _DEEPEST = 3  # response nested twice, and one more
 
 
 def read_page(body: bytes, offset: int = 0) -> Page:
-    """
-    Read a page of List calls, in any of the envelopes that clients have met.
-
-    :param body: the body of an answer with a status in the 200s
-    :param offset: the index of the first call, as it was asked for
-    :raises SynthflowProtocolError: where it is not JSON, says it is not ok, or has no list of calls
-    """
+    """Read a page of List calls from the body of a 2xx response, in any known envelope."""
     envelope = _read_envelope(body)
     try:
         if envelope is None:
@@ -136,14 +121,7 @@ def read_page(body: bytes, offset: int = 0) -> Page:
 
 
 def read_elements(body: bytes, name: str, offset: int = 0) -> tuple[list[dict[str, Any]], int | None]:
-    """
-    Read the elements of another list, and the total that the API declares for it.
-
-    :param body: the body of an answer with a status in the 200s
-    :param name: the list's name in the envelope, such as ``assistants``
-    :param offset: the index of the first element, as it was asked for
-    :raises SynthflowProtocolError: where it is not JSON, says it is not ok, or has no such list
-    """
+    """Read the elements of another list, and its declared total."""
     pagination, elements = _find(_strip(body), name, offset, _Pagination(), _DEEPEST)
     try:
         records = list(map(decode_record, elements))
@@ -255,14 +233,7 @@ _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|[0-9a-
 
 
 def make_error(status: int, headers: Mapping[str, str], body: bytes, settings: Settings) -> SynthflowError | None:
-    """
-    Make the typed error of an answer, or None where its status is in the 200s.
-
-    :param status: the HTTP status
-    :param headers: the answer's headers, found by any case
-    :param body: the answer's body; only known sentences and names of parameters are taken from it
-    :param settings: where the request went
-    """
+    """Make the typed error of a response with nothing of its body but known sentences; None for a 2xx."""
     if 200 <= status < 300:
         return None
     request_id, sentence, parameters = _read_error(body, settings)

@@ -78,12 +78,7 @@ class WindowResult:
 
 
 def make_result(plan: WindowPlan, found: WindowResult) -> dict[str, Any]:
-    """
-    Return what the task returns of a window, without the calls and without what is said of a file.
-
-    :param plan: what was asked for
-    :param found: what was found
-    """
+    """Return the task's result for a window, without the calls and the file."""
     result: dict[str, Any] = {
         "model_id": plan.query.model_id,
         "from_date": plan.window.from_iso,
@@ -116,17 +111,7 @@ def with_calls(
     used: int = 0,
     name: str = "calls",
 ) -> dict[str, Any]:
-    """
-    Return the result with the calls in it, for XCom.
-
-    :param result: the result without the calls
-    :param records: the calls in order, each as JSON
-    :param size: the bytes of all records together
-    :param max_bytes: the encoded size above which an XCom is refused
-    :param used: the bytes of the other results in the same XCom
-    :param name: what the records are called
-    :raises SynthflowConfigError: where the result is larger than that
-    """
+    """Return the result with the calls in it, for XCom, unless it is too large with the other results there."""
     if used + size <= max_bytes:
         result = {**result, name: [_for_xcom(record) for record in records]}
         size = measure(result)
@@ -140,22 +125,14 @@ def with_calls(
 
 
 def measure(result: dict[str, Any]) -> int:
-    """
-    Return the bytes of an encoded result.
-
-    :param result: the result
-    """
+    """Return the bytes of an encoded result."""
     return len(encode_record(result))
 
 
 def _for_xcom(record: bytes) -> dict[str, Any]:
-    """
-    Decode a record for XCom.
-
-    PostgreSQL refuses a NUL character there, and Airflow half of a surrogate pair and numbers beyond a double or
-    64 bits: the characters become U+FFFD, the numbers stay as their text. So does a field that is nested deeper than
-    Airflow, which takes a value apart by recursion, can follow.
-    """
+    """Decode a record for XCom."""
+    # PostgreSQL refuses NUL there, and Airflow half of a surrogate pair and numbers beyond a double or 64 bits: the
+    # characters become U+FFFD, the numbers texts. So do fields that are nested deeper than Airflow's recursion goes.
     if not is_nested_deeper(record, _DEEPEST):
         return _decode(record)
     fields = split_members(record)

@@ -43,20 +43,12 @@ _wholes_decoder = msgspec.json.Decoder(list[int | None])
 
 @dataclass(frozen=True)
 class Column:
-    """
-    A column of a typed file.
-
-    :param name: the field's name
-    :param kind: ``text``, ``integer``, ``json`` (JSON text, as received), ``epoch`` (an instant, received as a text of
-        milliseconds since 1970) or ``iso`` (an instant, received as ISO 8601 in UTC without a zone)
-    :param unit: what an integer counts
-    :param few: whether it takes few different values
-    """
+    """A column of a typed file."""
 
     name: str
-    kind: str
-    unit: str = ""
-    few: bool = False
+    kind: str  # "text", "integer", "json" (as text), "epoch" (received as milliseconds) or "iso" (as ISO 8601, no zone)
+    unit: str = ""  # of an integer
+    few: bool = False  # it has few different values
 
 
 COLUMNS: tuple[Column, ...] = (
@@ -98,14 +90,7 @@ That one is a column of the path (``model_id=…``); most readers refuse a colum
 
 
 def read_columns(records: Sequence[bytes], columns: Sequence[Column] = COLUMNS) -> list[list[Any]]:
-    """
-    Put records into columns.
-
-    :param records: JSON objects
-    :param columns: the columns; default: those of calls
-    :return: for each of the columns and then ``_raw`` the values of all records: texts in UTF-8, integers, instants
-        as UTC milliseconds since 1970, None
-    """
+    """Return the values of records by columns, then those of ``_raw``."""
     fields, others = _parted([_members(record) for record in records], columns)
     made: list[list[Any]] = []
     for column, raws in zip(columns, fields, strict=True):

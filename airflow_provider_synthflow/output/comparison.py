@@ -22,16 +22,8 @@ _ROWS = 256
 
 
 def are_equal_but_for(fields: Collection[str], format_name: str, one: IO[bytes], other: IO[bytes]) -> bool:
-    """
-    Tell whether two files hold the same calls in the same order, whatever the values of some top-level fields.
-
-    Both are read side by side, a few records at a time.
-
-    :param fields: the fields that do not count
-    :param format_name: the format of both
-    :param one: the one file
-    :param other: the other
-    """
+    """Tell whether two files have the same calls in the same order, but for some top-level fields."""
+    # PARA Both are read side by side, a few records at a time.
     pairs: Iterator[tuple[Any, Any]]
     if format_name == "parquet":
         pairs = zip_longest(read_rows(one, _ROWS), read_rows(other, _ROWS))
@@ -61,7 +53,7 @@ def _strip(record: bytes | dict[str, Any], fields: Collection[str]) -> dict[str,
 
 
 class _StagedReader(io.RawIOBase):
-    """What reads a file that is not yet published."""
+    """A reader of a file that is not published yet."""
 
     def __init__(self, staged: Staged) -> None:
         self._staged = staged

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The files of a window while they are written: the calls, and the tables made of them."""
+"""The files of a window while they are written: the calls and their tables."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ __all__ = ["Draft", "Finished", "TableWriter", "TablesSpec"]
 
 
 class TableWriter(Protocol):
-    """What writes the tables of a window while its records come."""
+    """A writer of the tables of a window."""
 
     def write(self, records: Sequence[bytes]) -> object:
-        """Take the next records."""
+        """Add the next records."""
 
     def close(self) -> dict[str, dict[str, int]]:
-        """Write the files' ends, and return each table's ``rows`` and ``odd``."""
+        """Write the ends of the files, and return each table's ``rows`` and ``odd``."""
 
 
 @dataclass(frozen=True)
 class TablesSpec:
-    """The tables that are published beside the calls: their names, and what opens their writer on files by name."""
+    """The names of the tables beside the calls, and their writer."""
 
     names: tuple[str, ...]
     open: Callable[[Mapping[str, Writable]], TableWriter]
 
 
 class Draft:
-    """The files of a window while they are written: the calls, and the tables made of them."""
+    """The files of a window while they are written: the calls and their tables."""
 
     def __init__(
         self,
@@ -53,24 +53,20 @@ class Draft:
         self._table_writer = None if spec is None else spec.open(tables)
 
     def write(self, records: Sequence[bytes]) -> list[int] | None:
-        """
-        Write records, and return at which byte of the file each begins; None where none can be read back.
-
-        :param records: the JSON of each
-        """
+        """Write records, and return their offsets in the file, or None where they cannot be read back."""
         places = self._writer.write(records)
         if self._table_writer is not None:
             self._table_writer.write(records)
         return places
 
     def reader(self) -> Callable[[int, int], bytes]:
-        """Return what reads so many bytes at a place, of all that was written so far."""
+        """Return a function that reads so many bytes at an offset, of all that was written so far."""
         self._writer.flush()
         self._staged.flush()
         return self._staged.read
 
     def finish(self) -> Finished:
-        """Write the files' ends, and return what can be published."""
+        """Write the ends of the files, and return them."""
         self._writer.close()
         told = {} if self._table_writer is None else self._table_writer.close()
         return Finished(self._staged, {name: (staged, told[name]) for name, staged in self._tables.items()})
@@ -78,7 +74,7 @@ class Draft:
 
 @dataclass(frozen=True)
 class Finished:
-    """Files that are written to their ends: the calls, and the tables by name, each with its numbers of rows."""
+    """The complete files: the calls, and the tables by name, each with its numbers of rows."""
 
     calls: Staged
     tables: dict[str, tuple[Staged, dict[str, int]]]

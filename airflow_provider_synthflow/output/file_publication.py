@@ -50,7 +50,7 @@ _DESCRIBED = ("drop_fields", "hash_fields", "details")
 
 @dataclass(frozen=True)
 class _File:
-    """A file that is to be published, and what the manifest says of it."""
+    """A file to publish, and what the manifest says about it."""
 
     name: str
     staged: Staged
@@ -59,7 +59,7 @@ class _File:
 
 @dataclass(frozen=True)
 class _Seen:
-    """What is there of a window, beside what is to be there."""
+    """The files that are there, compared with those to publish."""
 
     told: dict[str, Any]
     """What the manifest is to say."""
@@ -76,25 +76,11 @@ class _Seen:
 
 
 class FilePublication:
-    """
-    Where one file goes, with the tables that are made of its records and their manifest.
+    """The publication of one file, with its tables and their manifest."""
 
-    The files are written in one of two ways: into :meth:`draft` while records still come, or by :meth:`publish` when
-    they are all there. All appear together: the manifest, which lists them, is taken away before the first changes and
-    written after the last, so that where it is, each file is whole and of this query.
-
-    :param store: the place for files
-    :param directory: the directory below the store's path
-    :param stem: the file's name without its format
-    :param format_name: the file's format
-    :param filters: the query that the file is the answer to, which the manifest keeps
-    :param described: what else makes it another query, by the names of the result: ``drop_fields``, ``hash_fields``,
-        ``details``
-    :param volatile_fields: the top-level fields whose value alone does not make a file another one
-    :param tables: the tables that are published beside it; default: none
-    :param columns: the columns of Parquet; default: those of calls
-    :raises SynthflowConfigError: for an unknown format
-    """
+    # The files are written into `draft` while records still come, or by `publish` when they are all there. The manifest
+    # is removed before the first file changes and written after the last: where it is, each file is whole and of this
+    # query.
 
     def __init__(
         self,
@@ -124,26 +110,16 @@ class FilePublication:
         self.path = store.location(f"{self._directory}/{self._name}")
 
     def check(self) -> None:
-        """
-        Raise where the file could not be published, before anything is read from the API.
-
-        :raises SynthflowConfigError: where the store cannot be written
-        :raises SynthflowOutputConflictError: where the file there was made by another query
-        :raises SynthflowTransientError: where the store does not answer
-        """
+        """Raise where the file could not be published, before anything is read from the API."""
         self._store.check_writable()
         self._check_query(self.manifest())
 
     def manifest(self) -> dict[str, Any] | None:
-        """Return the manifest that is there, or None where there is none that can be read."""
+        """Return the manifest that is there, or None where none can be read."""
         return parse_manifest(self._store.read(self._manifest))
 
     def find_published(self, since_ms: int) -> dict[str, Any] | None:
-        """
-        Return the manifest of files that are there, whole, of this query and not older than an instant; else None.
-
-        :param since_ms: UTC milliseconds since 1970
-        """
+        """Return the manifest of files that are there, whole, of this query, and not older than an instant."""
         manifest = self.manifest()
         if manifest is None or self._find_differing(manifest):
             return None
@@ -161,12 +137,7 @@ class FilePublication:
 
     @contextlib.contextmanager
     def draft(self) -> Iterator[Draft | None]:
-        """
-        Open the window's file while its calls still come; nobody sees it, and unpublished it is gone at the end.
-
-        :return: None where the store cannot promise that nothing of the file outlives the process
-        :raises SynthflowConfigError: where the store cannot be written
-        """
+        """Open the file while its calls still come, unless it could outlive a killed process (None)."""
         with contextlib.ExitStack() as stack:
             yield self._open_draft(lambda: stack.enter_context(self._store.draft(self._directory)))
 
@@ -177,18 +148,7 @@ class FilePublication:
         *,
         draft: Draft | None = None,
     ) -> dict[str, Any]:
-        """
-        Write the files and then their manifest, as far as the same are not there already.
-
-        :param records: the calls in order, each as JSON
-        :param result: the result without what is said of files
-        :param draft: the file that all the records were written into already, in order; default: none
-        :return: the result with ``changed``, ``path``, ``format``, ``bytes`` and ``sha256``, and ``tables``, each
-            with ``path``, ``rows``, ``bytes``, ``sha256`` and ``odd``
-        :raises SynthflowConfigError: where the store cannot be written
-        :raises SynthflowOutputConflictError: where another query's task was first; nothing of this one stays there
-        :raises SynthflowTransientError: where the store fails, or others write the same window all the time
-        """
+        """Write the files and then their manifest, unless they are there, and return the result with their numbers."""
         with contextlib.ExitStack() as stack:
             if draft is None:
                 draft = self._open_draft(lambda: stack.enter_context(self._store.stage(self._directory)))
@@ -213,7 +173,7 @@ class FilePublication:
         return Draft(staged, self._format, columns=self._columns, tables=files, spec=self._tables)
 
     def _list_files(self, finished: Finished) -> list[_File]:
-        """Return the files that are to be published, the calls first."""
+        """Return the files to publish, the calls first."""
         files = [_File(self._name, finished.calls, {"path": self.path, "format": self._format})]
         for name, (staged, counts) in finished.tables.items():
             path = self._store.location(f"{self._directory}/{table_file_name(name)}")
@@ -221,7 +181,7 @@ class FilePublication:
         return files
 
     def _settle(self, files: list[_File], result: dict[str, Any]) -> dict[str, Any]:
-        """Give the files and their manifest their names, until all are there and the manifest speaks of them."""
+        """Publish the files and their manifest, until all are there and agree."""
         written: list[_File] = []
         try:
             for turn in range(_TRIES):
@@ -240,7 +200,7 @@ class FilePublication:
         raise SynthflowTransientError(msg, attempts=_TRIES)
 
     def _settle_once(self, files: list[_File], result: dict[str, Any], written: list[_File]) -> dict[str, Any]:
-        """Put the files that are not there, and then the manifest, each over the version that this task has seen."""
+        """Publish the files that are not there, then the manifest, each over the version that was seen."""
         seen = self._compare(files, {**result, "changed": bool(written)})
         if seen.is_whole:
             return seen.told
@@ -265,7 +225,7 @@ class FilePublication:
         return seen.told
 
     def _compare(self, files: list[_File], result: dict[str, Any]) -> _Seen:
-        """Compare what is there with what is to be there."""
+        """Compare what is there with what is to be published."""
         data, version = self._store.read_version(self._manifest)
         manifest = parse_manifest(data)
         self._check_query(manifest)
@@ -295,12 +255,12 @@ class FilePublication:
                 self._store.remove(f"{self._directory}/{name}", there)
 
     def _holds_table(self, name: str, told: Mapping[str, Any], *, but_for: Collection[str]) -> bool:
-        """Tell whether a table that is no file of some names is there as a manifest tells of it."""
+        """Tell whether a table is there as the manifest says."""
         file = table_file_name(name)
         return file not in but_for and self._store.holds(f"{self._directory}/{file}", told["bytes"], told["sha256"])
 
     def _find_unchanged(self, manifest: Mapping[str, Any] | None, staged: Staged) -> dict[str, Any] | None:
-        """Return what the manifest says of the file that is there, if that differs in volatile fields alone."""
+        """Return the manifest's entries on the file if it differs in volatile fields alone."""
         if not self._volatile_fields or manifest is None or manifest.get("path") != self.path:
             return None
         relative = f"{self._directory}/{self._name}"
@@ -314,7 +274,7 @@ class FilePublication:
             return unchanged if are_equal_but_for(self._volatile_fields, self._format, there, new) else None
 
     def _undo(self, written: list[_File]) -> None:
-        """Take back what this task wrote, where another query's task was first; and a manifest that is untrue now."""
+        """Remove what this task wrote where another query's task was first."""
         theirs = set(list_told_bytes(self.manifest() or {}))
         for file in written:
             same, version = file.staged.compare(file.name)
@@ -325,7 +285,7 @@ class FilePublication:
             self._remove_untrue_manifest()
 
     def _remove_untrue_manifest(self) -> None:
-        """Remove the manifest where the file that it speaks of is not there."""
+        """Remove the manifest where its file is not there."""
         data, version = self._store.read_version(self._manifest)
         told = parse_manifest(data)
         if told is None or not tells_of_file(told):
@@ -336,7 +296,7 @@ class FilePublication:
                 self._store.remove(self._manifest, version)
 
     def _check_query(self, manifest: Mapping[str, Any] | None) -> None:
-        """Raise where the files of a manifest were made by another query."""
+        """Raise where the manifest is of another query."""
         differing = [] if manifest is None else self._find_differing(manifest)
         if differing:
             msg = (
@@ -346,7 +306,7 @@ class FilePublication:
             raise SynthflowOutputConflictError(msg, path=self.path, differing=differing)
 
     def _find_differing(self, manifest: Mapping[str, Any]) -> list[str]:
-        """Return the names of the parts in which the query of a manifest is another one."""
+        """Return the parts in which the query of a manifest differs."""
         theirs = manifest.get("query")
         theirs = theirs if isinstance(theirs, dict) else {}
         names = theirs.keys() | self._filters.keys()
@@ -358,7 +318,7 @@ class FilePublication:
 
 
 def _tell(files: list[_File], result: dict[str, Any], unchanged: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return the result with what is said of its files."""
+    """Return the result with the entries on its files."""
     calls, *tables = files
     told = {**result, **calls.told, "bytes": calls.staged.size, "sha256": calls.staged.sha256, **(unchanged or {})}
     if tables:
@@ -378,5 +338,5 @@ def _table_name(file: _File) -> str:
 
 
 def table_file_name(name: str) -> str:
-    """Return the name of the file of a table."""
+    """Return the file name of a table."""
     return f"{name}.parquet"

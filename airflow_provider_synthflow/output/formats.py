@@ -24,11 +24,7 @@ class RecordWriter(Protocol):
     """A writer of records into a binary file."""
 
     def write(self, records: Sequence[bytes]) -> list[int] | None:
-        """
-        Write records, and return at which byte of the file each begins; None where none can be read back from there.
-
-        :param records: the JSON of each, as received
-        """
+        """Write records, and return their offsets in the file, or None where they cannot be read back."""
 
     def flush(self) -> None:
         """Write what is due by now; the records can be read at their places."""
@@ -39,13 +35,7 @@ class RecordWriter(Protocol):
 
 @dataclass(frozen=True)
 class Format:
-    """
-    A format, and how it is written.
-
-    :param open: makes the writer of a file, by the module that the format needs
-    :param module: the third-party module that it needs
-    :param extra: the package's extra that brings the module; None: the package itself does
-    """
+    """A format: its writer, the module that it needs, and the extra that installs it."""
 
     open: Callable[[Writable, tuple[Column, ...], Any], RecordWriter]
     module: str | None = None
@@ -68,25 +58,13 @@ FORMATS: dict[str, Format] = {
 
 
 def open_writer(format_name: str, file: Writable, columns: tuple[Column, ...] = COLUMNS) -> RecordWriter:
-    """
-    Return the writer of a format.
-
-    :param format_name: one of :data:`FORMATS`
-    :param file: where the bytes go
-    :param columns: the columns of Parquet; default: those of calls
-    :raises SynthflowConfigError: for an unknown format, or one whose library is not there
-    """
+    """Open the writer of a format."""
     library = check_format(format_name)
     return FORMATS[format_name].open(file, columns, library)
 
 
 def check_format(format_name: str) -> Any:
-    """
-    Return the library of a format, None where it needs none.
-
-    :param format_name: what the user named
-    :raises SynthflowConfigError: for an unknown format, or one whose library is not there
-    """
+    """Return the library of a format, or None, or raise where the format is unknown or its library missing."""
     known = FORMATS.get(format_name)
     if known is None:
         msg = f"output_format '{format_name}' is unknown. Use one of {', '.join(FORMATS)}."
@@ -97,11 +75,7 @@ def check_format(format_name: str) -> Any:
 
 
 def load_library(module: str, extra: str | None, what: str, cure: str = "") -> Any:
-    """
-    Return a library that only some need.
-
-    :raises SynthflowConfigError: where it is not there; the error names what needs it, and how to get it
-    """
+    """Import an optional library, or raise an error that says what needs it and how to install it."""
     try:
         return importlib.import_module(module)
     except ImportError:

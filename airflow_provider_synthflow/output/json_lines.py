@@ -23,23 +23,14 @@ class Compressor(Protocol):
     """A compressor of a stream."""
 
     def compress(self, data: bytes, /) -> bytes:
-        """
-        Take in bytes, and return what is ready.
-
-        :param data: the bytes
-        """
+        """Add bytes, and return what is ready."""
 
     def flush(self) -> bytes:
         """Return all that is left."""
 
 
 class JsonLines:
-    """
-    A writer of records, each on one line: its own bytes where they are one line already.
-
-    :param file: where the bytes go
-    :param compressor: what they go through; None: as they are
-    """
+    """A writer of records as JSON Lines, each with its own bytes."""
 
     def __init__(self, file: Writable, compressor: Compressor | None = None) -> None:
         self._file = file
@@ -49,11 +40,7 @@ class JsonLines:
         self._end = 0
 
     def write(self, records: Sequence[bytes]) -> list[int] | None:
-        """
-        Write records, and return at which byte of the file each begins; None where the file is compressed.
-
-        :param records: the JSON of each
-        """
+        """Write records, and return their offsets in the file, or None where it is compressed."""
         lengths = list(map(len, records))
         *places, self._end = accumulate([length + 1 for length in lengths], initial=self._end)
         due, size = self._due, self._due_bytes

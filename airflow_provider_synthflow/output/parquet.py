@@ -38,12 +38,7 @@ SCHEMA = make_schema(COLUMNS)
 
 
 class ParquetRecords:
-    """
-    A writer of records as rows of Parquet.
-
-    :param file: where the bytes go
-    :param columns: the columns; default: those of calls
-    """
+    """A writer of records as rows of Parquet."""
 
     def __init__(self, file: Writable, columns: Sequence[Column] = COLUMNS) -> None:
         self._sink = Sink(file)
@@ -70,11 +65,7 @@ class ParquetRecords:
         self._sink.drop()
 
     def write(self, records: Sequence[bytes]) -> None:
-        """
-        Write records, none of which can be read back.
-
-        :param records: the JSON of each
-        """
+        """Write records, none of which can be read back."""
         for record in records:
             self._records.append(record)
             self._records_bytes += len(record)
@@ -113,11 +104,8 @@ class ParquetRecords:
 
 
 def make_array(values: list[Any], kind: pa.DataType) -> pa.Array:
-    """
-    Make an array of UTF-8 texts, or of whole numbers.
-
-    Out of buffers, since ``pyarrow.array`` loads pandas where it is installed, which takes longer than many a window.
-    """
+    """Make an array of UTF-8 texts, or of whole numbers."""
+    # Of buffers, since `pyarrow.array` loads pandas where it is installed, which takes longer than many a window.
     absent = values.count(None)
     valid = None
     if absent == len(values):
@@ -147,11 +135,7 @@ class Sink(io.RawIOBase):
         return True
 
     def write(self, data: Any, /) -> int:
-        """
-        Write bytes at the end.
-
-        :param data: the bytes
-        """
+        """Write bytes at the end."""
         data = bytes(data)
         self._end += len(data)
         if self._file is not None:

@@ -47,26 +47,17 @@ class Publication(FilePublication):
 
 
 def window_directory(model_id: str, window: Window) -> str:
-    """
-    Return the directory of a window below the output path, in the way that partition columns are read from.
-
-    :param model_id: the agent; what is no plain character of a file name is percent-encoded
-    :param window: the window
-    """
+    """Return the directory of a window below the output path, with its keys as partition columns."""
     agent = quote(model_id, safe="")
     return f"model_id={agent}/from_date={_compact(window.from_ms)}/to_date={_compact(window.to_ms)}"
 
 
 def file_name(format_name: str) -> str:
-    """
-    Return the name of the file of calls.
-
-    :param format_name: the format, which is also the ending
-    """
+    """Return the name of the file of calls."""
     return f"calls.{format_name}"
 
 
 def _compact(milliseconds: int) -> str:
-    """Write an instant as ``20261123T000000Z``, with milliseconds only where there are some."""
+    """Format an instant as ``20261123T000000Z``, with milliseconds only where there are some."""
     text = format_instant(milliseconds).replace("-", "").replace(":", "")
     return text.replace(".000Z", "Z")

@@ -18,11 +18,7 @@ __all__ = ["open_lines", "open_parquet", "read_rows"]
 
 
 def open_lines(file: IO[bytes], format_name: str) -> IO[bytes]:
-    """
-    Return a file's lines of JSON, unpacked; the file below stays open.
-
-    :raises ImportError: where the library of the format is not installed
-    """
+    """Return a file's lines of JSON, decompressed; ``ImportError`` where a library is missing."""
     if format_name == "jsonl.gz":
         return cast("IO[bytes]", igzip.IGzipFile(fileobj=file))  # type: ignore[no-untyped-call]
     if format_name == "jsonl.zst":
@@ -36,11 +32,7 @@ def open_lines(file: IO[bytes], format_name: str) -> IO[bytes]:
 
 
 def open_parquet(file: IO[bytes]) -> Any:
-    """
-    Open a Parquet file, which is read from its end.
-
-    :raises ImportError: where pyarrow is not installed
-    """
+    """Open a Parquet file; ``ImportError`` where pyarrow is missing."""
     return importlib.import_module("pyarrow.parquet").ParquetFile(file)
 
 

@@ -89,14 +89,7 @@ def parse_results(value: Any) -> tuple[list[CallsResult], bool]:
 
 
 def read_calls(result: CallsResult, store: Store | None) -> list[RecordedCall]:
-    """
-    Return the calls of a result, each once, without the rest of their records.
-
-    :param result: what a task returned
-    :param store: where its file is; None where it holds the calls itself
-    :raises SynthflowConfigError: where the file is not there, or the ids of its calls were dropped or hashed
-    :raises SynthflowOutputConflictError: where the file was changed since
-    """
+    """Return the calls of a result, each once, without the rest of their records."""
     if "call_id" in result.hidden:
         msg = (
             "The calls were stored without their call_id, and a recording is asked for by it. "

@@ -45,23 +45,13 @@ _OF_ONE = (SynthflowTransientError, SynthflowProtocolError, SynthflowRequestErro
 
 
 class RecordingsJob:
-    """
-    The recordings of one window's calls, and where they go.
-
-    :param result: what the task that listed the calls returned for the window
-    :param calls_store: where its file of calls is; None where it holds the calls itself
-    :param shelf: where the recordings go; None where there are no calls and no place is known
-    :param on_missing: what to do about a call that promises a recording and has none: ``include`` or ``fail``
-    :param concurrency: how many downloads may be in flight
-    :param max_bytes: the size above which a recording is refused
-    :param origin: the task and the run, whose tries wait together
-    """
+    """The recordings of one window's calls, and where they go."""
 
     def __init__(
         self,
         result: CallsResult,
-        calls_store: Store | None,
-        shelf: RecordingShelf | None,
+        calls_store: Store | None,  # None: the result has the calls
+        shelf: RecordingShelf | None,  # None: there are no calls
         *,
         on_missing: str = "include",
         concurrency: int = 4,
@@ -90,15 +80,7 @@ class RecordingsJob:
             self._downloader.close()
 
     def run(self, client: SynthflowClient, *, wait: Callable[[int, Callable[[], int]], None]) -> dict[str, Any]:
-        """
-        Download what is not there whole, and write the manifest.
-
-        :param client: asks the API, at its pace
-        :param wait: is told how many recordings are promised and not there, and what tells since when (UTC
-            milliseconds since 1970) that is waited for; it raises where they are to be waited for further
-        :return: the result
-        :raises SynthflowError: typed; what was downloaded before stays, and is found by the next try
-        """
+        """Download what is missing, and write the manifest; ``wait`` may raise to wait for promised recordings."""
         calls = read_calls(self.result, self._calls_store)
         shelf = self._shelf
         if shelf is None:

@@ -18,13 +18,7 @@ _EVERY = 5.0
 
 
 class RecordingProgress:
-    """
-    A line about the recordings, at most every few seconds; fed by any number of threads.
-
-    :param total: how many calls there are to look at
-    :param clock: seconds that only grow; default: the system's monotonic clock
-    :param every: seconds between two lines at least
-    """
+    """The progress of downloads as a line every few seconds, fed by any number of threads."""
 
     def __init__(self, total: int, clock: Callable[[], float] = time.monotonic, every: float = _EVERY) -> None:
         self._total = total

@@ -42,11 +42,7 @@ class RecordingShelf:
         self.path = store.location(self._directory)
 
     def look(self) -> None:
-        """
-        Find what is there, and remove what killed processes left.
-
-        :raises SynthflowError: where the store cannot be written
-        """
+        """Find the recordings that are there, and remove what killed processes left."""
         self._store.check_writable()
         self._store.sweep(self._directory)
         self._known = read_items(self._store, self._directory)
@@ -84,11 +80,8 @@ class RecordingShelf:
         return self._store.upload(f"{self._directory}/{name}")
 
     def waited_since(self, origin: Mapping[str, str]) -> int:
-        """
-        Return since when a task waits for recordings, in UTC milliseconds since 1970; from now on, where it did not.
-
-        It stands beside the recordings until they are all there, since no Airflow tells it of all tries of a task.
-        """
+        """Return since when a task waits for recordings, from its first try on."""
+        # It is stored beside the recordings, since no Airflow tells it of all tries of a task.
         now = time.time_ns() // 1_000_000
         with contextlib.suppress(ValueError, TypeError, KeyError):
             told = json.loads(self._store.read(f"{self._directory}/{_WAITING}") or b"")

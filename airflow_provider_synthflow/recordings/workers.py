@@ -22,16 +22,11 @@ _LOOKS = 1.0  # seconds between two looks at what has come so far
 
 
 class Workers(Generic[_Task]):
-    """
-    A few threads that do the same to each of a list.
-
-    :param count: how many threads
-    :param on_look: is called about once a second meanwhile
-    """
+    """A few threads that do the same to each item of a list."""
 
     def __init__(self, count: int, on_look: Callable[[], None]) -> None:
         self._count = count
-        self._on_look = on_look
+        self._on_look = on_look  # called about once a second
         self._answers: SimpleQueue[tuple[_Task, Any] | None] = SimpleQueue()
         self.closed = False
 
@@ -41,11 +36,7 @@ class Workers(Generic[_Task]):
         self._answers.put(None)
 
     def run(self, tasks: Sequence[_Task], work: Callable[[_Task], Any]) -> Iterator[tuple[_Task, Any]]:
-        """
-        Yield each task with what the work returned or raised, as they come; no more is begun once nobody asks.
-
-        :raises SynthflowTransientError: where it was closed
-        """
+        """Yield each item with its result or its error, as they come."""
         waiting, lock, ended = iter(tasks), threading.Lock(), threading.Event()
 
         def work_on() -> None:

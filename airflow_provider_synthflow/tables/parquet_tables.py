@@ -49,11 +49,9 @@ _record_decoder = msgspec.json.Decoder(_Record)
 
 
 class ParquetTables:
-    """
-    The tables of one window, each written into a file of its own.
+    """The tables of one window, each in a file of its own."""
 
-    Where a row group ends depends on the records alone, so that the same records give the same bytes.
-    """
+    # Where a row group ends depends on the records alone, so that the same records give the same bytes.
 
     def __init__(self, files: Mapping[str, Writable]) -> None:
         self._tables = [ParquetTable(TABLES[name], file) for name, file in files.items()]

@@ -21,16 +21,11 @@ __all__ = ["TABLES", "Table"]
 
 @dataclass(frozen=True)
 class Table:
-    """
-    A table of rows that the calls' records are parted into.
-
-    Its columns are ``call_id``, those named here by their kind (``text``, ``choice`` of a few texts, ``integer`` or
-    ``boolean``), and ``_raw``, the JSON of what the others do not give back.
-    """
+    """A table of rows made from the calls' records, with the columns in between ``call_id`` and ``_raw``."""
 
     name: str
     field: str
-    columns: dict[str, str]
+    columns: dict[str, str]  # to "text", "choice" (of a few texts), "integer" or "boolean"
     few: tuple[str, ...]
     """The columns, beside ``call_id``, in which the same values come again and again."""
     build: Callable[[Sequence[bytes]], Rows]

@@ -42,11 +42,8 @@ class _Turns(NamedTuple):
 
 
 def build_turns(transcripts: Sequence[bytes]) -> Rows:
-    """
-    Make the rows of calls, given the JSON of each one's ``transcript``.
-
-    Transcripts in which each line begins with a mark are split all at once, which takes a tenth of the time.
-    """
+    """Make the rows of calls from their transcripts as JSON."""
+    # Transcripts in which each line begins with a mark are split all at once, which takes a tenth of the time.
     spoken = [place for place, raw in enumerate(transcripts) if raw not in (NULL, b'""')]
     texts, odd = _read_texts([transcripts[place] for place in spoken])
     unmarked, turns = _split_marked(texts)
