@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-``gcp-storage-emulator`` with what it leaves out: a request that names a generation is refused where another is there.
+``gcp-storage-emulator`` with what it leaves out: a request that names a generation is refused where another is there,
+and a listing comes in pages, as many objects in each as were asked for.
 
 Its sessions of several requests keep the address that they began with, so the condition is looked at with each
 part, the last included. It serves one request at a time, so nothing comes between the look and the write.
@@ -43,7 +44,26 @@ def _conditional(handler: Callable[..., None]) -> Callable[..., None]:
     return handle
 
 
+def _paged(handler: Callable[..., None]) -> Callable[..., None]:
+    def handle(request: Any, response: Any, *others: Any, **named: Any) -> None:
+        limit, begin = (int(request.query.get(name, ["0"])[0]) for name in ("maxResults", "pageToken"))
+        answer_whole = response.json
+
+        def answer(listed: Any) -> None:
+            if limit and isinstance(listed, dict) and listed.get("kind") == "storage#objects":
+                found, end = sorted(listed["items"], key=lambda each: each["name"].encode()), begin + limit
+                more = {"nextPageToken": str(end)} if len(found) > end else {}
+                listed = {**listed, "items": found[begin:end], **more}
+            answer_whole(listed)
+
+        response.json = answer
+        handler(request, response, *others, **named)
+
+    return handle
+
+
 if __name__ == "__main__":
     for _, handlers in server.HANDLERS:
+        handlers.update({each: _paged(handlers[each]) for each in handlers.keys() & {"GET"}})
         handlers.update({each: _conditional(handlers[each]) for each in handlers.keys() & {"POST", "PUT", "DELETE"}})
     main(sys.argv[1:])
