@@ -60,51 +60,43 @@ class Settings:
     ) -> Settings:
         """Read the fields of a connection."""
         extra = extra or {}
-        _check_names(extra, conn_id)
-        key = _key(password, conn_id)
-        region = _text(extra.get("region")) or "global"
-        insecure = _flag(extra.get("allow_insecure"), "allow_insecure", conn_id)
-        if _text(host):
-            base_url = _base_url(_text(host), _text(schema), port, conn_id)
-        elif region in REGIONS:
-            base_url = REGIONS[region]
-        else:
-            msg = (
-                f"Connection '{conn_id}': region {_quote(region)} is unknown. "
-                f"Set the region to one of {', '.join(REGIONS)}, or set the host."
+        with _named(conn_id):
+            _check_names(extra)
+            key = _key(password)
+            region = _text(extra.get("region")) or "global"
+            insecure = _flag(extra, "allow_insecure")
+            if _text(host):
+                base_url = _base_url(_text(host), _text(schema), port)
+            elif region in REGIONS:
+                base_url = REGIONS[region]
+            else:
+                msg = f"region {_quote(region)} is unknown. Set it to one of {', '.join(REGIONS)}, or set the host."
+                raise SynthflowConfigError(msg)
+            parts = urlsplit(base_url)
+            if parts.scheme == "http" and not insecure and not is_loopback(parts.hostname or ""):
+                msg = (
+                    f"the key would go over plain http to {parts.hostname}. Use https, or set allow_insecure to true "
+                    "in the connection's extra if you trust that network."
+                )
+                raise SynthflowConfigError(msg)
+            return cls(
+                base_url=base_url,
+                api_key=key,
+                region=None if _text(host) else region,
+                timeout=_number(extra, "timeout", 60.0),
+                max_response_bytes=_count(extra, "max_response_bytes", 256 * _MIB),
+                max_attempts=_count(extra, "max_attempts", 6),
+                hash_key=_text(extra.get("hash_key")) or None,
+                conn_id=conn_id,
             )
-            raise SynthflowConfigError(msg)
-        parts = urlsplit(base_url)
-        if parts.scheme == "http" and not insecure and not is_loopback(parts.hostname or ""):
-            msg = (
-                f"Connection '{conn_id}': the key would go over plain http to {parts.hostname}. Use https, or set "
-                "allow_insecure to true in the connection's extra if you trust that network."
-            )
-            raise SynthflowConfigError(msg)
-        return cls(
-            base_url=base_url,
-            api_key=key,
-            region=None if _text(host) else region,
-            timeout=_number(extra.get("timeout"), 60.0, "timeout", conn_id),
-            max_response_bytes=_count(extra.get("max_response_bytes"), 256 * _MIB, "max_response_bytes", conn_id),
-            max_attempts=_count(extra.get("max_attempts"), 6, "max_attempts", conn_id),
-            hash_key=_text(extra.get("hash_key")) or None,
-            conn_id=conn_id,
-        )
 
     def told(self, text: str) -> str:
         """Return what an error says, with the connection that it concerns."""
-        prefix = f"Connection '{self.conn_id}': "
-        return text if not self.conn_id or text.startswith(prefix) else prefix + text
+        return _told(self.conn_id, text)
 
-    @contextlib.contextmanager
-    def named_in_errors(self) -> Iterator[None]:
+    def named_in_errors(self) -> contextlib.AbstractContextManager[None]:
         """Name the connection in the errors of what knows of none, as the walk over pages."""
-        try:
-            yield
-        except SynthflowError as error:
-            error.args = (self.told(str(error)),)
-            raise
+        return _named(self.conn_id)
 
     @property
     def is_global(self) -> bool:
@@ -127,14 +119,28 @@ class Settings:
         return urlsplit(self.base_url).netloc
 
 
-def _check_names(extra: Mapping[str, Any], conn_id: str) -> None:
+def _told(conn_id: str, text: str) -> str:
+    prefix = f"Connection '{conn_id}': "
+    return text if not conn_id or text.startswith(prefix) else prefix + text
+
+
+@contextlib.contextmanager
+def _named(conn_id: str) -> Iterator[None]:
+    try:
+        yield
+    except SynthflowError as error:
+        error.args = (_told(conn_id, str(error)),)
+        raise
+
+
+def _check_names(extra: Mapping[str, Any]) -> None:
     """Raise for an extra that would be ignored: a misspelt region sends the key to another one."""
     for name in extra:
         if name in _EXTRA:
             continue
         near = difflib.get_close_matches(str(name).lower(), _EXTRA, n=1)
         cure = f"Did you mean {near[0]}?" if near else f"Known fields: {', '.join(_EXTRA)}."
-        msg = f"Connection '{conn_id}': its extra has an unknown field {_quote(name)}. {cure}"
+        msg = f"its extra has an unknown field {_quote(name)}. {cure}"
         raise SynthflowConfigError(msg)
 
 
@@ -144,21 +150,21 @@ def _quote(name: object) -> str:
     return f"'{text}'" if _PLAIN.fullmatch(text) else "(not shown)"
 
 
-def _key(password: str | None, conn_id: str) -> str:
+def _key(password: str | None) -> str:
     key = _text(password)
     word, _, rest = key.partition(" ")
     if word.lower() == "bearer":  # pasted with the word that the header has before it
         key = rest.strip()
     if not key:
-        msg = f"Connection '{conn_id}' has no API key. Put your Synthflow key into its password field."
+        msg = "it has no API key. Put your Synthflow key into its password field."
         raise SynthflowConfigError(msg)
     if not key.isascii() or not key.isprintable() or " " in key:
-        msg = f"Connection '{conn_id}': the API key contains a space or a character that no key has. Copy it again."
+        msg = "the API key contains a space or a character that no key has. Copy it again."
         raise SynthflowConfigError(msg)
     return key
 
 
-def _base_url(host: str, schema: str, port: int | None, conn_id: str) -> str:
+def _base_url(host: str, schema: str, port: int | None) -> str:
     """Make a base URL of the pieces in which a connection may hold it."""
     is_protocol = schema.lower() in {"http", "https"}
     try:
@@ -173,7 +179,7 @@ def _base_url(host: str, schema: str, port: int | None, conn_id: str) -> str:
     name = parts.hostname or ""
     if not (_NAME.fullmatch(name) or ":" in name) or parts.username is not None or parts.query or parts.fragment:
         msg = (
-            f"Connection '{conn_id}': the host is not an address, or contains credentials or parameters. Use a "
+            "the host is not an address, or contains credentials or parameters. Use a "
             f"base URL such as {REGIONS['eu']}, or a host alone."
         )
         raise SynthflowConfigError(msg)
@@ -181,7 +187,7 @@ def _base_url(host: str, schema: str, port: int | None, conn_id: str) -> str:
     if not scheme:
         scheme = "http" if is_loopback(name) else "https"
     if scheme not in {"http", "https"}:
-        msg = f"Connection '{conn_id}': the host's scheme is '{scheme}'. Use https."
+        msg = f"the host's scheme is '{scheme}'. Use https."
         raise SynthflowConfigError(msg)
     path = parts.path.rstrip("/")
     if not path and schema and not is_protocol:
@@ -206,35 +212,35 @@ def _text(value: Any) -> str:
     return "" if value is None else str(value).strip()
 
 
-def _flag(value: Any, name: str, conn_id: str) -> bool:
-    text = _text(value).lower()
+def _flag(extra: Mapping[str, Any], name: str) -> bool:
+    text = _text(extra.get(name)).lower()
     if text in {"", "false", "0", "no", "off"}:
         return False
     if text in {"true", "1", "yes", "on"}:
         return True
-    msg = f"Connection '{conn_id}': {name} must be true or false."
+    msg = f"{name} must be true or false."
     raise SynthflowConfigError(msg)
 
 
-def _number(value: Any, default: float, name: str, conn_id: str) -> float:
-    number = _read_number(value, default)
+def _number(extra: Mapping[str, Any], name: str, default: float) -> float:
+    number = _read_number(extra, name, default)
     if not 0.001 <= number < 1e6:
-        msg = f"Connection '{conn_id}': {name} must be a number of seconds above 0."
+        msg = f"{name} must be a number of seconds above 0."
         raise SynthflowConfigError(msg)
     return number
 
 
-def _count(value: Any, default: int, name: str, conn_id: str) -> int:
-    number = _read_number(value, default)
+def _count(extra: Mapping[str, Any], name: str, default: int) -> int:
+    number = _read_number(extra, name, default)
     if not 1 <= number < 1e15 or number != int(number):
-        msg = f"Connection '{conn_id}': {name} must be a whole number from 1."
+        msg = f"{name} must be a whole number from 1."
         raise SynthflowConfigError(msg)
     return int(number)
 
 
-def _read_number(value: Any, default: float) -> float:
+def _read_number(extra: Mapping[str, Any], name: str, default: float) -> float:
     """Read a number; NaN for what is none, the default for nothing."""
     try:
-        return float(_text(value) or default)
+        return float(_text(extra.get(name)) or default)
     except ValueError:
         return float("nan")

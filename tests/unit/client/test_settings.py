@@ -246,7 +246,7 @@ def test_a_key_is_taken_as_people_paste_it(password):
 
 @pytest.mark.parametrize("password", [None, "", "  ", "Bearer  \n "])
 def test_a_missing_key_is_an_error_that_says_where_it_goes(password):
-    with pytest.raises(SynthflowConfigError, match=r"'synthflow_default' has no API key.*password"):
+    with pytest.raises(SynthflowConfigError, match=r"'synthflow_default': it has no API key.*password"):
         settings(password=password)
 
 
