@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_synthflow.extraction.snapshot import make_snapshot
 from airflow_provider_synthflow.hooks.synthflow import SynthflowHook
-from airflow_provider_synthflow.operators.context import read_origin, tell_outlets
+from airflow_provider_synthflow.operators.context import push_xcom, read_origin, tell_outlets
 from airflow_provider_synthflow.output.formats import check_format
 from airflow_provider_synthflow.output.snapshot import SnapshotPublication
 from airflow_provider_synthflow.storage.open_store import open_store
@@ -49,9 +49,7 @@ class AssistantsTask:
                 origin=read_origin(context),
             )
         tell_outlets(context, self._outlets, {name: value for name, value in result.items() if name != "assistants"})
-        instance: Any = (context or {}).get("ti")
-        if hasattr(instance, "xcom_push"):
-            instance.xcom_push(key="model_ids", value=result["model_ids"])
+        push_xcom(context, "model_ids", result["model_ids"])
         return result
 
     def close(self) -> None:

@@ -15,6 +15,7 @@ from airflow_provider_synthflow.auditing.progress import LogProgress
 from airflow_provider_synthflow.auditing.report.page import check_report, publish_report
 from airflow_provider_synthflow.exceptions import SynthflowAuditError
 from airflow_provider_synthflow.hooks.synthflow import SynthflowHook
+from airflow_provider_synthflow.operators.context import push_xcom
 from airflow_provider_synthflow.storage.open_store import open_store
 
 if TYPE_CHECKING:
@@ -45,9 +46,7 @@ class AuditTask:
             log.info("%s", sentence)
         if outcome.report:
             log.info("Report: %s", outcome.report)
-            instance: Any = (self._context or {}).get("ti")
-            if instance is not None and hasattr(instance, "xcom_push"):
-                instance.xcom_push(key="audit_report", value=outcome.report)  # for the link, also where the task fails
+            push_xcom(self._context, "audit_report", outcome.report)  # for the link, also where the task fails
         if outcome.failure is not None:
             raise outcome.failure
         failing = outcome.named(self._asked.fail_on or ())

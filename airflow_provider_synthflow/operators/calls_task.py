@@ -19,13 +19,15 @@ from airflow_provider_synthflow.extraction.window_job import WindowJob
 from airflow_provider_synthflow.hooks.query import warn_of_status
 from airflow_provider_synthflow.observability.metrics import emit
 from airflow_provider_synthflow.operators.batch import AgentWindow, Batch, StillOpenError
-from airflow_provider_synthflow.operators.context import read_origin, tell_outlets
-from airflow_provider_synthflow.operators.retries import make_checkpoints, published_since
+from airflow_provider_synthflow.operators.context import is_last, is_retry, published_since, read_origin, tell_outlets
 from airflow_provider_synthflow.operators.windows_task import WindowsTask
 from airflow_provider_synthflow.output.draft import TablesSpec
 from airflow_provider_synthflow.output.formats import check_format, load_library
 from airflow_provider_synthflow.output.publication import Publication
 from airflow_provider_synthflow.parameters import FILTERS
+from airflow_provider_synthflow.resume.checkpoint import JUDGED_FIELDS, Checkpoint
+from airflow_provider_synthflow.resume.state import make_digest, make_key
+from airflow_provider_synthflow.storage.address import FileAddress
 from airflow_provider_synthflow.storage.open_store import open_store
 from airflow_provider_synthflow.timestamps import now_ms
 from airflow_provider_synthflow.window.run import windows_of_run
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_synthflow.extraction.result import WindowResult
     from airflow_provider_synthflow.operators.waiting import WaitingOperator
-    from airflow_provider_synthflow.resume.checkpoint import Checkpoint
+    from airflow_provider_synthflow.resume.checkpoint import TaskState
     from airflow_provider_synthflow.window.window import Window
 
 __all__ = ["CallsTask"]
@@ -64,9 +66,7 @@ class CallsTask(WindowsTask):
             parts, many = self._make_parts()
             since_ms = published_since(self._context) if self._waited_since_ms is None else self._waited_since_ms
             self.host = hook.settings.host
-            checkpoints = make_checkpoints(
-                self._context, asked.resume_path, asked.output_conn_id, hook.settings, self._make_privacy()
-            )
+            checkpoints = self._make_checkpoints()
             jobs = {part: self._make_job(part, checkpoints) for part in parts}
             self._wait_to_settle(list(jobs.values()))
             batch = Batch(parts)
@@ -105,6 +105,32 @@ class CallsTask(WindowsTask):
         named = NamedFields(fields, fails=asked.on_unknown_field == "fail")
         with self._hook.settings.named_in_errors():
             return Privacy(**hidden, key=self._hook.settings.hash_key, named=named)
+
+    def _make_checkpoints(self) -> Callable[[WindowPlan], Checkpoint | None]:
+        """Return what makes the checkpoint of a window, or None where pages cannot or need not be kept."""
+        path, settings, privacy = self._asked.resume_path, self._hook.settings, self._make_privacy()
+        if path is None:
+            return lambda _: None
+        conn_id = None if FileAddress.parse(path).is_local else self._asked.output_conn_id
+        store = open_store(path, conn_id, name="resume_path")
+        state: TaskState | None = (self._context or {}).get("task_state_store")
+        if state is None:
+            log.info("resume_path is ignored: it needs Airflow 3.3 or later, which keeps a state for each task.")
+            return lambda _: None
+        if hidden := privacy.hides(JUDGED_FIELDS):
+            names = ", ".join(hidden)
+            log.info("resume_path is ignored: it needs %s, which drop_fields or hash_fields takes out.", names)
+            return lambda _: None
+        retry, last = is_retry(self._context), is_last(self._context)
+        return lambda plan: Checkpoint(
+            store,
+            state,
+            make_key(plan),
+            make_digest(plan, settings, privacy),
+            privacy=privacy,
+            retry=retry,
+            last=last,
+        )
 
     def _make_job(self, part: AgentWindow, checkpoints: Callable[[WindowPlan], Checkpoint | None]) -> WindowJob:
         asked = self._asked

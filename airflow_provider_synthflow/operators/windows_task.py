@@ -17,6 +17,7 @@ from airflow_provider_synthflow.hooks.synthflow import SynthflowHook
 from airflow_provider_synthflow.observability.metrics import Failures
 from airflow_provider_synthflow.observability.openlineage import make_lineage
 from airflow_provider_synthflow.operators.batch import StillOpenError
+from airflow_provider_synthflow.operators.context import read_tags
 from airflow_provider_synthflow.timestamps import now_ms
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ class WindowsTask:
     def __init__(self, operator: WaitingOperator, context: Context) -> None:
         self._operator = operator
         self._context = context
-        self._failures = Failures(_read_tags(context), _PASSING)
+        self._failures = Failures(read_tags(context), _PASSING)
         with self._failures.of_task():
             self._asked = SimpleNamespace(**operator.read_parameters())
         self._hook = SynthflowHook(self._asked.synthflow_conn_id)
@@ -110,10 +111,3 @@ class WindowsTask:
                 trigger=DateTimeTrigger(moment=moment), method_name="execute_complete", kwargs={"since_ms": since_ms}
             )
         raise AirflowRescheduleException(moment)  # type: ignore[no-untyped-call]  # Airflow's own
-
-
-def _read_tags(context: Context) -> dict[str, str]:
-    """Return what tells the task apart in metrics."""
-    instance: Any = (context or {}).get("ti")
-    names = {name: getattr(instance, name, None) for name in ("dag_id", "task_id")}
-    return {name: value for name, value in names.items() if isinstance(value, str)}

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from airflow_provider_synthflow.operators.retries import is_last, is_retry, published_since
+from airflow_provider_synthflow.operators.context import is_last, is_retry, published_since
 
 BEGUN = dt.datetime(2024, 3, 2, 1, tzinfo=dt.timezone.utc)
 BEGUN_MS = int(BEGUN.timestamp() * 1000)
