@@ -12,7 +12,7 @@ import pytest
 from airflow.exceptions import AirflowRescheduleException
 
 from airflow_provider_synthflow.exceptions import SynthflowConfigError, SynthflowTransientError
-from airflow_provider_synthflow.operators import retries as resuming
+from airflow_provider_synthflow.operators import calls_task
 from airflow_provider_synthflow.operators.synthflow import SynthflowListCallsOperator
 from airflow_provider_synthflow.resume.segment import unseal_segment
 from tests.synthflow_server import Behaviour, Fault
@@ -40,8 +40,9 @@ def serve(synthflow, connect):
 
 @pytest.fixture
 def said(caplog):
-    caplog.set_level(logging.INFO, resuming.log.name)
-    return lambda: [record.getMessage() for record in caplog.records if record.name == resuming.log.name]
+    """Give what the log says of resume_path."""
+    caplog.set_level(logging.INFO, calls_task.log.name)
+    return lambda: [text for record in caplog.records if "resume_path" in (text := record.getMessage())]
 
 
 class Run:
