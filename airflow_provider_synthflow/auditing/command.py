@@ -15,7 +15,7 @@ from airflow_provider_synthflow.auditing.cure import Cures, airflow_major
 from airflow_provider_synthflow.auditing.finding import plain
 from airflow_provider_synthflow.auditing.journal import open_journal
 from airflow_provider_synthflow.auditing.lake_audit import AuditPlan, audit_lake
-from airflow_provider_synthflow.auditing.progress import open_progress
+from airflow_provider_synthflow.auditing.progress import BarProgress, LogProgress
 from airflow_provider_synthflow.auditing.report.page import check_report, publish_report
 from airflow_provider_synthflow.exceptions import SynthflowConfigError, SynthflowError
 from airflow_provider_synthflow.storage.address import to_path_text
@@ -107,7 +107,7 @@ def _audit(
         if options.resume is not None:
             resume = to_path_text(options.resume, "--resume")
             journal = stack.enter_context(open_journal(resume, options.conn_id, path, name="--resume"))
-        with open_progress(bar=bar) as progress:
+        with BarProgress() if bar else contextlib.nullcontext(LogProgress()) as progress:
             outcome = audit_lake(store, plan, cures, progress, client=client, journal=journal)
         if report is not None:
             outcome.report = publish_report(outcome, report, options.conn_id, name="--report")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-__all__ = ["BarProgress", "LogProgress", "Progress", "open_progress"]
+__all__ = ["BarProgress", "LogProgress", "Progress"]
 
 log = logging.getLogger(__name__)
 
@@ -34,18 +34,13 @@ class Progress(Protocol):
         """Count a step, and its calls and bytes."""
 
 
-class LogProgress(AbstractContextManager["LogProgress"]):
+class LogProgress:
     """The progress as a line in the log, from time to time."""
 
     def __init__(self) -> None:
         self._work, self._total = "", cast("int | None", None)
         self._done = self._calls = self._size = 0
         self._told = time.monotonic()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Leave the log as it is."""
 
     def begin(self, work: str, total: int | None) -> None:
         """Begin another part of the work."""
@@ -102,11 +97,6 @@ class BarProgress(AbstractContextManager["BarProgress"]):
         self._calls += calls
         self._size += size
         self._bars.update(self._task, advance=1, amounts=_amounts(self._calls, self._size))
-
-
-def open_progress(*, bar: bool) -> AbstractContextManager[Progress]:
-    """Open a bar in a terminal, or lines in a log."""
-    return BarProgress() if bar else LogProgress()
 
 
 def _amounts(calls: int, size: int) -> str:

@@ -77,9 +77,9 @@ class AuditTask:
         if asked.report_path is not None:
             check_report(asked.report_path, conn_id)
         resumes = nullcontext() if asked.resume_path is None else open_journal(asked.resume_path, conn_id, path)
-        with self._hook or nullcontext(), LogProgress() as progress, resumes as journal:
+        with self._hook or nullcontext(), resumes as journal:
             client = None if self._hook is None else self._hook.client
-            outcome = audit_lake(store, plan, cures, progress, client=client, journal=journal)
+            outcome = audit_lake(store, plan, cures, LogProgress(), client=client, journal=journal)
             if asked.report_path is not None:
                 outcome.report = publish_report(outcome, asked.report_path, conn_id)
             if journal is not None:

@@ -41,30 +41,32 @@ class Poll:
 
     query: CallsQuery
     from_ms: int
-    to_ms: int
-    to_given: bool
+    to_ms: int | None = None  # None: the present
     min_calls: int = 1
+    at_ms: int = field(default_factory=now_ms)
     counting: Counting = field(init=False)
 
     def __post_init__(self) -> None:
         """Begin to count."""
-        self.counting = Counting(self.from_ms, self.to_ms, self.min_calls)
+        self.counting = Counting(self.from_ms, self._end_ms, self.min_calls)
 
-    def again(self, now_ms: int) -> Poll:
-        """Return the same poll anew, up to now where no end was given."""
-        return replace(self, to_ms=self.to_ms if self.to_given else now_ms)
+    @property
+    def _end_ms(self) -> int:
+        return self.at_ms if self.to_ms is None else self.to_ms
 
     @property
     def lies_ahead(self) -> bool:
         """Tell whether the time to count from is yet to come, so that there is nothing to ask."""
-        return self.to_ms <= self.from_ms
+        return self._end_ms <= self.from_ms
 
     @property
     def asked(self) -> CallsQuery:
         """Return the query with the bounds that are sent."""
         # The API's ``to_date`` may bound a call's end, so that it is sent with a day to spare, and not at all where
         # the end is now: the calls are counted by their own start.
-        return self.query.between(max(0, self.from_ms - MARGIN_MS), self.to_ms + STRAY_MS if self.to_given else None)
+        return self.query.between(
+            max(0, self.from_ms - MARGIN_MS), None if self.to_ms is None else self.to_ms + STRAY_MS
+        )
 
     @property
     def count(self) -> int:
@@ -112,7 +114,7 @@ async def wait_for_calls(
         await client.wait(min(pause, left))
         if over and schedule.failures:
             break  # what the server asked to wait is not cut short by a last poll
-        current = state.again(clock())
+        current = replace(state, at_ms=clock())
         try:
             if not current.lies_ahead:
                 async for _ in aread_pages(current.counting, partial(client.page, current.asked), sleep=client.wait):

@@ -16,7 +16,7 @@ from airflow_provider_synthflow.hooks.connection import read_connection
 from airflow_provider_synthflow.hooks.query import warn_of_status
 from airflow_provider_synthflow.parameters import FILTERS
 from airflow_provider_synthflow.polling.poll import Poll, poll
-from airflow_provider_synthflow.timestamps import format_instant, now_ms
+from airflow_provider_synthflow.timestamps import format_instant
 from airflow_provider_synthflow.triggers.synthflow import SynthflowNewCallsTrigger
 from airflow_provider_synthflow.window.run import windows_of_run
 
@@ -44,13 +44,7 @@ class NewCallsWait:
             raise SynthflowWindowError(msg)
 
         self._conn_id = asked.synthflow_conn_id
-        self._poll = Poll(
-            query=query,
-            from_ms=from_ms,
-            to_ms=now_ms() if to_ms is None else to_ms,
-            to_given=to_ms is not None,
-            min_calls=asked.min_calls,
-        )
+        self._poll = Poll(query, from_ms, to_ms, asked.min_calls)
 
     def poll(self) -> dict[str, Any] | None:
         """Ask once, and return the sensor's result where there are enough calls."""
@@ -77,7 +71,7 @@ class NewCallsWait:
         return SynthflowNewCallsTrigger(
             model_id=asked.query.model_id,
             from_date=format_instant(asked.from_ms),
-            to_date=format_instant(asked.to_ms) if asked.to_given else None,
+            to_date=None if asked.to_ms is None else format_instant(asked.to_ms),
             min_calls=asked.min_calls,
             poll_interval=poll_interval,
             exponential_backoff=True if exponential_backoff else None,

@@ -26,7 +26,6 @@ from airflow_provider_synthflow.polling.backoff import PollSchedule
 from airflow_provider_synthflow.polling.poll import Poll, wait_for_calls
 from airflow_provider_synthflow.polling.time_grid import CellAnnouncer
 from airflow_provider_synthflow.polling.watch import Watch, beginning
-from airflow_provider_synthflow.timestamps import now_ms
 from airflow_provider_synthflow.triggers.cursor import Cursor, read_asset_names
 from airflow_provider_synthflow.triggers.shared_stream import SharedPolls
 
@@ -120,14 +119,8 @@ class NewCallsPolls:
         )
 
     def _make_poll(self) -> Poll:
-        from_ms, to_ms = self._time("from_date"), self._time("to_date")
-        return Poll(
-            query=self._make_query(),
-            from_ms=from_ms or 0,
-            to_ms=now_ms() if to_ms is None else to_ms,
-            to_given=to_ms is not None,
-            min_calls=self._whole("min_calls", 1),
-        )
+        from_ms, to_ms = self._time("from_date") or 0, self._time("to_date")
+        return Poll(self._make_query(), from_ms, to_ms, self._whole("min_calls", 1))
 
     def _make_cursor(self, asset_states: Any) -> Cursor:
         """Return the cursor in the assets' state: one for each agent, connection, filter and grid."""

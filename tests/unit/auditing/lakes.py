@@ -116,9 +116,8 @@ def audit(
 ) -> AuditOutcome:
     """Audit a lake, on the disk where no store is given."""
     store = store or LocalStore(str(root))
-    with LogProgress() as progress:
-        cures = Cures(str(root), store.location)
-        return audit_lake(store, AuditPlan(**plan), cures, progress, client=client, journal=journal)
+    cures = Cures(str(root), store.location)
+    return audit_lake(store, AuditPlan(**plan), cures, LogProgress(), client=client, journal=journal)
 
 
 def check_lake_of_many_pages(folder: Path, url: str, conn_id: str, days: int) -> None:

@@ -21,7 +21,7 @@ def look(synthflow):
 
     def run(calls: Any = (), *, behaviour: Behaviour = Behaviour(), **state: Any) -> Poll:  # noqa: B008 - it is frozen
         run.server = synthflow(calls, behaviour=behaviour)
-        made = Poll(**{"query": CallsQuery(AGENT), "from_ms": FROM_MS, "to_ms": TO_MS, "to_given": True, **state})
+        made = Poll(**{"query": CallsQuery(AGENT), "from_ms": FROM_MS, "to_ms": TO_MS, **state})
         with SynthflowClient(Settings(run.server.url, TEST_KEY, max_attempts=1)) as client:
             return poll(client, made)
 
@@ -81,8 +81,8 @@ class TestAnswer:
     def test_counts_no_call_that_is_scheduled_ahead(self, look):
         ahead = [make_call(f"ahead-{number}", 365 * DAY + number, lasts=None) for number in range(900)]
 
-        assert look(many_calls(120) + ahead, to_given=False, min_calls=121).satisfied is False
-        assert look(many_calls(120) + ahead, to_given=False, min_calls=120).count == 120
+        assert look(many_calls(120) + ahead, to_ms=None, at_ms=TO_MS, min_calls=121).satisfied is False
+        assert look(many_calls(120) + ahead, to_ms=None, at_ms=TO_MS, min_calls=120).count == 120
 
     @pytest.mark.parametrize(
         "behaviour",
@@ -124,7 +124,7 @@ class TestRequests:
         assert len(look.server.api.requests) <= 12
 
     def test_leave_the_end_open_where_it_is_now(self, look):
-        look([make_call("a")], to_given=False)
+        look([make_call("a")], to_ms=None, at_ms=TO_MS)
 
         assert all("to_date" not in received.query for received in look.server.api.requests)
         assert look.server.api.requests[0].query["from_date"] == str(FROM_MS - 1000)
