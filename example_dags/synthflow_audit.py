@@ -7,8 +7,9 @@ Gaps, damage and duplicates that an Airflow command cures are run again by that 
 and is audited again. What is found then fails the task, and `tell` says what a person has to do. The report has every
 finding.
 
-The worker that runs `cure` needs what the `airflow` command needs: Airflow's database. Where workers have none, run the
-commands, which the report and the log name, where there is one.
+The worker that runs `cure` needs what the `airflow` command needs: Airflow's database. Airflow 3 keeps tasks
+away from it, so that the commands get its URL from `SYNTHFLOW_AIRFLOW_DATABASE` in the worker's environment, or from
+`airflow.cfg`. Where workers must not have it, run the commands, which the report and the log name, where there is one.
 """  # noqa: D415 - it begins with a heading
 
 from __future__ import annotations
@@ -59,12 +60,15 @@ with DAG(
     @task.short_circuit
     def cure(result: dict[str, Any]) -> bool:
         """Run the commands that Airflow has; where nothing is to be mended, all is done."""
+        database = os.environ.get("SYNTHFLOW_AIRFLOW_DATABASE")
+        env = {name: value for name, value in os.environ.items() if not value.startswith("airflow-db-not-allowed")}
+        env |= {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": database} if database else {}
         commands = dict.fromkeys(finding["cure"] for finding in result["findings"] if finding["finding"] in MENDED)
         for command in commands:
             here = command.startswith(CURED_HERE) and " && " not in command
             print(f"{'running' if here else 'left to a person'}: {command}")  # noqa: T201 - into the log
             if here:
-                subprocess.run(shlex.split(command), check=True)  # noqa: S603 - the audit's own command
+                subprocess.run(shlex.split(command), env=env, check=True)  # noqa: S603 - the audit's own command
         return bool(commands)
 
     @task.sensor(poke_interval=300, timeout=2 * TIME_TO_MEND.total_seconds(), mode="reschedule")
