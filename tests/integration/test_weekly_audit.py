@@ -24,7 +24,7 @@ from tests.versions import needs_airflow
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = [pytest.mark.long, needs_airflow("3.0", "a backfill by the scheduler")]
+pytestmark = [pytest.mark.long, needs_airflow("3.0", "runs without a logical date")]
 
 ROOT = Path(__file__).resolve().parents[2]
 WEEKLY = "synthflow_audit"
