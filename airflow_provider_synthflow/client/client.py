@@ -29,7 +29,7 @@ from airflow_provider_synthflow.client.transport import (
     read_answer,
     too_large,
 )
-from airflow_provider_synthflow.exceptions import SynthflowError, SynthflowTransientError
+from airflow_provider_synthflow.exceptions import SynthflowError, SynthflowProtocolError, SynthflowTransientError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -166,14 +166,13 @@ class SynthflowClient:
             session, request, how = self._prepare(path, parameters)
             with (
                 within(settings.timeout, 2 * settings.max_response_bytes + _OVERHEAD, lambda: too_large(settings)),
-                # The session itself would look at where a redirect leads, also where it is not to follow it.
-                session.get_adapter(settings.base_url).send(request, timeout=settings.timeout, **how) as response,
+                session.send(request, timeout=settings.timeout, allow_redirects=False, **how) as response,
             ):
-                if response.cookies:
-                    session.cookies.update(response.cookies)
                 return _read(response, settings)
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             failure = make_failure(error, settings, getattr(self._local, "proxy", None), _BAD_ADDRESS)
+        except ValueError:  # requests looks at where a redirect leads, also where it is not to follow it
+            failure = SynthflowProtocolError(settings.told("The API redirects to an invalid address."))
         raise failure  # apart from the other error, whose text may hold the address with its parameters
 
     def _open_session(self) -> requests.Session:

@@ -8,6 +8,7 @@ import hashlib
 import socket
 import ssl
 import threading
+from copy import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, cast
 from urllib.parse import urljoin, urlsplit
@@ -189,7 +190,7 @@ class RecordingDownloader:
         timeout = self._client.settings.timeout
         try:
             session = self._session()
-            request = self._local.request.copy()
+            request = copy(self._local.request)
             request.url = address  # as it was signed
             options: dict[str, Any] = {"stream": True, "proxies": {}}
             if not is_loopback(urlsplit(address).hostname or ""):

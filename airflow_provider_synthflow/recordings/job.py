@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import logging
+import threading
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -67,7 +68,9 @@ class RecordingsJob:
         self._origin = origin or {}
         self._items: dict[str, RecordingItem] = {}
         self._progress = RecordingProgress(0)
-        self._workers: Workers[RecordedCall] = Workers(concurrency, self._look)
+        self._slots = threading.Semaphore(concurrency)
+        # Twice as many as download: the next recording comes while the disk or the store still has to take one.
+        self._workers: Workers[RecordedCall] = Workers(2 * concurrency, self._look)
         self._downloader: RecordingDownloader | None = None
         self.downloaded = 0
         self.downloaded_bytes = 0
@@ -126,9 +129,8 @@ class RecordingsJob:
         there = shelf.find(call.call_id)
         if there is not None:
             return there
-        if self._downloader is None or self._workers.closed:
-            raise SynthflowTransientError(CLOSED)
         names: list[str] = []
+        slot = contextlib.ExitStack()
 
         @contextlib.contextmanager
         def open_sink(extension: str) -> Iterator[Upload]:
@@ -137,9 +139,14 @@ class RecordingsJob:
                 yield upload
                 if self._workers.closed:
                     raise SynthflowTransientError(CLOSED)
+                slot.close()  # all bytes have come
 
         try:
-            found = self._downloader.download(call.call_id, open_sink)
+            with slot:
+                slot.enter_context(self._slots)
+                if self._downloader is None or self._workers.closed:
+                    raise SynthflowTransientError(CLOSED)
+                found = self._downloader.download(call.call_id, open_sink)
         except SynthflowAuthError as error:
             if error.status != 403:
                 raise
