@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What Airflow discovers of this provider. Imports nothing but data."""
+"""The provider's description for Airflow. Imports nothing but data."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Turn what people and the API write as a time into whole UTC milliseconds since 1970, and back."""
+"""Times as users and the API write them, as whole UTC milliseconds since 1970, and back."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def to_milliseconds(value: object, *, name: str = "time") -> int:
 
 
 def _flaw(value: object, moment: object) -> str:
-    """Say why a value is no instant, and how it would be one."""
+    """Return why a value is no instant, and how to write it."""
     if isinstance(moment, dt.datetime):
         text = moment.isoformat()
         return f"has no time zone: {text}. Give an aware datetime, or write the zone, as in {text}Z."

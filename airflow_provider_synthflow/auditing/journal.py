@@ -47,7 +47,7 @@ class WholeWindow(msgspec.Struct, gc=False):
 
 
 class _Header(msgspec.Struct):
-    """What the windows of a segment are of."""
+    """The lake and the version that a segment belongs to."""
 
     lake: str
     version: str

@@ -190,7 +190,7 @@ class _Reading:
                 yield from self._finish(running.popleft().result())
 
     def _finish(self, found: tuple[CheckedWindow | None, bytes | None]) -> Iterator[CheckedWindow]:
-        """Tell of the progress, and yield a window unless its directory holds recordings alone."""
+        """Advance the progress, and yield a window unless its directory holds recordings alone."""
         checked, line = found
         if line is not None and self.journal is not None:
             self.journal.add(line)

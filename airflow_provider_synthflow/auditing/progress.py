@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How far an audit is: a bar in a terminal, a line now and then in a log."""
+"""The progress of an audit: a bar in a terminal, or lines in a log."""
 
 from __future__ import annotations
 

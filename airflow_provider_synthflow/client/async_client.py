@@ -69,7 +69,7 @@ class AsyncSynthflowClient:
     @classmethod
     @asynccontextmanager
     async def open(cls, settings: Settings) -> AsyncIterator[AsyncSynthflowClient]:
-        """Give a client; its connections are given back with it, also where it is cancelled."""
+        """Open a client, whose connections are returned at the end of the context."""
         async with shared_http_client(settings) as shared:
             yield cls(settings, shared)
 
@@ -151,7 +151,7 @@ _shared: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Settings, SharedHttp]
 
 @asynccontextmanager
 async def shared_http_client(settings: Settings) -> AsyncIterator[SharedHttp]:
-    """Give the running loop's connections for some settings; they are closed when the last user leaves."""
+    """Open or share the running loop's connections for some settings; the last user closes them."""
     proxy = read_proxy(settings, "socksio")
     nobody = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # where there is no TLS, nothing is to be trusted, or read
     certificates = await asyncio.to_thread(trust, settings) if settings.uses_tls else nobody

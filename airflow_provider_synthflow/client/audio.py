@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an audio file is: told by its content type, else by its first bytes; and what is none. Pure."""
+"""The format of an audio file, by its content type or its first bytes. Pure."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ def check_connection(settings: Settings) -> tuple[bool, str]:
 
 
 def _judge_key(settings: Settings) -> str:
-    """Tell a wrong key from a wrong region: ask Synthflow's other hosts, where this one is Synthflow's, too."""
+    """Find out whether the key or the region is wrong, by asking Synthflow's other hosts."""
     refused = f"{settings.host} does not accept the key (HTTP 401)"
     here = _endpoint(settings.base_url)
     others = {region: base_url for region, base_url in REGIONS.items() if _endpoint(base_url) != here}

@@ -23,7 +23,7 @@ __all__ = ["DeadlineAdapter", "within"]
 
 
 class _Bounds(threading.local):
-    """What the request that this thread sends may take; None where it is not one of ours."""
+    """The limits of the request that this thread sends, None where it is not one of ours."""
 
     ends_at: float | None = None
     bytes_left = 0
@@ -91,7 +91,7 @@ class _BoundedSocket:
 
 
 class _BoundedConnection:
-    """What a connection of urllib3 does otherwise than it."""
+    """The changes to a connection of urllib3."""
 
     def response_class(self, sock: Any, *args: Any, **options: Any) -> http.client.HTTPResponse:
         """Make what reads an answer, a proxy's too."""
@@ -138,7 +138,7 @@ def _bounded_pool(pool: Any) -> Any:
 
 
 def _bound(manager: Any) -> Any:
-    """Let the pools of a manager make bounded connections."""
+    """Make the pools of a manager create bounded connections."""
     if "bounded" not in vars(manager):
         manager.bounded = True
         manager.pool_classes_by_scheme = {
@@ -148,7 +148,7 @@ def _bound(manager: Any) -> Any:
 
 
 class DeadlineAdapter(TrustingAdapter):
-    """What carries the requests of a session, and heeds :func:`within`."""
+    """An adapter for sessions that heeds :func:`within`."""
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
         """Make the pools for direct connections."""

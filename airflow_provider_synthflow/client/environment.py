@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a process's environment says of the way to the API: a proxy, and the certificates that are trusted."""
+"""The settings of a process's environment: its proxy, and the certificates that it trusts."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ class TrustingAdapter(HTTPAdapter):
         return super().proxy_manager_for(proxy, **options)
 
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
-        """Have the certificate of a server verified, by the shared context where there is one."""
+        """Verify a server's certificate, by the shared context where there is one."""
         super().cert_verify(conn, url, verify, cert)  # type: ignore[no-untyped-call]
         if self._context is not None:
             conn.ca_certs = conn.ca_cert_dir = None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a failed connection means: the typed error of whatever an HTTP library raised."""
+"""The typed error of a failed connection, whichever HTTP library raised it."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def make_failure(
 
 
 def _describe(causes: list[BaseException], settings: Settings, proxy: str | None) -> str:
-    """Say what broke a connection: with a proxy, that is whom this machine connects to."""
+    """Return the cause of a broken connection, and the cure."""
     host, way = settings.host, f" through the proxy {proxy}" if proxy else ""
     near = f"The proxy {proxy}" if proxy else host
     cure = f"Check {_PROXY_NAMES}." if proxy else "Check the connection's host or region."

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What to ask List calls for: the agent, the bounds and the API's filters, as its parameters."""
+"""The query of List calls: the agent, the bounds and the API's filters."""
 
 from __future__ import annotations
 

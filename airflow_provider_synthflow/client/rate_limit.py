@@ -44,7 +44,7 @@ class RateLimiter:
         self._rounds = 0
 
     def reserve(self) -> float:
-        """Take the next free start and return how many seconds it is away."""
+        """Reserve the next free start, and return how many seconds it is away."""
         with self._lock:
             now = self.now()
             start = max(now, self._next_start)

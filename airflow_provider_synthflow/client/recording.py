@@ -55,7 +55,7 @@ class Sink(Protocol):
 
 @dataclass(frozen=True)
 class Recording:
-    """What was downloaded."""
+    """A recording that was downloaded."""
 
     bytes: int
     sha256: str
@@ -219,7 +219,7 @@ class RecordingDownloader:
 
     @contextlib.contextmanager
     def _breakable(self, listening: socket.socket | None) -> Iterator[None]:
-        """Let :meth:`close` break a connection that is being read."""
+        """Allow :meth:`close` to break a connection that is being read."""
         if listening is None:
             yield
             return

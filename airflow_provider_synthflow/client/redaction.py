@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is taken out of what HTTP libraries log: telephone numbers, and signed addresses."""
+"""Telephone numbers and signed addresses, removed from the logs of HTTP libraries."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class _WithoutPhoneNumbers(logging.Filter):
     """A filter that takes the telephone number out of what is put into a message."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Let every record pass, changed where a number is in it."""
+        """Remove telephone numbers from a record, and let it pass."""
         record.msg = _without(record.msg)
         if isinstance(record.args, tuple):
             record.args = tuple(_without(each) for each in record.args)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""When to send a request again, and how long to wait before. Pure: it neither sends nor sleeps."""
+"""The waits before a request is sent again. Pure: it neither sends nor sleeps."""
 
 from __future__ import annotations
 

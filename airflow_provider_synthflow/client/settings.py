@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where the API is, with which key, and how patiently to ask: the settings that a connection holds."""
+"""The settings of a connection: the API's address, the key, and the limits of a request."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _MIB = 1024 * 1024
 
 @dataclass(frozen=True)
 class Settings:
-    """What is needed to reach the API."""
+    """The settings of a connection to the API."""
 
     base_url: str
     api_key: str = field(repr=False)

@@ -46,7 +46,7 @@ _PACKED = {"gzip": 31, "x-gzip": 31, "deflate": 47}  # zlib's numbers: 47 finds 
 
 
 class HttpResponse:
-    """What came back: a status, headers found by any case, and the whole body, unpacked."""
+    """A response: its status, its headers, found by any case, and its whole body, unpacked."""
 
     __slots__ = ("body", "headers", "status")
 

@@ -25,7 +25,7 @@ class HiddenNumber:
     # descriptor since rendering a mapped task only sets fields. Native rendering may make an int of it.
 
     def __set_name__(self, owner: type, name: str) -> None:
-        """Take in the field's name."""
+        """Remember the field's name."""
         self._name = name
 
     def __get__(self, task: Any, owner: type | None = None) -> Any:

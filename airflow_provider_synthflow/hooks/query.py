@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which calls are meant: a query as users write it, read into the one that is sent."""
+"""A query as users write it, read into the one that is sent."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a hook does once it asks the API: loaded with the first request, as DAG files ask for nothing."""
+"""The work of a hook, loaded with its first request, since DAG files send none."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where a task's file is in its store's console: looked for once the task has run."""
+"""The page of a task's file in its store's console."""
 
 from __future__ import annotations
 

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What others are told of a window: metrics, OpenLineage, asset events."""
+"""Metrics, OpenLineage and asset events of a window."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What OpenLineage is told of a task: the calls it read, the files it wrote, with rows and bytes."""
+"""The lineage of a task: the calls it read and the files it wrote, with rows and bytes."""
 
 from __future__ import annotations
 

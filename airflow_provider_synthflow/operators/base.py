@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the operators and the sensor have in common: checked parameters, and errors that a person can read."""
+"""The base of operators and sensor: checked parameters, and errors that a person can read."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperator, Context
 
     class WorkerTask(Protocol):
-        """What an operator does on its worker: loaded there, as DAG files need nothing of it."""
+        """The work of an operator on its worker, which DAG files do not load."""
 
         def run(self) -> Any:
-            """Do it, and return what the task returns."""
+            """Do the work, and return the task's result."""
 
         def close(self) -> None:
-            """Close the connections, so that nothing waits on; what is not published vanishes by itself."""
+            """Close the connections; what is not published vanishes by itself."""
 else:
     try:  # loaded already, where the compatibility provider would cost each DAG file milliseconds
         from airflow.sdk import BaseOperator

@@ -236,7 +236,7 @@ class CallsTask(WindowsTask):
             )
 
     def _tell_of_recordings(self) -> None:
-        """Say once that the addresses of recordings end, unless the DAG keeps the recordings themselves."""
+        """Log once that the addresses of recordings end, unless the DAG stores the recordings."""
         task = (self._context or {}).get("task")
         tasks = getattr(getattr(task, "dag", None), "tasks", ())
         kinds = {getattr(each, "operator_class", type(each)).__name__ for each in tasks}

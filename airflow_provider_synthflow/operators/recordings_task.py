@@ -96,7 +96,7 @@ class RecordingsTask(WindowsTask):
         return result
 
     def _wait(self, missing: int, waited_since: Callable[[], int]) -> None:
-        """Let a window be looked at again later, as long as what is missing may still come."""
+        """Raise to check a window again later, as long as missing recordings may still come."""
         if not self._asked.max_wait:
             return
         since_ms = waited_since()

@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from airflow_provider_synthflow.operators.base import WorkerTask
 
     class WaitingTask(WorkerTask, Protocol):
-        """What a waiting operator does on its worker."""
+        """The work of a waiting operator on its worker."""
 
         def go_on(self, event: Any, since_ms: int | None) -> None:
-            """Take up the work after a wait in the triggerer."""
+            """Continue after a wait in the triggerer."""
 
         def make_lineage(self) -> Any:
-            """Return what OpenLineage is told."""
+            """Return the lineage for OpenLineage."""
 
 else:
     try:  # loaded already, where the compatibility provider would cost each DAG file milliseconds

@@ -66,15 +66,15 @@ class WindowsTask:
         raise NotImplementedError
 
     def close(self) -> None:
-        """Close the connections, so that nothing waits on; what is not published vanishes by itself."""
+        """Close the connections; what is not published vanishes by itself."""
         self._hook.close()
 
     def make_lineage(self) -> Any:
-        """Return what OpenLineage is told of the windows that are done."""
+        """Return the lineage of the windows that are done."""
         return make_lineage(self.results, self.host, what=self.read_what)
 
     def go_on(self, event: Any, since_ms: int | None) -> None:
-        """Take up the work after a wait in the triggerer."""
+        """Continue after a wait in the triggerer."""
         if not isinstance(event, dt.datetime) or event.utcoffset() is None:
             msg = (
                 "The triggerer ended the wait with an event that is not a time. Run the task again. If that does "
@@ -86,7 +86,7 @@ class WindowsTask:
 
     @contextmanager
     def _waiting_for(self, what: str) -> Iterator[None]:
-        """Count what fails in the context, and give the worker back where windows are still open."""
+        """Count what fails in the context, and release the worker where windows are still open."""
         try:
             with self._failures.of_task():
                 yield
@@ -102,7 +102,7 @@ class WindowsTask:
         return moment_ms <= max(now, min(self._waited_until_ms, now + _MOST_SKEW_MS))
 
     def _give_back(self, moment_ms: int, reason: str) -> NoReturn:
-        """Give the worker back until a moment, or at once where it is past: the work begins again then."""
+        """Release the worker until a moment; the work begins again then."""
         moment = dt.datetime.fromtimestamp(moment_ms / 1000, dt.timezone.utc)
         log.info("Waiting until %s, when %s.", moment.isoformat(timespec="seconds"), reason)
         if self._operator.deferrable:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether two files of calls differ in nothing but fields whose value alone makes no other file."""
+"""The comparison of two files of calls, but for some fields."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a manifest says, and whether it is one."""
+"""The content of a manifest, and whether it is one."""
 
 from __future__ import annotations
 

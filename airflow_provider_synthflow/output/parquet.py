@@ -61,7 +61,7 @@ class ParquetRecords:
         )
 
     def __del__(self) -> None:
-        """Let pyarrow's writer, which writes an end when it is thrown away, write it nowhere."""
+        """Keep pyarrow's writer from writing an end when it is discarded."""
         self._sink.drop()
 
     def write(self, records: Sequence[bytes]) -> None:

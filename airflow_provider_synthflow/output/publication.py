@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where the calls of a window are published: its directory, and the names in it."""
+"""The directory in which the calls of a window are published, and the names in it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["MANIFEST_NAME", "FilePublication", "Publication", "file_name", "tabl
 
 
 class Publication(FilePublication):
-    """Where the calls of one window go: :class:`FilePublication` in the window's own directory."""
+    """The publication of one window's calls, in the window's own directory."""
 
     def __init__(
         self,

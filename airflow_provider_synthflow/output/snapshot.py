@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where a day's snapshot of all agents goes."""
+"""The publication of a day's snapshot of all agents."""
 
 from __future__ import annotations
 

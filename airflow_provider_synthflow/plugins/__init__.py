@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the provider adds to Airflow's own UI."""
+"""The provider's page in Airflow's own UI."""

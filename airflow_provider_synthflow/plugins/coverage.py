@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the provider adds to Airflow's own UI: the page "Synthflow coverage", with the newest report of an audit."""
+"""The plugin of the page "Synthflow coverage" in Airflow's own UI, with the newest report of an audit."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _VIEW = {
 
 
 class SynthflowPlugin(AirflowPlugin):
-    """What the provider adds to Airflow's UI, from Airflow 3.1 on."""
+    """The provider's page in Airflow's UI, from Airflow 3.1 on."""
 
     name = "synthflow"
     fastapi_apps = [_APP] if _HAS_VIEWS else []

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How long to wait between two polls, and before a new start after a failure. Pure: it neither polls nor sleeps."""
+"""The waits between two polls, and before a new start after a failure. Pure: it neither polls nor sleeps."""
 
 from __future__ import annotations
 

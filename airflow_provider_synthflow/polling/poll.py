@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether calls have started: what a sensor asks, and what the answer means."""
+"""The poll of a sensor: have enough calls started?"""
 
 from __future__ import annotations
 
@@ -184,7 +184,7 @@ class Counting:
         return max(begin, (begin + end - _LARGEST_PAGE) // 2)
 
     def receive(self, ask: PageAsk, page: Page) -> bool:
-        """Take in a page; nobody else is to use its rows."""
+        """Count the rows of a page, and return False, since nobody else uses them."""
         offset = ask.offset
         self.pages += 1
         if page.total is not None:
@@ -212,7 +212,7 @@ class Counting:
         return False
 
     def refuse(self, ask: PageAsk, error: SynthflowRequestError) -> None:
-        """Take in that the API refused a page behind the first one: its list ends before, or is not told so far."""
+        """Handle the API's refusal of a later page: its list ends before, or cannot be read that far."""
         offset = ask.offset
         if offset == 0:
             raise error

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which cells of the time grid to announce: those that are over, settled, and hold calls. Pure."""
+"""The cells of the time grid to announce: those that are over, settled, and have calls. Pure."""
 
 from __future__ import annotations
 
@@ -74,12 +74,12 @@ class CellAnnouncer:
         return (self.read_to, settled) if self.read_to < settled else None
 
     def next_event(self, poll: PollResult, now_ms: int) -> dict[str, Any] | None:
-        """Take in what a poll found, and return the payload of the event that is due, if one is."""
+        """Add the result of a poll, and return the payload of the event that is due, if any."""
         self.receive(poll.from_ms, poll.to_ms, poll.starts, poll.now_ms)
         return self.event(now_ms)
 
     def receive(self, from_ms: int, to_ms: int, starts: Iterable[int], now_ms: int) -> None:
-        """Take in the starts of all calls of a stretch; what was not settled, or is read already, is passed over."""
+        """Add the starts of all calls between two instants, as far as these are settled and new."""
         end = min(self._floor(to_ms), self.settled_to(now_ms))
         if not from_ms <= self.read_to < end:
             return

@@ -44,7 +44,7 @@ _hold_offs: dict[str, Backoff] = {}
 
 @asynccontextmanager
 async def beginning(what: str) -> AsyncGenerator[None, None]:
-    """Have what failed to begin wait before it begins again; it is known by its text."""
+    """Wait before a new beginning of what has failed to begin, known by its text."""
     hold_off = _hold_offs.get(what) or Backoff(_HOLD_OFF)
     await asyncio.sleep(hold_off.left)
     try:
@@ -58,7 +58,7 @@ async def beginning(what: str) -> AsyncGenerator[None, None]:
 
 @dataclass
 class _Member:
-    """One who is told of each poll."""
+    """An announcer that shares the polls."""
 
     announcer: CellAnnouncer
     interval: float
@@ -93,23 +93,23 @@ class Watch:
         most_failures: int,
         assets: Sequence[str] = (),
     ) -> None:
-        """Have the polls cover what an announcer wants."""
+        """Add an announcer, whose needs the polls then cover."""
         self._members[member] = _Member(announcer, interval, most_failures, assets)
         self._joined.set()
         self._has_newcomer = True
 
     def leave(self, member: object) -> None:
-        """Forget one who joined."""
+        """Remove an announcer."""
         self._members.pop(member, None)
         if not self._members:
             self._joined.clear()
 
     def hold_off(self) -> None:
-        """Have the next one who starts the polls wait: an interval, or twice as long as the last time."""
+        """Delay the next start of the polls by an interval, or twice as long as the last time."""
         self._hold_off.failed(self._interval)
 
     async def polls(self) -> AsyncGenerator[PollResult, None]:
-        """Yield one poll after the other, for ever."""
+        """Yield one poll after the other, without end."""
         await asyncio.sleep(self._hold_off.left)
         try:
             settings = await self._read_settings()
@@ -143,7 +143,7 @@ class Watch:
 
     @property
     def _name(self) -> str:
-        """Return what is watched and for which assets, as a log says it."""
+        """Return the agent and the assets of the watch, for logs."""
         assets = sorted({name for each in self._members.values() for name in each.assets})
         return f"agent {self.query.model_id}" + (f" for {', '.join(assets)}" if assets else "")
 
@@ -152,7 +152,7 @@ class Watch:
         return min((each.interval for each in self._members.values()), default=60.0)
 
     async def _rest(self, client: AsyncSynthflowClient, pause: float, *, unbroken: bool) -> None:
-        """Wait between two polls; less where someone has more to announce or lags behind, but not after trouble."""
+        """Wait between two polls, less where someone has more to announce or lags behind, but not after an error."""
         while pause > 0:
             step = pause if unbroken else min(pause, _SOON)
             await client.wait(step)
@@ -171,7 +171,7 @@ class Watch:
         return False
 
     async def _poll(self, client: AsyncSynthflowClient) -> PollResult:
-        """Read what is wanted by the one who lags the most, and as much as possible of what the others want."""
+        """Read what the one who lags most needs, and as much as possible of what the others need."""
         now = self.clock()
         announcers = [each.announcer for each in self._members.values()]
         wanted = [stretch for each in announcers if (stretch := each.wanted(now))]

@@ -43,7 +43,7 @@ class RecordedCall(NamedTuple):
 
 @dataclass(frozen=True)
 class CallsResult:
-    """What a task that listed calls returned for one window."""
+    """The result of a task that listed calls, for one window."""
 
     model_id: str
     window: Window

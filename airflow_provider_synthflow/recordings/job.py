@@ -106,7 +106,7 @@ class RecordingsJob:
         return result
 
     def _bring(self, calls: Sequence[RecordedCall], shelf: RecordingShelf) -> None:
-        """Look at calls, several at a time, and raise in the end for those that failed."""
+        """Process calls, several at a time, and raise in the end for those that failed."""
         failures: list[SynthflowError] = []
         in_a_row = 0
         for call, outcome in self._workers.run(calls, lambda call: self._bring_one(call, shelf)):

@@ -27,7 +27,7 @@ _LONGEST_NAME = 180
 
 @dataclass(frozen=True)
 class RecordingItem:
-    """What became of a call's recording: ``stored``, ``none``, ``missing`` or ``forbidden``."""
+    """The status of a call's recording: ``stored``, ``none``, ``missing`` or ``forbidden``."""
 
     call_id: str
     status: str

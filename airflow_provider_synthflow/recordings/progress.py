@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How far the recordings of a window have come, in a line that a person can follow."""
+"""The progress of a window's recordings, as lines for a log."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ class Workers(Generic[_Task]):
         self.closed = False
 
     def close(self) -> None:
-        """Let whoever waits for an answer go on at once, by an error."""
+        """Wake whoever waits for a result, by an error."""
         self.closed = True
         self._answers.put(None)
 

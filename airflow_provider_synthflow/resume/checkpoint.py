@@ -171,7 +171,7 @@ class Checkpoint:
             self._written = number
 
     def _hand_over(self) -> None:
-        """Have the pages that came written, and begin the next segment."""
+        """Queue the pages that came as a segment, and begin the next one."""
         pages, self._pages, self._bytes, self._since = self._pages, [], 0, time.monotonic()
         try:
             if self._writer is None:

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What Airflow does with a task after an error of this package."""
+"""Airflow's retries after an error of this package."""

@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 
 class NewCallsWait:
-    """What a sensor waits for: a number of calls since an instant."""
+    """The wait of a sensor for a number of calls since an instant."""
 
     def __init__(self, parameters: Mapping[str, Any], context: Context) -> None:
         asked = SimpleNamespace(**parameters)

@@ -239,7 +239,7 @@ class SynthflowNewCallsSensor(read.CheckedParameters, BaseSensorOperator):
         return f"{late}; {unknown}: {self._outage}\n{cure}"
 
     def _softly(self, act: Callable[[], Any]) -> Any:
-        """Do something, and skip the task where it fails and the sensor is told to, as in poke mode."""
+        """Call something, and skip the task where it fails and the sensor is set to, as in poke mode."""
         try:
             return act()
         except AirflowSkipException:
@@ -262,7 +262,7 @@ class SynthflowNewCallsSensor(read.CheckedParameters, BaseSensorOperator):
             raise AirflowSkipException(msg) from error
 
     def _defer(self, context: Context, started: dt.datetime) -> None:
-        """Give the wait to the triggerer, until the timeout counted from the start of this try."""
+        """Defer the wait to the triggerer, until the timeout counted from the start of this try."""
         deadline = started + dt.timedelta(seconds=self.timeout)
         trigger = self._make_wait(context).make_trigger(
             deadline,

@@ -56,7 +56,7 @@ def _read_fields(key: str, fields: dict[str, Any]) -> Row:
 
 
 def _join_parameters(fields: dict[str, Any]) -> bytes | None:
-    """Take out the parameters that the API parts by where they come from, and make one object of them."""
+    """Join the parameters that the API splits by their origin into one object."""
     names = [name for name in fields if name.startswith("parameters_")]
     return write_object({name: open_strings(bytes(fields.pop(name))) for name in names}) if names else None
 

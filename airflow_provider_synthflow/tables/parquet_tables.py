@@ -59,7 +59,7 @@ class ParquetTables:
         self._size = 0
 
     def write(self, records: Iterable[bytes]) -> None:
-        """Take the next records."""
+        """Add the next records."""
         for record in records:
             self._records.append(record)
             self._size += len(record)
@@ -112,7 +112,7 @@ class ParquetTable:
         )
 
     def __del__(self) -> None:
-        """Let pyarrow's writer, which writes an end when it is thrown away, write it nowhere."""
+        """Keep pyarrow's writer from writing an end when it is discarded."""
         self._sink.drop()
 
     def write(self, ids: list[bytes | None], values: list[bytes]) -> None:

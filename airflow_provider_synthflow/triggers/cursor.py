@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where a watcher's cursor is stored: in the state of the assets that it watches. Airflow 3.3 and newer."""
+"""The cursor of a watcher, in the state of its assets. Airflow 3.3 and newer."""
 
 from __future__ import annotations
 

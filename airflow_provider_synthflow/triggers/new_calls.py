@@ -42,7 +42,7 @@ _watches: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Hashable, Watch]] = 
 
 
 class NewCallsPolls:
-    """What a trigger was given, and the polls that this asks for."""
+    """The arguments of a trigger, and its polls."""
 
     def __init__(self, given: Mapping[str, Any]) -> None:
         self._given = given

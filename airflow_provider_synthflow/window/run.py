@@ -95,7 +95,7 @@ def windows_of_run(
 
 @dataclass(frozen=True)
 class _Run:
-    """What a task's context tells of its run."""
+    """The run, as a task's context describes it."""
 
     dag: Any
     run_type: str
@@ -141,7 +141,7 @@ class _Run:
         return self.run_type in _EVENT_RUNS
 
     def why_none(self) -> str:
-        """Say in a few words why the run has no window."""
+        """Return why the run has no window."""
         if self.by_events:
             return "asset events started it, but none of them comes from SynthflowNewCallsTrigger"
         if self.partition_date is not None or self.partition_key is not None:
