@@ -17,6 +17,7 @@ from airflow_provider_synthflow.hooks.connection import read_connection
 from airflow_provider_synthflow.hooks.query import read_query
 from airflow_provider_synthflow.pagination.assistants import read_assistants
 from airflow_provider_synthflow.pagination.fetch import read_rows
+from airflow_provider_synthflow.parameters import read_choice, read_whole
 
 if TYPE_CHECKING:
     import os
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
 __all__ = ["HookSession"]
 
 log = logging.getLogger(__name__)
-
-_CHOICES = {"fail", "include"}
 
 
 class HookSession:
@@ -70,12 +69,8 @@ class HookSession:
         """Return an iterator of all calls that match; what is wrong with the parameters is told at once."""
         asked = read_query(model_id, **query)
         for name, value, least in (("limit", limit, 1), ("offset", offset, 0), ("concurrency", concurrency, 1)):
-            if not isinstance(value, int) or isinstance(value, bool) or value < least:
-                msg = f"{name} must be a whole number from {least}."
-                raise ValueError(msg)
-        if on_mismatch not in _CHOICES:
-            msg = "on_mismatch must be fail or include."
-            raise ValueError(msg)
+            read_whole(value, name, least=least)
+        on_mismatch = read_choice(on_mismatch, "on_mismatch", choices=("fail", "include"))
         rows = read_rows(
             self.client,
             asked,
