@@ -29,10 +29,10 @@ from airflow_provider_synthflow.client.transport import (
     read_answer,
     too_large,
 )
-from airflow_provider_synthflow.exceptions import SynthflowError, SynthflowProtocolError, SynthflowTransientError
+from airflow_provider_synthflow.exceptions import SynthflowError, SynthflowTransientError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from typing_extensions import Self
 
@@ -63,6 +63,14 @@ class _Bearer(requests.auth.AuthBase):
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         request.headers["Authorization"] = self._value
         return request
+
+
+class _Session(requests.Session):
+    """A session that looks at where a redirect leads only where it is to follow it."""
+
+    def resolve_redirects(self, *args: Any, yield_requests: bool = False, **options: Any) -> Iterator[Any]:
+        """Return what follows a response."""
+        return iter(()) if yield_requests else super().resolve_redirects(*args, **options)
 
 
 class SynthflowClient:
@@ -171,8 +179,6 @@ class SynthflowClient:
                 return _read(response, settings)
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             failure = make_failure(error, settings, getattr(self._local, "proxy", None), _BAD_ADDRESS)
-        except ValueError:  # requests looks at where a redirect leads, also where it is not to follow it
-            failure = SynthflowProtocolError(settings.told("The API redirects to an invalid address."))
         raise failure  # apart from the other error, whose text may hold the address with its parameters
 
     def _open_session(self) -> requests.Session:
@@ -180,7 +186,7 @@ class SynthflowClient:
         proxy = read_proxy(settings, "socks")
         trusted = trust(settings) if settings.uses_tls else None
         headers = make_headers(settings)
-        session = requests.Session()
+        session = _Session()
         session.auth = _Bearer(headers.pop("Authorization"))
         session.trust_env = not settings.is_local  # a proxy would take the key elsewhere, in plain text
         session.headers.update(headers)
