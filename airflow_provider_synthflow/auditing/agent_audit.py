@@ -97,15 +97,15 @@ class AgentAudit:
     def add_changed(self, window: CheckedWindow, now: int, *, guessed: bool) -> None:
         """Add a finding: the API's total for a window has changed."""
         then = window.calls if guessed else window.total or 0
-        what = f"{abs(now - then):,} {'more' if now > then else 'fewer'} calls"
+        what = to_count(abs(now - then), "more call" if now > then else "fewer call")
         asked = " in this window" if guessed else ""
-        detail = f"The API has {now:,} calls{asked} today, and had {then:,} when they were read: {what}."
+        detail = f"The API has {to_count(now, 'call')}{asked} today, and had {then:,} when they were read: {what}."
         self._add("changed", (window.from_ms, window.to_ms), detail, self._list_again(window), "changed")
 
     def add_differing(self, day: int, ours: int, theirs: int) -> None:
         """Add a finding: the API's analytics have another count for a day than the lake."""
         detail = (
-            f"The lake has {ours:,} calls of this day (UTC), and the API's analytics count {theirs:,}. "
+            f"The lake has {to_count(ours, 'call')} of this day (UTC), and the API's analytics count {theirs:,}. "
             "A hint: they count other statuses, and their day may be of another time zone."
         )
         from_ms = day * DAY_MS
@@ -149,10 +149,10 @@ class AgentAudit:
                 cure = self.cures.clear(self.origin(window), *span)
             self._add("damaged", span, plain(damage.detail), cure, "damaged")
         if window.unsettled:
-            detail = f"{window.unsettled:,} of {window.calls:,} calls were not final when they were read."
+            detail = f"Not final when the window was read: {window.unsettled:,} of {to_count(window.calls, 'call')}."
             self._add("unsettled", span, detail, self._list_again(window), "unsettled")
         if window.unrecorded and (self.recorded or window.recordings is not None):
-            detail = f"{window.unrecorded:,} calls promise a recording that is not stored."
+            detail = f"Promised and not stored: {to_count(window.unrecorded, 'recording')}."
             self._add("unrecorded", span, detail, self._record_again(window))
 
     def _list_again(self, window: CheckedWindow) -> str:
@@ -221,7 +221,7 @@ class AgentAudit:
             wrong = tuple(number for number, inside in holders if not inside and number in numbers)
             self._add_duplicate(f"The call {SynthflowError.show_id(call_id)} is", numbers, wrong or numbers)
         for numbers, count in beyond.items():
-            self._add_duplicate(f"{count:,} calls more are", numbers, numbers)
+            self._add_duplicate(f"{to_count(count, 'more call')} {'is' if count == 1 else 'are'}", numbers, numbers)
 
     def _apart(self, holders: Whereabouts) -> tuple[int, ...]:
         """Return the windows that hold a call and do not overlap, or the one that has it twice."""

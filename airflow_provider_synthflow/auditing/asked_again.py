@@ -17,6 +17,7 @@ from airflow_provider_synthflow.exceptions import SynthflowError, SynthflowReque
 from airflow_provider_synthflow.extraction.extract import extract_window
 from airflow_provider_synthflow.extraction.plan import MARGIN_MS, WindowPlan
 from airflow_provider_synthflow.extraction.spill import Spill
+from airflow_provider_synthflow.observability.quantities import to_count
 from airflow_provider_synthflow.parameters import FILTERS
 from airflow_provider_synthflow.window.window import Window
 
@@ -90,11 +91,15 @@ class AskedAgain:
         said = []
         if self.beyond:
             why = "after the API failed" if self.failure is not None else f"beyond the newest {self.most:,}"
-            said.append(f"{self.beyond:,} windows were not asked for again: they are {why}.")
+            said.append(f"Not asked for again: {to_count(self.beyond, 'window')} {why}.")
         if self.undeclared:
-            said.append(f"{self.undeclared:,} windows were not asked for again: the API declared no total for them.")
+            said.append(
+                f"Not asked for again: {to_count(self.undeclared, 'window')} for which the API declared no total."
+            )
         for model_id, count in self.refused.items():
-            said.append(f"{count:,} windows of agent {plain(model_id)} were not compared: the API refuses to list it.")
+            said.append(
+                f"Not compared: {to_count(count, 'window')} of agent {plain(model_id)}, which the API refuses to list."
+            )
         if self.failure is not None:
             said.append(f"The API could not be asked to the end: {self.failure}")
         return said

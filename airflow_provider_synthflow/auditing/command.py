@@ -18,6 +18,7 @@ from airflow_provider_synthflow.auditing.lake_audit import AuditPlan, audit_lake
 from airflow_provider_synthflow.auditing.progress import BarProgress, LogProgress
 from airflow_provider_synthflow.auditing.report.page import check_report, publish_report
 from airflow_provider_synthflow.exceptions import SynthflowConfigError, SynthflowError
+from airflow_provider_synthflow.observability.quantities import to_count
 from airflow_provider_synthflow.storage.address import to_path_text
 from airflow_provider_synthflow.storage.open_store import open_store
 from airflow_provider_synthflow.timestamps import to_milliseconds
@@ -123,10 +124,22 @@ def _read_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         "Nothing is written but the report.",
         epilog="Exit status: 0 whole, 1 something was found, 2 it could not be looked.",
     )
-    parser.add_argument("path", metavar="PATH", help="the output_path: a directory, or s3://, gs://, abfss://, …")
-    parser.add_argument("--conn-id", help="the Airflow connection of the store; default: what the environment gives")
     parser.add_argument(
-        "--model-id", action="append", default=[], metavar="ID", help="look at this agent alone; may be repeated"
+        "path", type=_given, metavar="PATH", help="the output_path: a directory, or s3://, gs://, abfss://, …"
+    )
+    parser.add_argument(
+        "--conn-id",
+        type=_given,
+        metavar="ID",
+        help="the Airflow connection of the store; default: what the environment gives",
+    )
+    parser.add_argument(
+        "--model-id",
+        type=_given,
+        action="append",
+        default=[],
+        metavar="ID",
+        help="look at this agent alone; may be repeated",
     )
     parser.add_argument("--from", dest="from_date", type=_date, metavar="DATE", help="from when on; default: all")
     parser.add_argument("--to", dest="to_date", type=_date, metavar="DATE", help="until when, exclusive; default: all")
@@ -150,7 +163,9 @@ def _read_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         metavar="KINDS",
         help=f"what makes the exit status 1, with commas: {', '.join(FINDINGS)}; default: any",
     )
-    parser.add_argument("--dag-id", help="the DAG that wrote the lake, for windows whose manifests name none")
+    parser.add_argument(
+        "--dag-id", type=_given, metavar="ID", help="the DAG that wrote the lake, for windows whose manifests name none"
+    )
     parser.add_argument(
         "--max-requests",
         type=_number,
@@ -158,7 +173,9 @@ def _read_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         metavar="N",
         help="ask the API for so many windows at the most, the newest first; default 10000",
     )
-    parser.add_argument("--synthflow-conn-id", default="synthflow_default", metavar="ID", help="the API's connection")
+    parser.add_argument(
+        "--synthflow-conn-id", type=_given, default="synthflow_default", metavar="ID", help="the API's connection"
+    )
     parser.add_argument("--quiet", action="store_true", help="show no progress")
     return parser.parse_args(arguments)
 
@@ -172,7 +189,7 @@ def _date(text: str) -> int:
 
 
 def _kinds(text: str) -> tuple[str, ...]:
-    kinds = tuple(word.strip() for word in text.split(",") if word.strip())
+    kinds = tuple(word.strip() for word in _given(text).split(",") if word.strip())
     unknown = [word for word in kinds if word not in FINDINGS]
     if unknown:
         msg = f"{', '.join(unknown)} is no finding: use {', '.join(FINDINGS)}"
@@ -182,7 +199,7 @@ def _kinds(text: str) -> tuple[str, ...]:
 
 def _given(text: str) -> str:
     if not text.strip():
-        msg = "it came to nothing: name a path, or leave it out"
+        msg = "it came to nothing: give it a value, or leave it out"
         raise argparse.ArgumentTypeError(msg)
     return text
 
@@ -196,8 +213,8 @@ def _number(text: str) -> int:
 
 def _tell(outcome: AuditOutcome, result: dict[str, Any], output: IO[str]) -> None:
     """Write the result as text."""
-    looked = f"{result['windows']:,} windows of {result['agents']:,} agents with {result['calls']:,} calls"
-    lines = [f"{looked}, {result['from_date']} to {result['to_date']}."]
+    windows, agents, calls = (to_count(result[f"{noun}s"], noun) for noun in ("window", "agent", "call"))
+    lines = [f"{windows} of {agents} with {calls}, {result['from_date']} to {result['to_date']}."]
     found = [f"{count:,} {kind}" for kind, count in result["counts"].items() if count]
     lines.append(f"Found: {', '.join(found)}." if found else "Whole: nothing was found.")
     for finding in outcome.findings[:_SHOWN]:

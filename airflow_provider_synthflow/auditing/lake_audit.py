@@ -21,6 +21,7 @@ from airflow_provider_synthflow.auditing.journal import encode_window
 from airflow_provider_synthflow.auditing.lake import Lake, WindowFiles
 from airflow_provider_synthflow.auditing.window_check import WindowCheck
 from airflow_provider_synthflow.exceptions import SynthflowConfigError
+from airflow_provider_synthflow.observability.quantities import to_count
 from airflow_provider_synthflow.storage.local import LocalStore
 from airflow_provider_synthflow.timestamps import format_instant, now_ms
 
@@ -137,7 +138,9 @@ def audit_lake(
     outcome.notes += [*again.notes(), *_notes(lake, plan, audits, asked=asks)]
     outcome.checked = _describe_scope(plan, again, asked=asks)
     if journal is not None and journal.used:
-        outcome.checked.append(f"{journal.used:,} windows that an earlier try found whole were not read again.")
+        outcome.checked.append(
+            f"Not read again, since an earlier try found them whole: {to_count(journal.used, 'window')}."
+        )
     outcome.seconds = time.monotonic() - begun
     return outcome
 
@@ -263,10 +266,10 @@ def _notes(lake: Lake, plan: AuditPlan, audits: dict[str, AgentAudit], *, asked:
     unread = sum(audit.unread for audit in audits.values())
     if unread:
         notes.append(
-            f"{unread:,} files were hashed and not looked into: their format needs the extra parquet or zstd here."
+            f"Hashed and not looked into: {to_count(unread, 'file')} whose format needs the extra parquet or zstd here."
         )
     if lake.others:
-        notes.append(f"{lake.others:,} file(s) belong to no window, and were passed over.")
+        notes.append(f"Passed over: {to_count(lake.others, 'file')} of no window.")
     without = [model_id for model_id in plan.model_ids if model_id not in audits]
     if without:
         notes.append(f"The lake has no window of {_list(without)}.")
@@ -278,7 +281,7 @@ def _describe_scope(plan: AuditPlan, again: AskedAgain, *, asked: bool) -> list[
     files = "each file read and hashed, each call's id compared" if plan.read_files else "each file's size"
     said = [f"The lake: every window's manifest, {files}."]
     if asked:
-        said.append(f"The API: its present total for {again.asked:,} windows.")
+        said.append(f"The API: its present total for {to_count(again.asked, 'window')}.")
     if plan.by_day:
         said.append("The API's analytics: calls by day.")
     return said

@@ -26,6 +26,7 @@ from airflow_provider_synthflow.auditing.stored_file import (
     read_calls,
     read_table,
 )
+from airflow_provider_synthflow.observability.quantities import to_count
 from airflow_provider_synthflow.output.publication import MANIFEST_NAME
 from airflow_provider_synthflow.timestamps import format_instant
 
@@ -155,7 +156,7 @@ class WindowCheck:
         size = self.found.files.get(claim.name)
         wrong = "is not there" if size is None else None
         if size is not None and size != claim.size:
-            wrong = f"has {size:,} bytes, and its manifest says {claim.size:,}"
+            wrong = f"has {to_count(size, 'byte')}, and its manifest says {claim.size:,}"
         elif size is not None and self.ids is not None:
             wrong = self._read(claim, read)
         if wrong is not None:
@@ -178,13 +179,13 @@ class WindowCheck:
                 unreadable = True
             sha256 = file.finish()
         if file.size != claim.size:
-            return f"has {file.size:,} bytes, and its manifest says {claim.size:,}"
+            return f"has {to_count(file.size, 'byte')}, and its manifest says {claim.size:,}"
         if sha256 != claim.sha256:
             return "has other bytes than its manifest says (SHA-256)"
         if unreadable:
             return "cannot be read, though its bytes are those of its manifest"
         if rows is not None and claim.rows is not None and rows != claim.rows:
-            return f"has {rows:,} rows, and its manifest says {claim.rows:,}"
+            return f"has {to_count(rows, 'row')}, and its manifest says {claim.rows:,}"
         return None
 
     def _read_calls(self, format_name: str, file: ReadFile) -> int:

@@ -17,7 +17,7 @@ from airflow_provider_synthflow.auditing import FAILING, FINDINGS
 from airflow_provider_synthflow.auditing.coverage import STATES
 from airflow_provider_synthflow.auditing.finding import Finding, count_findings, plain
 from airflow_provider_synthflow.exceptions import SynthflowConfigError
-from airflow_provider_synthflow.observability.quantities import to_size
+from airflow_provider_synthflow.observability.quantities import to_count, to_size
 from airflow_provider_synthflow.storage.address import FileAddress
 from airflow_provider_synthflow.storage.open_store import open_store
 from airflow_provider_synthflow.timestamps import format_instant
@@ -226,8 +226,8 @@ def _agent(
         f'<details class="agent card" data-a="{number}"{" open" if shown else ""}><summary>'
         f'<span class="name"><code><bdi>{_text(agent.model_id)}</bdi></code></span>'
         f'<span class="tally">{tally}</span>{_strip(days, first, last)}</summary>'
-        f"<p><code><bdi>{_text(agent.model_id)}</bdi></code>: {agent.count:,} windows with "
-        f"{agent.calls:,} calls, "
+        f"<p><code><bdi>{_text(agent.model_id)}</bdi></code>: {to_count(agent.count, 'window')} with "
+        f"{to_count(agent.calls, 'call')}, "
         f"{_span(agent.from_ms or 0, agent.to_ms or 0)}</p>"
         '<div class="months">'
     )

@@ -36,7 +36,7 @@ def test_a_whole_lake_is_status_0_and_a_sentence(lake, capsys):
     status, out, _ = run(capsys, lake, "--no-api")
 
     assert status == 0
-    assert "5 windows of 1 agents with 15 calls" in out
+    assert "5 windows of 1 agent with 15 calls" in out
     assert "Whole: nothing was found." in out
 
 
@@ -125,7 +125,18 @@ def test_errors_speak_of_what_was_typed(lake, capsys):
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--fail-on", "holes"], ["--from", "soon"], ["--max-requests", "-1"], ["--no"], ["--report", " "]]
+    "arguments",
+    [
+        ["--fail-on", "holes"],
+        ["--from", "soon"],
+        ["--max-requests", "-1"],
+        ["--no"],
+        ["--report", " "],
+        ["--fail-on", ""],
+        ["--model-id", ""],
+        ["--conn-id", ""],
+        ["--resume", ""],
+    ],
 )
 def test_words_that_it_does_not_know_are_status_2(lake, capsys, arguments):
     with pytest.raises(SystemExit) as caught:
@@ -157,7 +168,7 @@ def test_it_asks_the_api_by_a_connection_of_the_environment(lake, capsys, synthf
     assert status == 1
     assert "2 changed" in out
     assert len(server.api.requests_to("calls")) == 2
-    assert "3 windows were not asked for again" in out
+    assert "Not asked for again: 3 windows" in out
 
 
 def test_a_wrong_key_is_status_2(lake, capsys, synthflow, connect):

@@ -403,7 +403,7 @@ class TestRecordings:
         outcome = audit(tmp_path)
 
         assert kinds(outcome) == ["unrecorded", "unrecorded"]
-        assert all(finding.detail.startswith("1 calls") for finding in outcome.findings)
+        assert all(finding.detail == "Promised and not stored: 1 recording." for finding in outcome.findings)
 
 
 class TestWhatIsNoLake:
@@ -435,7 +435,7 @@ class TestWhatIsNoLake:
         outcome = audit(tmp_path)
 
         assert kinds(outcome) == []
-        assert any(note.startswith("2 file(s) belong to no window") for note in outcome.notes)
+        assert any(note.startswith("Passed over: 2 files of no window") for note in outcome.notes)
 
     def test_what_is_not_published_yet_is_no_damage(self, tmp_path):
         windows = make_lake(tmp_path, 2)

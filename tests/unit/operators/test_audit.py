@@ -155,8 +155,8 @@ class TestAgainstTheApi:
 
         changed = [(each["finding"], each["from_date"][:10]) for each in result["findings"]]
         assert changed == [("changed", "2024-03-02"), ("changed", "2024-03-03")]
-        assert "1 more calls" in result["findings"][0]["detail"]
-        assert "1 fewer calls" in result["findings"][1]["detail"]
+        assert "1 more call" in result["findings"][0]["detail"]
+        assert "1 fewer call" in result["findings"][1]["detail"]
 
     def test_running_the_window_again_cures_it(self, lake):
         lake.server.api.add(make_call("late", DAY + HOUR))
@@ -193,7 +193,7 @@ class TestAgainstTheApi:
         result = self.audit(lake, max_requests=1)
 
         assert [each["from_date"][:10] for each in result["findings"]] == ["2024-03-03"]
-        assert any("2 windows were not asked for again" in note for note in result["notes"])
+        assert any("Not asked for again: 2 windows" in note for note in result["notes"])
 
     def test_a_manifest_without_what_was_asked_is_compared_by_the_window_s_own_calls(self, lake):
         for path in lake.path.rglob("_manifest.json"):
