@@ -168,6 +168,14 @@ def test_a_compressed_answer_is_read(scripted):
     assert [row.call_id for row in make_client(handle.url).page(QUERY, 1, 0).rows] == ["a"]
 
 
+@pytest.mark.parametrize("location", ["http://[", "//", "https://evil.test:port/", "javascript:alert(1)"])
+def test_a_redirect_is_told_as_one_wherever_it_leads(scripted, location):
+    handle = scripted(Answer(302, {"Location": location}, b""))
+    with pytest.raises(SynthflowProtocolError, match="Redirects are not followed") as caught:
+        make_client(handle.url).page(QUERY, 1, 0)
+    assert location not in str(caught.value)
+
+
 def test_a_cookie_that_the_server_sets_comes_back_with_the_next_request(synthflow, monkeypatch):
     received = []
 
