@@ -60,25 +60,20 @@ class _StagedReader(io.RawIOBase):
         self._place = 0
 
     def readable(self) -> bool:
-        """Tell that it can be read."""
         return True
 
     def seekable(self) -> bool:
-        """Tell that it can be read from anywhere."""
         return True
 
     def readinto(self, buffer: Any, /) -> int:
-        """Read bytes into a buffer."""
         data = self._staged.read(len(buffer), self._place)
         buffer[: len(data)] = data
         self._place += len(data)
         return len(data)
 
     def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
-        """Go to a place in the file."""
         self._place = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._place, io.SEEK_END: self._staged.size}[whence]
         return self._place
 
     def tell(self) -> int:
-        """Return the place in the file."""
         return self._place

@@ -132,7 +132,6 @@ class _AzureUpload:
         self._blocks: list[str] = []
 
     def send(self, part: bytes) -> None:
-        """Send a block."""
         block = base64.b64encode(f"{self._upload}{len(self._blocks):08}".encode()).decode()
         self._files.ask(self._path, lambda blob: blob.stage_block(block, part, length=len(part)))
         self._blocks.append(block)

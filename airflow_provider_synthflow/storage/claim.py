@@ -35,7 +35,7 @@ _active: set[str] = set()
 
 
 class ClaimFile(Protocol):
-    """The file of a claim."""
+    """The file of a claim, on a disk or in a store."""
 
     def read(self) -> bytes | None:
         """Return its bytes, or None where there is no file."""

@@ -85,14 +85,12 @@ class _DiskClaim:
         self._path = path
 
     def read(self) -> bytes | None:
-        """Return its bytes, or None where there is none."""
         try:
             return self._path.read_bytes()
         except FileNotFoundError:
             return None
 
     def create(self, data: bytes) -> bool:
-        """Make it, unless there is one."""
         self._path.parent.mkdir(parents=True, exist_ok=True)  # whoever had the claim may have unmade it
         try:
             with os.fdopen(os.open(self._path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666), "wb") as file:
@@ -102,11 +100,9 @@ class _DiskClaim:
         return True
 
     def take_over(self, old: bytes, new: bytes) -> bool:
-        """Replace it, of several tasks in one alone, unless it has other bytes by now."""
         return self._move_away(old) and self.create(new)
 
     def refresh(self, old: bytes, new: bytes) -> None:
-        """Replace it, unless it has other bytes by now; there is no moment without it."""
         with self._path.open("r+b") as file:
             if file.read() == old:
                 file.seek(0)
@@ -114,7 +110,6 @@ class _DiskClaim:
                 file.truncate()
 
     def remove(self, old: bytes) -> None:
-        """Remove it, unless it has other bytes by now."""
         self._move_away(old)
 
     def _move_away(self, old: bytes) -> bool:

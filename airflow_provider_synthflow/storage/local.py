@@ -213,7 +213,6 @@ class _LocalStaged(StagedFile):
         self.published = False
 
     def write(self, data: bytes, /) -> int:
-        """Write bytes at the end."""
         written = super().write(data)
         if self.size - self._handed_over >= _WRITTEN_AT_ONCE:
             begin_writeback(self._file.fileno(), self._handed_over, self.size)
@@ -221,7 +220,6 @@ class _LocalStaged(StagedFile):
         return written
 
     def publish(self, name: str, over: str | None = None) -> None:
-        """Give the file its name in one step, in place of an earlier one."""
         self.flush()
         with self._typed():
             os.fsync(self._file.fileno())
@@ -236,7 +234,6 @@ class _LocalStaged(StagedFile):
             sync(self._directory.path)  # so that the name outlives a power cut, too
 
     def compare(self, name: str) -> tuple[bool, str | None]:
-        """Tell whether the file of a name has these bytes, and return its version."""
         self.flush()
         path = self._directory.path / name
         with self._typed():

@@ -193,24 +193,19 @@ class _ObjectClaim:
         self._ask = ask
 
     def read(self) -> bytes | None:
-        """Return its bytes, or None where there is no file."""
         return self._ask(lambda: self._files.read(self._path))[0]
 
     def create(self, data: bytes) -> bool:
-        """Create it, unless it exists."""
         return self._write(data, ABSENT)
 
     def take_over(self, old: bytes, new: bytes) -> bool:
-        """Replace it, unless its bytes have changed; of several tasks, one succeeds."""
         there, version = self._ask(lambda: self._files.read(self._path))
         return there == old and self._write(new, version)
 
     def refresh(self, old: bytes, new: bytes) -> None:
-        """Replace it without a gap, unless its bytes have changed."""
         self.take_over(old, new)
 
     def remove(self, old: bytes) -> None:
-        """Remove it, unless its bytes have changed."""
         there, version = self._ask(lambda: self._files.read(self._path))
         if there == old:
             with contextlib.suppress(ChangedMeanwhileError):
@@ -234,7 +229,6 @@ class _ObjectStaged(StagedFile):
         self._ask = ask
 
     def publish(self, name: str, over: str | None = None) -> None:
-        """Upload the file in place of an earlier one."""
         self.flush()
         for _ in range(_TRIES):
             if self._ask(lambda: self._put(f"{self._directory}/{name}", over)):
@@ -246,7 +240,6 @@ class _ObjectStaged(StagedFile):
         raise SynthflowTransientError(msg, attempts=_TRIES)
 
     def compare(self, name: str) -> tuple[bool, str | None]:
-        """Tell whether the object of a name has these bytes, and return its version."""
         return self._ask(lambda: self._files.compare(f"{self._directory}/{name}", self.size, self.sha256))
 
     def _put(self, path: str, over: str | None) -> bool:
@@ -276,11 +269,9 @@ class _Upload:
 
     @property
     def sha256(self) -> str:
-        """Return the SHA-256 of what was written, in hexadecimal."""
         return self._sha256.hexdigest()
 
     def write(self, data: bytes, /) -> int:
-        """Write bytes at the end."""
         self._sha256.update(data)
         self.size += len(data)
         self._buffer += data
@@ -294,7 +285,6 @@ class _Upload:
         """Do nothing: a part is sent when it is full."""
 
     def finish(self) -> None:
-        """Send the rest, and let the file appear."""
         last = bytes(self._buffer)
         self._ask(lambda: self._parts.finish(last, self.sha256), again=self._parts.repeatable)
 
@@ -307,15 +297,12 @@ class _Reader(io.RawIOBase):
         self._ask = ask
 
     def readable(self) -> bool:
-        """Tell that it can be read."""
         return True
 
     def seekable(self) -> bool:
-        """Tell that it can be read from anywhere."""
         return True
 
     def readinto(self, buffer: Any, /) -> int:
-        """Read bytes into a buffer."""
         begin = self._file.tell()
 
         def read() -> bytes:
@@ -328,17 +315,14 @@ class _Reader(io.RawIOBase):
         return len(data)
 
     def seek(self, offset: int, whence: int = 0, /) -> int:
-        """Go to a position in the file."""
         position: int = self._file.seek(offset, whence)
         return position
 
     def tell(self) -> int:
-        """Return the position in the file."""
         position: int = self._file.tell()
         return position
 
     def close(self) -> None:
-        """Close the file below, too."""
         if not self.closed:
             self._file.close()
         super().close()

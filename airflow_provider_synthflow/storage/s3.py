@@ -212,11 +212,9 @@ class _S3Upload:
 
     @property
     def part_size(self) -> int:
-        """Return the size of the next part."""
         return _PART << (len(self._parts) // (_MOST_PARTS // 10))
 
     def send(self, part: bytes) -> None:
-        """Send a part."""
         if "UploadId" not in self._target:
             self._target["UploadId"] = self._call("create_multipart_upload", **self._target)["UploadId"]
         number = len(self._parts) + 1
