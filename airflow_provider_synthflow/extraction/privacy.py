@@ -58,6 +58,11 @@ class Privacy:
         """Return those of some fields that are dropped or hashed."""
         return sorted({*self.drop_fields, *self.hash_fields} & set(names))
 
+    def described(self) -> dict[str, list[str]]:
+        """Return the dropped and the hashed fields, as results and manifests name them."""
+        fields = {"drop_fields": self.drop_fields, "hash_fields": self.hash_fields}
+        return {name: sorted(names) for name, names in fields.items() if names}
+
     def to_key(self, call_id: str) -> str:
         """Return a call's id, or a hash of it where ids are hidden."""
         if not self._hides_ids:

@@ -77,7 +77,7 @@ class WindowJob:
             if self.details:
                 found, details = self._add_details(client, found, spill, detailed)
                 spill = detailed  # noqa: PLW2901 - both are closed in the end
-            result = {**make_result(self.plan, found), **details, **self._described(), **self.origin}
+            result = {**make_result(self.plan, found), **details, **self.privacy.described(), **self.origin}
             if unknown := self.privacy.named.check():
                 result["unknown_fields"] = unknown
             if not found.count and self.on_empty == "fail":
@@ -115,11 +115,6 @@ class WindowJob:
             if draft is not None:
                 spill.lead(draft)
             yield draft
-
-    def _described(self) -> dict[str, Any]:
-        """Return the result's entries on dropped and hashed fields."""
-        described = {"drop_fields": self.privacy.drop_fields, "hash_fields": self.privacy.hash_fields}
-        return {name: sorted(fields) for name, fields in described.items() if fields}
 
     def _closing(self, found: WindowResult) -> str:
         """Return the last line of a window's log."""

@@ -134,12 +134,12 @@ class CallsTask(WindowsTask):
 
     def _make_job(self, part: AgentWindow, checkpoints: Callable[[WindowPlan], Checkpoint | None]) -> WindowJob:
         asked = self._asked
-        plan = self._make_plan(part.model_id, part.window)
+        plan, privacy = self._make_plan(part.model_id, part.window), self._make_privacy()
         warn_of_status(plan.query)
         return WindowJob(
             plan=plan,
-            publication=self._make_publication(plan),
-            privacy=self._make_privacy(),
+            publication=self._make_publication(plan, privacy),
+            privacy=privacy,
             on_empty=asked.on_empty,
             accept_unsettled=asked.on_unsettled == "include",
             max_bytes=asked.max_xcom_bytes,
@@ -160,7 +160,7 @@ class CallsTask(WindowsTask):
             max_walks=asked.max_walks,
         )
 
-    def _make_publication(self, plan: WindowPlan) -> Publication | None:
+    def _make_publication(self, plan: WindowPlan, privacy: Privacy) -> Publication | None:
         asked = self._asked
         check_format(asked.output_format)
         if asked.output_path is None:
@@ -168,14 +168,13 @@ class CallsTask(WindowsTask):
         store = open_store(asked.output_path, asked.output_conn_id)
         tables = _make_tables(asked.tables) if asked.tables else None
         query = plan.query.filters() | ({"details": True} if asked.details else {})
-        hidden = {name: sorted(getattr(asked, name) or ()) for name in ("drop_fields", "hash_fields")}
         return Publication(
             store,
             plan.query.model_id,
             plan.window,
             asked.output_format,
             query,
-            described=hidden,
+            described=privacy.described(),
             volatile_fields=asked.volatile_fields or (),
             tables=tables,
         )
