@@ -51,6 +51,10 @@ def run_command(
     except (SynthflowError, OSError) as error:
         sys.stderr.write(f"{plain(str(error))}\n")
         return FAILED
+    except KeyboardInterrupt:
+        cure = "Run the same command again to go on." if options.resume else "With --resume DIR it could go on later."
+        sys.stderr.write(f"The audit was interrupted. {cure}\n")
+        return FAILED
     result = outcome.result(None)
     if options.json:
         output.write(json.dumps(result, indent=2) + "\n")

@@ -51,7 +51,8 @@ def find_page() -> tuple[int, bytes]:
             "Airflow's configuration: [synthflow] audit_report, with audit_report_conn_id where a store needs it."
         )
     try:
-        report = read_report(path, conf.get(_SECTION, "audit_report_conn_id", fallback=None) or None)
+        conn_id = conf.get(_SECTION, "audit_report_conn_id", fallback=None) or None
+        report = read_report(path, conn_id, name="audit_report")
     except SynthflowError as error:
         return 502, _say(f"The report cannot be read: {error}")
     if report is None:

@@ -81,13 +81,13 @@ def publish_report(outcome: AuditOutcome, path: str, conn_id: str | None = None,
     return store.location(file_name)
 
 
-def read_report(path: str, conn_id: str | None = None) -> bytes | None:
+def read_report(path: str, conn_id: str | None = None, *, name: str = "report_path") -> bytes | None:
     """Return the report at a path, None where there is none."""
-    store, name = _open_store(path, conn_id)
-    return store.read(name)
+    store, file_name = _open_store(path, conn_id, name)
+    return store.read(file_name)
 
 
-def _open_store(path: str, conn_id: str | None, name: str = "report_path") -> tuple[Store, str]:
+def _open_store(path: str, conn_id: str | None, name: str) -> tuple[Store, str]:
     address = FileAddress.parse(path)
     directory, slash, file = path.rpartition("/")
     if not slash and address.is_local:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_synthflow.audit import main
+from airflow_provider_synthflow.auditing.progress import LogProgress
 from tests.unit.auditing.lakes import edit, make_lake
 from tests.unit.making import AGENT, tree_of
 from tests.versions import AIRFLOW
@@ -122,6 +123,22 @@ def test_errors_speak_of_what_was_typed(lake, capsys):
     assert told[1].startswith("PATH is on a local disk, which needs no connection: leave out 'aws_default'.")
     assert told[2].startswith(f"--report {lake} is a directory. Name a file in it, or put a slash at its end for ")
     assert told[3].startswith("--report /proc/nowhere cannot be written")
+
+
+@pytest.mark.parametrize(
+    ("options", "cure"), [((), "With --resume DIR"), (("--resume", "{kept}"), "same command again")]
+)
+def test_an_interruption_is_status_2_and_a_sentence(lake, capsys, monkeypatch, options, cure):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(LogProgress, "begin", interrupt)
+
+    status, out, err = run(capsys, lake, "--no-api", *(each.format(kept=lake.parent / "kept") for each in options))
+
+    assert (status, out) == (2, "")
+    assert err.startswith("The audit was interrupted. ")
+    assert cure in err
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import pickle
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -232,6 +233,19 @@ class TestAgainstTheApi:
         with pytest.raises(SynthflowTransientError):
             self.audit(lake, report_path=str(tmp_path / "audit.html"))
         assert "could not be asked to the end" in (tmp_path / "audit.html").read_text(encoding="utf-8")
+
+    def test_a_retry_after_the_api_failed_reads_no_file_again(self, lake, connect, tmp_path):
+        connect(lake.server.url, extra={"max_attempts": 1})
+        lake.server.api.arm(Fault(kind="status", route="calls", status=503, times=1))
+        paths = {"resume_path": str(tmp_path / "kept"), "report_path": str(tmp_path / "audit.html")}
+        with pytest.raises(SynthflowTransientError):
+            self.audit(lake, **paths)
+
+        result = self.audit(lake, **paths)
+
+        assert (result["windows"], result["findings"]) == (3, [])
+        assert "Not read again, since an earlier try found them whole: 3 windows." in Path(result["report"]).read_text()
+        assert list((tmp_path / "kept").iterdir()) == []
 
     def test_without_it_no_connection_is_needed(self, tmp_path):
         make_lake(tmp_path)

@@ -46,6 +46,15 @@ def test_the_report_is_given_as_it_is(monkeypatch, tmp_path):
     assert find_page() == (200, b"<p>whole</p>")
 
 
+def test_a_directory_is_told_as_the_setting(monkeypatch, tmp_path):
+    monkeypatch.setenv(REPORT, str(tmp_path))
+
+    status, page = find_page()
+
+    assert status == 502
+    assert f"audit_report {tmp_path} is a directory".encode() in page
+
+
 def test_a_store_that_cannot_be_read_is_told_without_being_html(monkeypatch):
     monkeypatch.setenv(REPORT, "<b>nonsense://bucket/<script>")
 
