@@ -181,7 +181,12 @@ def _read_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--synthflow-conn-id", type=_given, default="synthflow_default", metavar="ID", help="the API's connection"
     )
     parser.add_argument("--quiet", action="store_true", help="show no progress")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if options.analytics and options.no_api:
+        parser.error("--analytics asks the API: leave out one of --analytics and --no-api")
+    if options.resume is not None and options.no_read:
+        parser.error("--resume saves reading files: leave out one of --resume and --no-read")
+    return options
 
 
 def _date(text: str) -> int:

@@ -153,6 +153,8 @@ def test_an_interruption_is_status_2_and_a_sentence(lake, capsys, monkeypatch, o
         ["--model-id", ""],
         ["--conn-id", ""],
         ["--resume", ""],
+        ["--no-api", "--analytics"],
+        ["--no-read", "--resume", "x"],
     ],
 )
 def test_words_that_it_does_not_know_are_status_2(lake, capsys, arguments):
