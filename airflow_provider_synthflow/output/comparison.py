@@ -57,7 +57,7 @@ class _StagedReader(io.RawIOBase):
 
     def __init__(self, staged: Staged) -> None:
         self._staged = staged
-        self._place = 0
+        self._offset = 0
 
     def readable(self) -> bool:
         return True
@@ -66,14 +66,14 @@ class _StagedReader(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any, /) -> int:
-        data = self._staged.read(len(buffer), self._place)
+        data = self._staged.read(len(buffer), self._offset)
         buffer[: len(data)] = data
-        self._place += len(data)
+        self._offset += len(data)
         return len(data)
 
     def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
-        self._place = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._place, io.SEEK_END: self._staged.size}[whence]
-        return self._place
+        self._offset = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._offset, io.SEEK_END: self._staged.size}[whence]
+        return self._offset
 
     def tell(self) -> int:
-        return self._place
+        return self._offset

@@ -48,11 +48,11 @@ class FileAddress(NamedTuple):  # DAG files load it, and a dataclass takes a mil
         if ":" in self.within:
             msg = f"{name} contains credentials. Keep them in an Airflow connection, and name it"
             raise SynthflowConfigError(f"{msg}: {self.scheme}://conn_id@…")
+        given = f"output_conn_id '{conn_id}'" if name.endswith("_path") else f"'{conn_id}'"  # else it is a command's
         if self.is_local and conn_id:
-            msg = f"{name} is on a local disk, which needs no connection: leave out '{conn_id}'."
-            raise SynthflowConfigError(msg)
+            raise SynthflowConfigError(f"{name} is on a local disk, which needs no connection: leave out {given}.")
         if self.within and conn_id and self.within != conn_id:
-            msg = f"{name} names the connection '{self.within}', and '{conn_id}' is given, too. Remove one of the two."
+            msg = f"{name} names the connection '{self.within}', and {given} is given, too. Remove one of the two."
             raise SynthflowConfigError(msg)
         if not self.is_local and not self.bucket:
             raise SynthflowConfigError(f"{name} {self.url} has no bucket. Write {self.scheme}://bucket/directory.")
