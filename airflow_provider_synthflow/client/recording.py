@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import socket
 import ssl
 import threading
@@ -47,7 +46,13 @@ _FAILURES = (requests.RequestException, urllib3.exceptions.HTTPError, OSError, V
 
 
 class Sink(Protocol):
-    """Something that takes the bytes of a recording."""
+    """Something that takes the bytes of a recording, and tells their number and their SHA-256."""
+
+    size: int
+
+    @property
+    def sha256(self) -> str:
+        """Return the SHA-256 of what was written, in hexadecimal."""
 
     def write(self, data: bytes, /) -> Any:
         """Write bytes at the end."""
@@ -267,15 +272,13 @@ class _Body:
 
     def copy_to(self, sink: Sink, max_bytes: int | None, on_bytes: Callable[[int], None]) -> Recording:
         """Write all bytes, and return what they were."""
-        digest, size, piece = hashlib.sha256(), 0, self._first
+        piece = self._first
         while piece:
-            size += len(piece)
-            self.check_size(max_bytes, size)
-            digest.update(piece)
+            self.check_size(max_bytes, sink.size + len(piece))
             sink.write(piece)
             on_bytes(len(piece))
             piece = next(self._pieces, b"")
-        return Recording(size, digest.hexdigest(), self.content_type)
+        return Recording(sink.size, sink.sha256, self.content_type)
 
     def _read_all(self) -> Iterator[bytes]:
         if self._length is None:

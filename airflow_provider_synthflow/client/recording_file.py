@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import secrets
 from pathlib import Path
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from airflow_provider_synthflow.client.client import SynthflowClient
     from airflow_provider_synthflow.client.recording import Sink
 
-__all__ = ["download_to_file"]
+__all__ = ["HashedFile", "download_to_file"]
 
 
 def download_to_file(client: SynthflowClient, call_id: str, file: IO[bytes] | str | os.PathLike[str]) -> dict[str, Any]:
@@ -27,6 +28,26 @@ def download_to_file(client: SynthflowClient, call_id: str, file: IO[bytes] | st
     with RecordingDownloader(client) as downloader:
         found = downloader.download(call_id, sink.open)
     return {"bytes": found.bytes, "sha256": found.sha256, "content_type": found.content_type}
+
+
+class HashedFile:
+    """A binary file whose size and hash grow as it is written."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._sha256 = hashlib.sha256()
+        self.size = 0
+
+    @property
+    def sha256(self) -> str:
+        """Return the SHA-256 of what was written, in hexadecimal."""
+        return self._sha256.hexdigest()
+
+    def write(self, data: bytes, /) -> None:
+        """Write bytes at the end."""
+        self._file.write(data)
+        self._sha256.update(data)
+        self.size += len(data)
 
 
 class _Path:
@@ -40,7 +61,7 @@ class _Path:
         temporary = self._path.with_name(f".{secrets.token_hex(8)}.tmp")
         try:
             with temporary.open("xb") as file:
-                yield file
+                yield HashedFile(file)
             temporary.replace(self._path)
         finally:
             temporary.unlink(missing_ok=True)
@@ -64,7 +85,7 @@ class _OpenFile:
             raise SynthflowTransientError(msg)
         try:
             self._written = True
-            yield self._file
+            yield HashedFile(self._file)
         except BaseException:
             if self._begin is not None:
                 with contextlib.suppress(OSError, ValueError):

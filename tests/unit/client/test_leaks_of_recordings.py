@@ -11,6 +11,7 @@ import logging
 import pytest
 
 from airflow_provider_synthflow.client.recording import RecordingDownloader
+from airflow_provider_synthflow.client.recording_file import HashedFile
 from airflow_provider_synthflow.exceptions import SynthflowError
 from tests.synthflow_server import Behaviour, Fault, serve_recordings
 from tests.unit.client.making import make_client
@@ -73,7 +74,7 @@ def test_no_error_and_no_log_of_a_download_tells_a_secret(serve, everything_logg
     error = None
     with RecordingDownloader(client) as downloader:
         try:
-            downloader.download("call-0000", lambda _: contextlib.nullcontext(io.BytesIO()))
+            downloader.download("call-0000", lambda _: contextlib.nullcontext(HashedFile(io.BytesIO())))
         except SynthflowError as caught:
             error = caught
     assert (error is None) == (not faults)
@@ -86,7 +87,7 @@ def test_no_error_and_no_log_of_a_download_tells_a_secret(serve, everything_logg
 def test_no_error_of_a_wrong_length_tells_a_secret(serve, everything_logged, length):
     _, client = serve(recorded_calls(1), behaviour={"recording_length": length})
     with RecordingDownloader(client) as downloader, pytest.raises(SynthflowError) as caught:
-        downloader.download("call-0000", lambda _: contextlib.nullcontext(io.BytesIO()))
+        downloader.download("call-0000", lambda _: contextlib.nullcontext(HashedFile(io.BytesIO())))
     assert leaks(texts_of(caught.value)) == []
     assert leaks(texts_of_logs(everything_logged)) == []
 
@@ -109,7 +110,7 @@ def test_no_result_no_manifest_and_no_log_of_a_window_tells_a_secret(serve, ever
 def test_the_addresses_were_signed_and_the_library_told_of_them(serve, everything_logged):
     handle, client = serve(recorded_calls(1))
     with RecordingDownloader(client) as downloader:
-        downloader.download("call-0000", lambda _: contextlib.nullcontext(io.BytesIO()))
+        downloader.download("call-0000", lambda _: contextlib.nullcontext(HashedFile(io.BytesIO())))
     (received,) = handle.api.requests_to("signed")
     assert SIGNATURE in received.target
     assert KEY not in repr(received)
@@ -121,5 +122,5 @@ def test_without_the_hiding_they_would_be_found(serve, everything_logged, monkey
     monkeypatch.setattr("airflow_provider_synthflow.client.recording.hide_addresses", contextlib.nullcontext)
     _, client = serve(recorded_calls(1))
     with RecordingDownloader(client) as downloader:
-        downloader.download("call-0000", lambda _: contextlib.nullcontext(io.BytesIO()))
+        downloader.download("call-0000", lambda _: contextlib.nullcontext(HashedFile(io.BytesIO())))
     assert {SIGNATURE, "/signed/"} <= set(leaks(texts_of_logs(everything_logged)))

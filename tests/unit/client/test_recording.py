@@ -12,6 +12,7 @@ import pytest
 from requests.adapters import HTTPAdapter
 
 from airflow_provider_synthflow.client.recording import RecordingDownloader
+from airflow_provider_synthflow.client.recording_file import HashedFile
 from airflow_provider_synthflow.exceptions import (
     SynthflowAuthError,
     SynthflowConfigError,
@@ -39,7 +40,7 @@ class Place:
     def open(self, ending):
         self.endings.append(ending)
         file = io.BytesIO()
-        yield file
+        yield HashedFile(file)
         self.stored.append(file.getvalue())
 
 
@@ -279,7 +280,7 @@ def test_a_failure_of_the_place_it_goes_to_is_not_tried_again(recorded):
 
         @contextlib.contextmanager
         def open_sink(_, error=error):
-            yield io.BytesIO()
+            yield HashedFile(io.BytesIO())
             raise error
 
         before = len(handle.api.requests)
