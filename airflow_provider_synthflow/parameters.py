@@ -55,14 +55,16 @@ OUTPUT_FORMATS = ("jsonl", "jsonl.gz", "jsonl.zst", "parquet")
 TABLES = ("turns", "actions", "variables", "judgements")
 
 _TEMPLATE = r"(?s)\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}"  # compiled where it is used
+_NOTHING = {"", "None", "[]", "{}", "()"}
+_LOST_PART = r"(?:^|[/@=])(None|\[\]|\{\}|\(\))(?=[/@]|$)"
 _FIXED = (type(None), bool, int, float, dt.date, dt.timedelta)
 _WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
 def is_nothing(value: Any) -> bool:
-    """Tell whether a value is none, as a template renders what is not there: None, its text, or what is empty."""
+    """Tell whether a value is none, as a template renders what is not there: None, what is empty, or their texts."""
     if isinstance(value, str):
-        return value.strip() in {"", "None"}
+        return value.strip() in _NOTHING
     return value is None or (isinstance(value, (list, tuple, set, frozenset, dict)) and not value)
 
 
@@ -193,8 +195,8 @@ def read_path(value: Any, name: str) -> str:
     if is_nothing(value):
         raise ValueError(f"{name} is missing, or came to nothing: give a path or a URL.")
     text = to_path_text(value, name)
-    if "None" in text.replace("@", "/").split("/"):
-        raise ValueError(f"{name} {text} contains None: a value that it is built from is missing.")
+    if lost := re.search(_LOST_PART, text):
+        raise ValueError(f"{name} {text} contains {lost[1]}: a value that it is built from is missing.")
     return text
 
 
@@ -316,10 +318,10 @@ def _has_lost(template: str, rendered: str) -> bool:
     if "{%" in template:
         return False  # what its statements leave out is left out on purpose
     parts = re.sub(_TEMPLATE, "\0", template).split("/")
-    is_made = [bool(part) and not part.strip("\0") for part in parts]  # of expressions alone
+    made = [re.match(r"(?:[^\0]*=)?(?=\0+$)", part) for part in parts]  # of expressions alone, or key={{ … }}
     patterns = [
-        r"(?!/)\s*\S.*?" if made else ".*?".join(map(re.escape, part.split("\0")))
-        for part, made in zip(parts, is_made, strict=True)
+        re.escape(key[0]) + r"(?!/)\s*\S.*?" if key else ".*?".join(map(re.escape, part.split("\0")))
+        for part, key in zip(parts, made, strict=True)
     ]
-    leading = "/?" if is_made[0] else ""
-    return any(is_made) and re.fullmatch(leading + "/".join(patterns), rendered, re.DOTALL) is None
+    leading = "/?" if made[0] else ""
+    return any(made) and re.fullmatch(leading + "/".join(patterns), rendered, re.DOTALL) is None

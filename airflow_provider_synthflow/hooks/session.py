@@ -17,12 +17,15 @@ from airflow_provider_synthflow.hooks.connection import read_connection
 from airflow_provider_synthflow.hooks.query import read_query
 from airflow_provider_synthflow.pagination.assistants import read_assistants
 from airflow_provider_synthflow.pagination.fetch import read_rows
+from airflow_provider_synthflow.pagination.filter_check import FilterCheck
 from airflow_provider_synthflow.parameters import read_choice, read_whole
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterator
 
+    from airflow_provider_synthflow.client.query import CallsQuery
+    from airflow_provider_synthflow.client.response import Page
     from airflow_provider_synthflow.client.settings import Settings
 
 __all__ = ["HookSession"]
@@ -70,20 +73,19 @@ class HookSession:
         asked = read_query(model_id, **query)
         for name, value, least in (("limit", limit, 1), ("offset", offset, 0), ("concurrency", concurrency, 1)):
             read_whole(value, name, least=least)
-        on_mismatch = read_choice(on_mismatch, "on_mismatch", choices=("fail", "include"))
         rows = read_rows(
             self.client,
             asked,
             limit=limit,
             offset=offset,
             concurrency=concurrency,
-            include_mismatched=on_mismatch == "include",
+            include_mismatched=_is_included(on_mismatch),
         )
         return (row.record() for row in rows)
 
-    def list_page(self, model_id: str, *, limit: int, offset: int, **query: Any) -> CallsPage:
+    def list_page(self, model_id: str, *, limit: int, offset: int, on_mismatch: str, **query: Any) -> CallsPage:
         """Return one page of calls."""
-        page = self.client.page(read_query(model_id, **query), limit, offset)
+        page = self._read_page(read_query(model_id, **query), limit, offset, on_mismatch)
         return CallsPage(
             calls=[row.record() for row in page.rows],
             total_records=page.total,
@@ -91,11 +93,13 @@ class HookSession:
             offset=page.offset,
         )
 
-    def count_calls(self, model_id: str, **query: Any) -> int:
-        """Return how many calls match: as declared, else as counted."""
+    def count_calls(self, model_id: str, *, on_mismatch: str, **query: Any) -> int:
+        """Return how many calls match: as declared, else, or where no more are declared than came, as counted."""
         asked = read_query(model_id, **query)
-        total = self.client.page(asked, 1, 0).total
-        return sum(1 for _ in read_rows(self.client, asked, limit=100)) if total is None else total
+        page = self._read_page(asked, 1, 0, on_mismatch)
+        if page.total is not None and (page.total > len(page.rows) or not page.rows):
+            return page.total
+        return sum(1 for _ in read_rows(self.client, asked, include_mismatched=_is_included(on_mismatch)))
 
     def list_window(self, model_id: str, window: Any, *, filters: dict[str, Any], **options: Any) -> WindowCalls:
         """Return the calls of a window, each exactly once, verified."""
@@ -120,3 +124,15 @@ class HookSession:
     def download_recording(self, call_id: str, file: IO[bytes] | str | os.PathLike[str]) -> dict[str, Any]:
         """Download a call's recording to a file."""
         return download_to_file(self.client, call_id, file)
+
+    def _read_page(self, asked: CallsQuery, limit: int, offset: int, on_mismatch: str) -> Page:
+        """Read one page, whose rows are of the agent and the status that were asked for."""
+        check = FilterCheck(asked, include=_is_included(on_mismatch))
+        page = self.client.page(asked, limit, offset)
+        with self.settings.named_in_errors():
+            check.find_others(page.rows)
+        return page
+
+
+def _is_included(on_mismatch: str) -> bool:
+    return read_choice(on_mismatch, "on_mismatch", choices=("fail", "include")) == "include"

@@ -171,6 +171,7 @@ class SynthflowHook(BaseHook):
         lead_phone_number: str | None = None,
         limit: int = 20,
         offset: int = 0,
+        on_mismatch: str = "fail",
     ) -> CallsPage:
         """
         Return one page of calls, with the total that the API declares.
@@ -184,6 +185,7 @@ class SynthflowHook(BaseHook):
         :param lead_phone_number: caller or callee, E.164
         :param limit: the page size, 1 to 100
         :param offset: the index of the first call
+        :param on_mismatch: ``fail`` or ``include`` a call of another agent or status than asked for
         :raises ValueError: for a naive time or a filter of the wrong type
         :raises SynthflowError: typed, see :mod:`airflow_provider_synthflow.exceptions`
         """
@@ -197,6 +199,7 @@ class SynthflowHook(BaseHook):
             lead_phone_number=lead_phone_number,
             limit=limit,
             offset=offset,
+            on_mismatch=on_mismatch,
         )
 
     def list_calls_window(
@@ -267,6 +270,7 @@ class SynthflowHook(BaseHook):
         duration_min: int | None = None,
         duration_max: int | None = None,
         lead_phone_number: str | None = None,
+        on_mismatch: str = "fail",
     ) -> int:
         """
         Return how many calls match, as the API counts them: one request for one row if it declares a total.
@@ -278,6 +282,7 @@ class SynthflowHook(BaseHook):
         :param duration_min: seconds, inclusive
         :param duration_max: seconds, inclusive
         :param lead_phone_number: caller or callee, E.164
+        :param on_mismatch: ``fail`` or ``include`` a call of another agent or status than asked for
         :raises ValueError: for a naive time or a filter of the wrong type
         :raises SynthflowError: typed, see :mod:`airflow_provider_synthflow.exceptions`
         """
@@ -289,6 +294,7 @@ class SynthflowHook(BaseHook):
             duration_min=duration_min,
             duration_max=duration_max,
             lead_phone_number=lead_phone_number,
+            on_mismatch=on_mismatch,
         )
 
     def get_call(self, call_id: str) -> dict[str, Any]:

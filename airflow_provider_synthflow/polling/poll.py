@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_synthflow.exceptions import SynthflowProtocolError, SynthflowTransientError
 from airflow_provider_synthflow.extraction.plan import MARGIN_MS, STRAY_MS
 from airflow_provider_synthflow.pagination.fetch import aread_pages, read_pages
+from airflow_provider_synthflow.pagination.filter_check import FilterCheck
 from airflow_provider_synthflow.pagination.page_ranges import PageAsk
 from airflow_provider_synthflow.timestamps import format_instant, now_ms
 
@@ -48,7 +49,7 @@ class Poll:
 
     def __post_init__(self) -> None:
         """Begin to count."""
-        self.counting = Counting(self.from_ms, self._end_ms, self.min_calls)
+        self.counting = Counting(self.query, self.from_ms, self._end_ms, self.min_calls)
 
     @property
     def _end_ms(self) -> int:
@@ -146,9 +147,10 @@ class Counting:
 
     # In a list sorted by start, either way, the calls that count are one range. The first and the last page are read;
     # if one shows calls outside, a binary search finds the end of the range: at most twenty pages. A list that is not
-    # sorted or declares no total is read from its beginning, at most ten pages, and only the calls seen count.
+    # sorted or declares no total is read from its beginning, at most ten pages, and only the calls seen count. So is
+    # one with calls of another agent or status than asked for, which do not count.
 
-    def __init__(self, from_ms: int, to_ms: int, wanted: int) -> None:
+    def __init__(self, query: CallsQuery, from_ms: int, to_ms: int, wanted: int) -> None:
         self.starts: dict[str, int] = {}
         """When each call started that was seen and counts."""
         self.total: int | None = None
@@ -156,6 +158,7 @@ class Counting:
         self._from_ms = from_ms
         self._to_ms = to_ms
         self._wanted = max(wanted, 1)
+        self._check = FilterCheck(query, include=True)
         self._others: set[str] = set()
         self._sides: dict[int, int | None] = {}
         """By the index in the list: before the instants (-1), between (0), behind (1), or not known."""
@@ -190,8 +193,12 @@ class Counting:
         if page.total is not None:
             self.total = page.total
         known = len(self.starts) + len(self._others)
+        strangers = self._check.find_others(page.rows)
+        if strangers:
+            self._is_sorted = False  # what it declares counts them, too
+            log.warning("%d calls of another agent or status than asked for came, and do not count.", len(strangers))
         for index, row in enumerate(page.rows, offset):
-            start = row.started_ms
+            start = None if row.call_id in strangers else row.started_ms
             side = None if start is None else (start >= self._to_ms) - (start < self._from_ms)
             self._sides[index] = side
             if start is not None and side == 0:

@@ -29,8 +29,22 @@ from airflow_provider_synthflow.triggers.new_calls import NewCallsPolls
 from tests.unit.making import AGENT, FROM, TO, make_call
 from tests.unit.making_tasks import operator
 
-NOTHING = ["{{ params.none }}", "{{ params.empty }}", "{{ params.blank }}", "{% if params.none %}x{% endif %}"]
-VALUES = {"none": None, "empty": "", "blank": " ", "phone": "+15550100001", "id": "1234", "ms": "1709251200000"}
+NOTHING = [
+    "{{ params.none }}",
+    "{{ params.empty }}",
+    "{{ params.blank }}",
+    "{{ params.list }}",
+    "{% if params.none %}x{% endif %}",
+]
+VALUES = {
+    "none": None,
+    "empty": "",
+    "blank": " ",
+    "list": [],
+    "phone": "+15550100001",
+    "id": "1234",
+    "ms": "1709251200000",
+}
 
 
 def sensor(**arguments: Any) -> SynthflowNewCallsSensor:
@@ -103,6 +117,7 @@ class TestEveryShell:
         {"output_path": ""},
         {"output_path": "None/calls"},
         {"output_path": "s3://None/calls"},
+        {"output_path": "[]"},
         {"output_path": 5},
         {"output_path": "s3:/lake/calls"},
         {"output_path": "s3://"},
@@ -183,6 +198,9 @@ class TestNothing:
             "s3://{{ params.none }}@bucket/calls",
             "/lake/{{ params.empty }}",
             "/lake/{{ params.blank }}/x",
+            "/lake/tenant={{ params.none }}/calls",
+            "/lake/tenant={{ params.empty }}/calls",
+            "{{ params.list }}/calls",
         ],
     )
     @pytest.mark.parametrize("parameter", ["output_path", "resume_path"])

@@ -84,11 +84,12 @@ class TestSignatures:
         filters = [(name, None) for name in FILTERS]
         bounds = [("from_date", None), ("to_date", None)]
         paging = [("limit", 100), ("offset", 0), ("concurrency", 1)]
+        mismatch = ("on_mismatch", "fail")
 
         assert names("__init__") == [("synthflow_conn_id", "synthflow_default")]
-        assert names("list_calls") == ["model_id", *bounds, *filters, *paging, ("on_mismatch", "fail")]
-        assert names("list_calls_page") == ["model_id", *bounds, *filters, ("limit", 20), ("offset", 0)]
-        assert names("count_calls") == ["model_id", *bounds, *filters]
+        assert names("list_calls") == ["model_id", *bounds, *filters, *paging, mismatch]
+        assert names("list_calls_page") == ["model_id", *bounds, *filters, ("limit", 20), ("offset", 0), mismatch]
+        assert names("count_calls") == ["model_id", *bounds, *filters, mismatch]
         assert names("get_call") == names("get_recording_url") == ["call_id"]
         assert names("download_recording") == ["call_id", "file"]
         assert names("list_assistants") == []
@@ -306,6 +307,13 @@ class TestCountCalls:
 
         assert hook.count_calls(AGENT, from_date=FROM, to_date=TO, call_status="busy") == 1
         assert hook.count_calls("nobody") == 0
+
+    @pytest.mark.parametrize("total", ["none", "page"])
+    def test_believes_no_total_of_a_page_alone(self, serve, total, monkeypatch):
+        _, hook = serve(many_calls(230), behaviour=Behaviour(total=total))
+        monkeypatch.setattr("airflow_provider_synthflow.client.client.SynthflowClient.wait", lambda *_: None)
+
+        assert hook.count_calls(AGENT) == 230
 
 
 class TestGetCall:
@@ -581,11 +589,19 @@ def test_what_only_all_pages_show_to_be_wrong_is_told_with_the_connection(serve,
         hook.list_calls_window(AGENT, (FROM, TO), max_walks=3)
 
 
-def test_a_walk_by_hand_that_meets_another_agent_tells_the_connection(serve):
-    _, hook = serve([make_call("a"), make_call("other", agent="agent-2")], behaviour=Behaviour(ignore_agent=True))
+@pytest.mark.parametrize("method", ["list_calls", "list_calls_page", "count_calls"])
+def test_a_call_of_another_agent_is_an_error_or_included_as_asked_for(serve, method):
+    _, hook = serve([make_call("a"), make_call("other", 9, agent="agent-2")], behaviour=Behaviour(ignore_agent=True))
+
+    def ask(**arguments):
+        found = getattr(hook, method)(AGENT, **arguments)
+        return found if isinstance(found, int) else len(list(getattr(found, "calls", found)))
 
     with pytest.raises(SynthflowProtocolError, match=r"^Connection 'synthflow_default': The API does not keep"):
-        list(hook.list_calls(AGENT))
+        ask()
+    assert ask(on_mismatch="include") == 2
+    with pytest.raises(ValueError, match="on_mismatch 'whatever' is unknown"):
+        ask(on_mismatch="whatever")
 
 
 def test_a_request_that_failed_in_a_walk_names_the_connection_once(serve):
@@ -620,7 +636,7 @@ class TestMasking:
 
     def test_leaves_no_key_in_logs_errors_or_representations(self, serve, caplog):
         caplog.set_level(logging.DEBUG)
-        handle, hook = serve([make_call("a")], faults=[Fault(status=500, at=(1,), headers={"Retry-After": "0"})])
+        handle, hook = serve(many_calls(2), faults=[Fault(status=500, at=(1,), headers={"Retry-After": "0"})])
 
         hook.count_calls(AGENT)
         with pytest.raises(SynthflowRequestError) as caught:

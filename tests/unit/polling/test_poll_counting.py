@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_synthflow.client.call import CallRow
+from airflow_provider_synthflow.client.query import CallsQuery
 from airflow_provider_synthflow.client.response import Page
 from airflow_provider_synthflow.exceptions import SynthflowRequestError
 from airflow_provider_synthflow.pagination.fetch import read_pages
@@ -33,7 +34,7 @@ def rows_of(before: int, inside: int, behind: int, nowhere: int = 0) -> list[Cal
 
 def count(rows: list[CallRow], wanted: int, *, total: int | None = -1, most: int = 100, refused_from: int = 10**9):
     """Ask for pages of a list as a server with these ways would tell it, until the answer is known."""
-    counting = Counting(FROM_MS, TO_MS, wanted)
+    counting = Counting(CallsQuery("agent-1"), FROM_MS, TO_MS, wanted)
     declared = len(rows) if total == -1 else total
 
     def fetch(limit: int, offset: int) -> Page:

@@ -98,6 +98,14 @@ class TestPoke:
 
         assert sensor().poke({}) is False
 
+    @pytest.mark.parametrize("behaviour", [Behaviour(ignore_status=True), Behaviour(ignore_agent=True)])
+    def test_counts_no_call_of_another_agent_or_status_where_the_api_lists_them(self, serve, behaviour):
+        others = many_calls(150, agent="agent-2" if behaviour.ignore_agent else AGENT, call_status="busy")
+        serve([*others, make_call("a", 9, call_status="failed")], behaviour=behaviour)
+
+        assert sensor(call_status="failed", to_date=TO).execute({})["count"] == 1
+        assert not sensor(call_status="failed", to_date=TO, min_calls=2).poke({})
+
     def test_of_a_start_that_lies_ahead_asks_for_nothing(self, serve):
         handle = serve()
 
