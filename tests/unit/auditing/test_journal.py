@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -44,17 +46,22 @@ class CountingStore(LocalStore):
         return super().open(relative)
 
 
-@pytest.fixture
-def lake(tmp_path):
+@pytest.fixture(scope="module")
+def harmed(tmp_path_factory):
     """Make a lake with a gap, a damage and a duplicate."""
-    make_lake(tmp_path / "lake", DAYS)
-    make_lake(tmp_path / "lake", DAYS, agent="agent-2", output_format="jsonl")
-    (day(tmp_path / "lake", 1) / "calls.jsonl.gz").write_bytes(b"cut")
+    root = tmp_path_factory.mktemp("harmed") / "lake"
+    make_lake(root, DAYS)
+    make_lake(root, DAYS, agent="agent-2", output_format="jsonl")
+    (day(root, 1) / "calls.jsonl.gz").write_bytes(b"cut")
     twice = FROM_MS + 2 * DAY
-    rewrite(day(tmp_path / "lake", 30), [record("agent-1-2-0", twice), record("x", FROM_MS + 30 * DAY)])
-    for path in sorted(day(tmp_path / "lake", 10).iterdir()):
-        path.unlink()
-    return tmp_path / "lake"
+    rewrite(day(root, 30), [record("agent-1-2-0", twice), record("x", FROM_MS + 30 * DAY)])
+    shutil.rmtree(day(root, 10))
+    return root
+
+
+@pytest.fixture
+def lake(harmed, tmp_path):
+    return Path(shutil.copytree(harmed, tmp_path / "lake"))
 
 
 def day(root, number, agent="agent-1"):
