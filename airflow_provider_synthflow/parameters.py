@@ -57,7 +57,6 @@ TABLES = ("turns", "actions", "variables", "judgements")
 _TEMPLATE = r"(?s)\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}"  # compiled where it is used
 _NOTHING = {"", "None", "[]", "{}", "()"}
 _LOST_PART = r"(?:^|[/@=])(None|\[\]|\{\}|\(\))(?=[/@]|$)"
-_FIXED = (type(None), bool, int, float, dt.date, dt.timedelta)
 _WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
@@ -78,7 +77,7 @@ def has_template(value: Any) -> bool:
         return has_template(list(value.values()))
     if isinstance(value, os.PathLike):
         return has_template(str(value))
-    return not isinstance(value, _FIXED)
+    return hasattr(value, "resolve")  # what another task returns, or is mapped over
 
 
 def to_renderable(path: Any) -> Any:

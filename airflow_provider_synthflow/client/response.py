@@ -305,6 +305,5 @@ def _is_shown(request_id: Any, settings: Settings) -> bool:
     """Tell whether a request's id is one, and not a telephone number or a secret in its place."""
     if not isinstance(request_id, str) or not _REQUEST_ID.fullmatch(request_id) or settings.api_key in request_id:
         return False
-    if _UUID.fullmatch(request_id):
-        return True
-    return not _NUMBER.search(request_id) and any(letter.isalpha() for letter in request_id)
+    has_letters = any(letter.isalpha() for letter in request_id)
+    return has_letters and bool(_UUID.fullmatch(request_id) or not _NUMBER.search(request_id))

@@ -41,6 +41,7 @@ VALUES = {
     "empty": "",
     "blank": " ",
     "list": [],
+    "odd": b"+15550100001",
     "phone": "+15550100001",
     "id": "1234",
     "ms": "1709251200000",
@@ -269,6 +270,8 @@ def test_a_telephone_number_is_not_among_the_rendered_fields_whatever_its_type(m
 
     assert "lead_phone_number" not in one.template_fields
     assert one.read_parameters()["lead_phone_number"] == VALUES["phone"]
+    odd = render(make, native=native, lead_phone_number="{{ params.odd }}")
+    assert "lead_phone_number" not in odd.template_fields
 
 
 def test_the_formats_and_tables_are_those_that_are_written():

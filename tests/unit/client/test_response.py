@@ -348,6 +348,7 @@ def test_the_limit_that_a_429_tells_is_passed_on(limit):
         ("a.b:c_d", True),
         ("4915712345678", False),
         ("0157_1234567", False),
+        ("00004915-7123-4567-0000-000000000000", False),
         ("0157-123-4567", False),
         ("555.0100", False),
         ("tel:4915712345678", False),
