@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import string
 import zlib
 from typing import TYPE_CHECKING, Any
@@ -42,7 +43,9 @@ HEADERS = {
 """The headers of every request, but for the key."""
 
 _LONGEST_ERROR = 64 * 1024
-_PACKED = {"gzip": 31, "x-gzip": 31, "deflate": 47}  # zlib's numbers: 47 finds out which of its headers there is
+_PACKED = {"gzip": (31,), "x-gzip": (31,), "deflate": (47, -15)}
+"""By encoding, zlib's numbers: 47 finds out which of its headers there is, and some servers leave it out (-15)."""
+_PIECE = 16 * 1024
 
 
 class HttpResponse:
@@ -94,36 +97,35 @@ class BodyReader:
         body = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
         if not self.is_packed or not body:
             return body
-        try:
-            return self._inflated(body)
-        except (KeyError, zlib.error):
-            pass  # an error's text may hold what could not be read
+        for window in _PACKED.get(self._encoding, ()):
+            with contextlib.suppress(zlib.error):  # whose text may hold what could not be read
+                return self._inflated(body, window)
         if self._is_error:
             return b""
         msg = f"An answer of {self._settings.host} is not compressed as its header says."
         raise SynthflowProtocolError(self._settings.told(msg), retriable=True)
 
-    def _inflated(self, body: bytes) -> bytes:
-        """Unpack no more than the limit allows, so that a small body cannot fill the memory."""
+    def _inflated(self, body: bytes, window: int) -> bytes:
+        """Unpack piece by piece, so that a small body neither fills the memory nor holds up other threads."""
         unpacked: list[bytes] = []
         size = 0
-        while body:
-            machine = zlib.decompressobj(_PACKED[self._encoding])
-            try:
-                part = machine.decompress(body, self._limit - size + 1)
-            except zlib.error:
-                if self._encoding != "deflate" or unpacked:
-                    raise
-                machine = zlib.decompressobj(-15)  # some servers leave out zlib's header
-                part = machine.decompress(body, self._limit - size + 1)
-            size += len(part)
-            unpacked.append(part)
-            if not self._fits(size):
-                return b""
-            if not machine.eof:
-                msg = "it ends early"
-                raise zlib.error(msg)
-            body = machine.unused_data.lstrip(b"\0")  # gzip allows several members, and zeros behind them
+        machine = zlib.decompressobj(window)
+        for at in range(0, len(body), _PIECE):
+            piece = body[at : at + _PIECE]
+            while piece:
+                if machine.eof:  # gzip allows several members, and zeros behind them
+                    piece = piece.lstrip(b"\0")
+                    if not piece:
+                        break
+                    machine = zlib.decompressobj(window)
+                unpacked.append(machine.decompress(piece, self._limit - size + 1))
+                size += len(unpacked[-1])
+                if not self._fits(size):
+                    return b""
+                piece = machine.unused_data
+        if not machine.eof:
+            msg = "it ends early"
+            raise zlib.error(msg)
         return b"".join(unpacked)
 
     def _fits(self, size: int) -> bool:

@@ -17,6 +17,7 @@ from airflow_provider_synthflow.client.async_client import AsyncSynthflowClient
 from airflow_provider_synthflow.client.client import SynthflowClient
 from airflow_provider_synthflow.client.connection_check import check_connection
 from airflow_provider_synthflow.client.query import CallsQuery
+from airflow_provider_synthflow.client.transport import BodyReader
 from airflow_provider_synthflow.exceptions import (
     SynthflowProtocolError,
     SynthflowRequestError,
@@ -246,6 +247,14 @@ def test_a_body_of_several_gzip_members_is_whole(synthflow, ask, monkeypatch, bo
     handle = synthflow()
     monkeypatch.setattr(handle.api, "handle", lambda *_: Answer(200, {"Content-Encoding": "gzip"}, body))
     assert [row.call_id for row in ask(handle.url, timeout=30.0).rows] == ["a"]
+
+
+def test_a_body_of_very_many_gzip_members_and_zeros_is_whole():
+    """Each once took a copy of all that follows: many seconds for this body."""
+    body = BodyReader(200, {"Content-Encoding": "gzip"}, make_settings("http://127.0.0.1:9"))
+    body.add(gzip.compress(b"") * 50_000 + gzip.compress(b"{}") + bytes(20_000))
+
+    assert body.unpack() == b"{}"
 
 
 def test_a_packed_body_that_is_cut_off_is_tried_again(synthflow, ask, monkeypatch):
