@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from airflow_provider_synthflow.client.raw_json import decode_json, has_half_surrogates
+from airflow_provider_synthflow.client.raw_json import decode_json, has_half_surrogates, mend_surrogates
 from airflow_provider_synthflow.timestamps import instant_of_epoch, read_instant
 
 if TYPE_CHECKING:
@@ -138,8 +138,8 @@ def encode_record(record: dict[str, Any]) -> bytes:
 
 
 def _decode_leniently(raw: bytes) -> dict[str, Any]:
-    """Decode what msgspec refuses and JSON allows: half a surrogate pair, a number beyond a double."""
-    record = decode_json(raw)
+    """Decode what msgspec refuses and JSON allows: half a surrogate pair, which is mended, a number beyond a double."""
+    record = decode_json(mend_surrogates(raw))
     if not isinstance(record, dict):
         msg = "a call is not a JSON object"
         raise ValueError(msg)  # noqa: TRY004 - JSON that is none raises ValueError too

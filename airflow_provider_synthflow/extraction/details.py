@@ -10,7 +10,7 @@ from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from airflow_provider_synthflow.client.raw_json import split_members
+from airflow_provider_synthflow.client.raw_json import mend_surrogates, split_members
 from airflow_provider_synthflow.client.response import read_page
 from airflow_provider_synthflow.client.transport import call_path
 from airflow_provider_synthflow.exceptions import SynthflowProtocolError, SynthflowRequestError
@@ -32,21 +32,27 @@ _NOT_FOUND = 404
 _NO_ID = "sha256:"
 
 
-def add_details(client: SynthflowClient, spill: Spill, into: Spill, privacy: Privacy, *, concurrency: int) -> int:
-    """Copy the calls of a spill into another one with their details, and return how many calls had none."""
-    total, missing = len(spill), 0
+def add_details(
+    client: SynthflowClient, spill: Spill, into: Spill, privacy: Privacy, *, concurrency: int
+) -> tuple[int, int]:
+    """Copy the calls of a spill with their details; return how many had none, and how many were mended for them."""
+    total, missing, mended = len(spill), 0, 0
     begun = told = time.monotonic()
     found = _request_details(client, spill, privacy, concurrency)
     for done, (key, order, record, details) in enumerate(found, 1):
         missing += details is None
-        whole = record if details is None else merge_details(record, privacy.apply(details), privacy)
+        whole = record
+        if details is not None:
+            readable = mend_surrogates(details)
+            whole = merge_details(record, privacy.apply(readable), privacy)
+            mended += readable is not details and whole is not record and rb"\ufffd" not in record  # else it counts
         into.put([key], [order], [whole])
         now = time.monotonic()
         if now - told >= _EVERY:
             told = now
             left = (total - done) * (now - begun) / done
             log.info("Details of %s of %s calls read, about %.0f s left.", f"{done:,}", f"{total:,}", left)
-    return missing
+    return missing, mended
 
 
 def merge_details(record: bytes, details: bytes, privacy: Privacy) -> bytes:

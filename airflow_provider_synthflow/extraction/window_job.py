@@ -100,10 +100,11 @@ class WindowJob:
         """Add the details, and return the numbers with theirs, and what the result says of them."""
         names = ("requests", "retries", "waits")
         before = {name: getattr(client, name) for name in names}
-        missing = add_details(client, spill, into, self.privacy, concurrency=self.plan.concurrency)
+        missing, mended = add_details(client, spill, into, self.privacy, concurrency=self.plan.concurrency)
         sent = {name: getattr(found, name) + getattr(client, name) - before[name] for name in names}
         told = {"query": {**self.plan.query.filters(), "details": True}}
-        return replace(found, **sent), {**told, "details_missing": missing} if missing else told
+        found = replace(found, **sent, mended=found.mended + mended)
+        return found, {**told, "details_missing": missing} if missing else told
 
     @contextmanager
     def _draft(self, spill: Spill) -> Iterator[Draft | None]:

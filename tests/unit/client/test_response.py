@@ -214,7 +214,7 @@ def test_a_call_that_is_no_object_is_an_error(body, element):
 
 def test_other_lists_are_read_from_the_same_envelopes():
     body = b'{"status":"ok","response":{"pagination":%b,"assistants":[{"model_id":"m","n":"\\ud83d"}]}}' % PAGINATION
-    assert read_elements(body, "assistants") == ([{"model_id": "m", "n": "\ud83d"}], 7)
+    assert read_elements(body, "assistants") == ([{"model_id": "m", "n": "\ufffd"}], 7)
     assert read_elements(b'[{"model_id":"m"}]', "assistants") == ([{"model_id": "m"}], None)
 
 

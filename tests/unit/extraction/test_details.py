@@ -98,6 +98,24 @@ def test_they_come_into_xcom_too(serve):
     assert all(call["prompt_variables"] for call in result["calls"])
 
 
+def test_half_of_a_surrogate_pair_is_mended_and_counted_in_them_too(serve, tmp_path, monkeypatch):
+    handle = serve(many_calls(3))
+    api = handle.api
+    ordinary = api.handle
+
+    def answer(method, target, headers, body=b""):
+        found = ordinary(method, target, headers, body)
+        if target.endswith("/calls/call-0001"):
+            found.body = found.body.replace(b'"call_id":', rb'"odd":{"\udc00":"a\ud83d"},"call_id":', 1)
+        return found
+
+    monkeypatch.setattr(api, "handle", answer)
+    result = listing(output_path=str(tmp_path))
+
+    assert result["mended"] == 1
+    assert read_file(result["path"])[1]["odd"] == {"\ufffd": "a\ufffd"}
+
+
 def test_a_call_that_is_not_known_stays_as_listed_and_is_counted(serve, tmp_path):
     handle = serve(many_calls(4), faults=[Fault(route="call", kind="status", status=404, at=(2,))])
     result = listing(output_path=str(tmp_path), concurrency=1)

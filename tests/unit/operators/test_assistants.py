@@ -18,7 +18,7 @@ from airflow_provider_synthflow.exceptions import (
     SynthflowOutputConflictError,
 )
 from airflow_provider_synthflow.operators.synthflow import SynthflowListAssistantsOperator
-from tests.synthflow_server import Fault, agent_ids
+from tests.synthflow_server import Answer, Fault, agent_ids
 from tests.unit.making import tree_of
 
 if TYPE_CHECKING:
@@ -88,6 +88,17 @@ def test_prompts_and_long_fields_are_left_out(serve):
     (agent,) = operator().execute({})["assistants"]
 
     assert set(agent) == {"model_id", "name", "description", "short", "flag", "none"}
+
+
+def test_half_of_a_surrogate_pair_is_mended_in_an_agents_id_and_its_fields(serve, tmp_path, monkeypatch):
+    handle = serve()
+    body = rb'{"response":{"assistants":[{"model_id":"a\ud83d","name":"\udc00"}],"pagination":{"total_records":1}}}'
+    monkeypatch.setattr(handle.api, "handle", lambda *_: Answer(200, {}, body))
+
+    result = operator(tmp_path, output_format="jsonl").execute(CONTEXT)
+
+    assert result["model_ids"] == ["a\ufffd"]
+    assert json.loads((tmp_path / PLACE / "assistants.jsonl").read_bytes()) == {"model_id": "a\ufffd", "name": "\ufffd"}
 
 
 def test_with_full_an_agent_is_as_received(serve, tmp_path):
