@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 from weakref import WeakKeyDictionary
 
+import anyio
 import httpx
 
 from airflow_provider_synthflow.client.environment import read_proxy, show_proxy, trust, unusable_proxy
@@ -117,8 +118,10 @@ class AsyncSynthflowClient:
         self.requests += 1
         settings = self.settings
         try:
-            status, headers, body = await asyncio.wait_for(self._receive(path, parameters), settings.timeout)
-        except asyncio.TimeoutError:
+            # asyncio.wait_for would lose a cancellation that comes together with the answer, before Python 3.12.
+            with anyio.fail_after(settings.timeout):
+                status, headers, body = await self._receive(path, parameters)
+        except TimeoutError:
             failure = make_failure(TimeoutError(), settings, self._shared.proxy, _BAD_ADDRESS)
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
             failure = make_failure(error, settings, self._shared.proxy, _BAD_ADDRESS)

@@ -79,3 +79,34 @@ def test_a_request_is_given_up_after_as_many_tries(synthflow):
         page(make_settings(handle.url, max_attempts=2))
 
     assert caught.value.attempts == len(handle.api.requests) == 2
+
+
+@pytest.mark.parametrize("steps", range(6))
+def test_a_cancellation_that_comes_together_with_the_answer_is_heeded(synthflow, monkeypatch, steps):
+    """A trigger that Airflow cancels must not go on."""
+    settings = make_settings(synthflow().url)
+    receive = AsyncSynthflowClient._receive
+
+    async def cancel():
+        arrived = asyncio.get_running_loop().create_future()
+
+        async def hold_back(client, path, parameters):
+            answer = await receive(client, path, parameters)
+            arrived.set_result(None)
+            await released
+            return answer
+
+        released = asyncio.get_running_loop().create_future()
+        monkeypatch.setattr(AsyncSynthflowClient, "_receive", hold_back)
+        async with AsyncSynthflowClient.open(settings) as client:
+            asked = asyncio.create_task(client.page(QUERY, 100, 0))
+            await arrived
+            released.set_result(None)
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            was_under_way = asked.cancel()
+            await asyncio.wait({asked})
+            return was_under_way, asked.cancelled()
+
+    was_under_way, is_cancelled = asyncio.run(cancel())
+    assert is_cancelled == was_under_way
