@@ -394,7 +394,7 @@ class TestWrongSettings:
 
     @pytest.mark.usefixtures("s3")
     def test_of_two_connections_are_told(self):
-        with pytest.raises(SynthflowConfigError, match="'lake', and 'other' is given"):
+        with pytest.raises(SynthflowConfigError, match="'lake', and output_conn_id 'other' is given"):
             publication("s3://lake@lake/out", "other")
 
     @pytest.mark.usefixtures("s3")
