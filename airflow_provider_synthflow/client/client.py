@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from copy import copy
@@ -111,8 +112,10 @@ class SynthflowClient:
         """Return this thread's session: authenticated, with kept-alive connections."""
         if self._closed.is_set():
             raise SynthflowTransientError(CLOSED)
-        session: requests.Session | None = getattr(self._local, "session", None)
-        return self._open_session() if session is None else session
+        if getattr(self._local, "process", None) != os.getpid():  # a forked one must not share its parent's connections
+            return self._open_session()
+        session: requests.Session = self._local.session
+        return session
 
     def wait(self, seconds: float) -> None:
         """Wait as between two tries, and count it; raise where the client is closed meanwhile."""
@@ -194,6 +197,7 @@ class SynthflowClient:
             session.mount(scheme, DeadlineAdapter(trusted))
         self._local.proxy = show_proxy(proxy)
         self._local.session = session
+        self._local.process = os.getpid()
         with self._lock:
             self._sessions.append(session)
         return session

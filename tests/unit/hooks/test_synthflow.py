@@ -11,6 +11,7 @@ import io
 import itertools
 import json
 import logging
+import os
 import threading
 from typing import Any
 
@@ -602,6 +603,19 @@ def test_a_call_of_another_agent_is_an_error_or_included_as_asked_for(serve, met
     assert ask(on_mismatch="include") == 2
     with pytest.raises(ValueError, match="on_mismatch 'whatever' is unknown"):
         ask(on_mismatch="whatever")
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_forked_process_shares_no_connection_with_its_parent(serve):
+    _, hook = serve(many_calls(2))
+    session = hook.get_conn()
+    child = os.fork()
+    if not child:
+        os._exit(0 if hook.get_conn() is not session and hook.count_calls(AGENT) == 2 else 1)
+    _, status = os.waitpid(child, 0)
+
+    assert status == 0
+    assert hook.get_conn() is session
 
 
 def test_a_request_that_failed_in_a_walk_names_the_connection_once(serve):
