@@ -109,7 +109,17 @@ class RecordingsJob:
         """Process calls, several at a time, and raise in the end for those that failed."""
         failures: list[SynthflowError] = []
         in_a_row = 0
-        for call, outcome in self._workers.run(calls, lambda call: self._bring_one(call, shelf)):
+
+        def bring(call: RecordedCall) -> RecordingItem:
+            try:
+                return self._bring_one(call, shelf)
+            except _OF_ONE:
+                raise
+            except BaseException:
+                self._workers.stop()  # the others would meet it, too
+                raise
+
+        for call, outcome in self._workers.run(calls, bring):
             self._progress.add_call()
             if isinstance(outcome, RecordingItem):
                 self._items[call.call_id] = outcome
@@ -144,7 +154,7 @@ class RecordingsJob:
         try:
             with slot:
                 slot.enter_context(self._slots)
-                if self._downloader is None or self._workers.closed:
+                if self._downloader is None or self._workers.ended:
                     raise SynthflowTransientError(CLOSED)
                 found = self._downloader.download(call.call_id, open_sink)
         except SynthflowAuthError as error:

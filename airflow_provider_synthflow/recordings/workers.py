@@ -28,7 +28,17 @@ class Workers(Generic[_Task]):
         self._count = count
         self._on_look = on_look  # called about once a second
         self._answers: SimpleQueue[tuple[_Task, Any] | None] = SimpleQueue()
+        self._ended = threading.Event()
         self.closed = False
+
+    @property
+    def ended(self) -> bool:
+        """Tell whether nothing more is to be begun."""
+        return self.closed or self._ended.is_set()
+
+    def stop(self) -> None:
+        """Begin nothing more of the present list."""
+        self._ended.set()
 
     def close(self) -> None:
         """Wake whoever waits for a result, by an error."""
@@ -37,7 +47,8 @@ class Workers(Generic[_Task]):
 
     def run(self, tasks: Sequence[_Task], work: Callable[[_Task], Any]) -> Iterator[tuple[_Task, Any]]:
         """Yield each item with its result or its error, as they come."""
-        waiting, lock, ended = iter(tasks), threading.Lock(), threading.Event()
+        waiting, lock = iter(tasks), threading.Lock()
+        ended = self._ended = threading.Event()  # the threads of an earlier list stay ended
 
         def work_on() -> None:
             while not ended.is_set():

@@ -79,7 +79,7 @@ def test_with_json_standard_output_holds_nothing_else_also_of_libraries(lake, ha
     result = json.loads(done.stdout)
     assert done.returncode == int(harmed)
     assert (result["windows"], len(result["findings"])) == (5, int(harmed))
-    if AIRFLOW < (3, 4):
+    if (3, 0) <= AIRFLOW < (3, 4):
         assert "Unit test configuration" in done.stderr
 
 
@@ -107,7 +107,8 @@ def test_where_it_could_not_look_it_is_status_2_and_one_sentence(lake, capsys, a
 
     assert (status, out) == (2, "")
     assert err.strip().splitlines()[-1].endswith((".", ">", "…)", ")"))
-    assert "Traceback" not in err
+    # Airflow 2.11 itself logs one for its database, which has no tables here.
+    assert "Traceback" not in err or (AIRFLOW < (3, 0) and arguments == ["{lake}"])
 
 
 def test_errors_speak_of_what_was_typed(lake, capsys):

@@ -159,7 +159,7 @@ class TestBlocks:
 
         if settings.has_section("openlineage"):
             pytest.importorskip("airflow.providers.openlineage", reason="its settings are its provider's")
-            ProvidersManager().initialize_providers_configuration()  # Airflow before 3.2 knows only its own
+        ProvidersManager().initialize_providers_configuration()  # Airflow before 3.2 knows only its own
         for section in settings.sections():
             for option in settings.options(section):
                 assert conf.has_option(section, option)

@@ -253,14 +253,14 @@ class TestFailures:
         handle, client = served(calls, faults=[Fault(route="signed", kind="status", status=503)], max_attempts=1)
         with pytest.raises(SynthflowTransientError, match="recordings could not be stored"):
             make_job(write_calls(tmp_path, calls)).run(client, wait=never_wait)
-        assert len(asked_for(handle)) < 20
+        assert len(asked_for(handle)) < 60
 
     def test_of_the_key_end_it_at_once(self, served, tmp_path):
         calls = recorded_calls(60)
         handle, client = served(calls, behaviour=Behaviour(wrong_region=True))
         with pytest.raises(SynthflowAuthError):
             make_job(write_calls(tmp_path, calls)).run(client, wait=never_wait)
-        assert len(asked_for(handle)) < 20
+        assert len(asked_for(handle)) <= 8  # those that were under way
 
     def test_above_max_bytes_are_no_retry_s(self, served, tmp_path):
         calls = recorded_calls(4)
