@@ -45,7 +45,8 @@ def add_details(
         if details is not None:
             readable = mend_surrogates(details)
             whole = merge_details(record, privacy.apply(readable), privacy)
-            mended += readable is not details and whole is not record and rb"\ufffd" not in record  # else it counts
+            # A record that was mended itself was counted then.
+            mended += readable is not details and whole is not record and rb"\ufffd" not in record
         into.put([key], [order], [whole])
         now = time.monotonic()
         if now - told >= _EVERY:

@@ -23,7 +23,7 @@ _ROWS = 256
 
 def are_equal_but_for(fields: Collection[str], format_name: str, one: IO[bytes], other: IO[bytes]) -> bool:
     """Tell whether two files have the same calls in the same order, but for some top-level fields."""
-    # PARA Both are read side by side, a few records at a time.
+    # Both are read side by side, a few records at a time.
     pairs: Iterator[tuple[Any, Any]]
     if format_name == "parquet":
         pairs = zip_longest(read_rows(one, _ROWS), read_rows(other, _ROWS))

@@ -128,6 +128,11 @@ class TestRooms:
     def test_have_no_module_beside_them_but_what_is_public_or_ground(self):
         assert {path.stem for path in PACKAGE.glob("*.py")} == TOP
 
+    def test_have_no_files_but_modules_and_what_a_report_is_made_of(self):
+        files = {path for path in PACKAGE.rglob("*.*") if path.is_file() and "__pycache__" not in path.parts}
+
+        assert {path.suffix for path in files} == {".py", ".typed", ".css", ".js"}
+
     @pytest.mark.parametrize("path", [path for path in MODULES if room_of(path) != "__init__"], ids=named)
     def test_import_only_what_lies_on_a_lower_floor(self, path):
         room = room_of(path)
