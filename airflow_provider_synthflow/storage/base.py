@@ -23,6 +23,7 @@ __all__ = [
     "Store",
     "Upload",
     "Writable",
+    "WrittenBytes",
 ]
 
 PIECE = 1024 * 1024
@@ -77,12 +78,10 @@ class Staged(Upload, Protocol):
         """Tell whether the file of a name has these bytes, and return its version."""
 
 
-class StagedFile:
-    """A private file whose size and hash grow as it is written."""
+class WrittenBytes:
+    """The size and the hash of a file, which grow as it is written."""
 
-    def __init__(self, file: IO[bytes], typed: Callable[[], AbstractContextManager[None]]) -> None:
-        self._file = file
-        self._typed = typed
+    def __init__(self) -> None:
         self._sha256 = hashlib.sha256()
         self.size = 0
 
@@ -91,12 +90,25 @@ class StagedFile:
         """Return the SHA-256 of what was written, in hexadecimal."""
         return self._sha256.hexdigest()
 
+    def count(self, data: bytes) -> None:
+        """Count bytes that were written."""
+        self._sha256.update(data)
+        self.size += len(data)
+
+
+class StagedFile(WrittenBytes):
+    """A private file that can be read while it is written."""
+
+    def __init__(self, file: IO[bytes], typed: Callable[[], AbstractContextManager[None]]) -> None:
+        super().__init__()
+        self._file = file
+        self._typed = typed
+
     def write(self, data: bytes, /) -> int:
         """Write bytes at the end."""
         with self._typed():
             written = self._file.write(data)
-        self._sha256.update(data)
-        self.size += len(data)
+        self.count(data)
         return written
 
     def flush(self) -> None:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import io
 import os
 from functools import partial
@@ -14,7 +13,14 @@ import tenacity
 
 from airflow_provider_synthflow.exceptions import SynthflowTransientError
 from airflow_provider_synthflow.storage.azure import AzureFiles
-from airflow_provider_synthflow.storage.base import ABSENT, PIECE, ChangedMeanwhileError, ListedFile, StagedFile
+from airflow_provider_synthflow.storage.base import (
+    ABSENT,
+    PIECE,
+    ChangedMeanwhileError,
+    ListedFile,
+    StagedFile,
+    WrittenBytes,
+)
 from airflow_provider_synthflow.storage.claim import CLAIM_NAME, claimed
 from airflow_provider_synthflow.storage.disk_errors import open_temporary_file, typed_temporary_errors
 from airflow_provider_synthflow.storage.errors import typed, unless_refused, was_cut_off
@@ -257,23 +263,17 @@ class _ObjectStaged(StagedFile):
         return True
 
 
-class _Upload:
+class _Upload(WrittenBytes):
     """A file that is uploaded in parts as it is written."""
 
     def __init__(self, parts: PartUpload, ask: _Patience) -> None:
+        super().__init__()
         self._parts = parts
         self._ask = ask
         self._buffer = bytearray()
-        self._sha256 = hashlib.sha256()
-        self.size = 0
-
-    @property
-    def sha256(self) -> str:
-        return self._sha256.hexdigest()
 
     def write(self, data: bytes, /) -> int:
-        self._sha256.update(data)
-        self.size += len(data)
+        self.count(data)
         self._buffer += data
         while len(self._buffer) > self._parts.part_size:  # so that there is always a last part
             part = bytes(self._buffer[: self._parts.part_size])
