@@ -41,4 +41,5 @@ def test_the_job_runs_in_the_image_of_the_workers(values, manifest):
     (container,) = manifest["Job"]["spec"]["template"]["spec"]["containers"]
 
     assert container["image"] == f"{image['repository']}:{image['tag']}"
+    assert values["airflowVersion"] == image["tag"]
     assert f"FROM apache/airflow:{image['tag']}" in (FOLDER / "Dockerfile").read_text(encoding="utf-8")

@@ -28,7 +28,7 @@ LINK = re.compile(r"\]\((?!https?://)([^)#\s]+)")
 LANGUAGES = {"python", "sh", "sql", "json", "ini", "text", "console", "dockerfile"}
 """Python, sh and sql are run, json is used, ini is looked up; text is printed, or for another program; console is for
 another Airflow than the newest."""
-EXTRA = re.compile(r"pip install '\.\[([\w,]+)\]'")
+EXTRA = re.compile(r"airflow-provider-synthflow\[([a-z0-9,]+)\]")
 
 
 def ids(block):
