@@ -45,12 +45,10 @@ class RunWindows:
 
     :param windows: exactly one window, except where asset events name several cells, or none of this agent
     :param many: whether the result is a list with one item a window, as it is for asset events
-    :param rule: the short name of the rule that gave the windows
     """
 
     windows: tuple[Window, ...]
     many: bool
-    rule: str
 
 
 def windows_of_run(
@@ -74,22 +72,22 @@ def windows_of_run(
     """
     explicit = _explicit(_given(from_date), _given(to_date))
     if explicit is not None:
-        return _one(explicit, "explicit")
+        return _one(explicit)
     run = _Run.of(context or {})
     if run.interval is not None and run.interval[0] != run.interval[1]:
-        return _one(Window(*run.interval), "data interval")
+        return _one(Window(*run.interval))
     schedule = None if run.by_events else read_schedule(run.dag)
     if isinstance(schedule, CronSchedule) and schedule.partitioned:
         date = run.partition_date
         if date is None and run.partition_key is not None:
             date = schedule.partition_date(run.partition_key)
         if date is not None:
-            return _one(_window(date, schedule.next_after(date)), "partition")
+            return _one(_window(date, schedule.next_after(date)))
     if schedule is not None and run.moment is not None and run.partition_date is None:
-        return _one(_window(*schedule.period_before(run.moment, automatic=run.automatic)), "schedule")
+        return _one(_window(*schedule.period_before(run.moment, automatic=run.automatic)))
     cells = _cells(run.events, model_id, agents)
     if cells is not None:
-        return RunWindows(cells, many=True, rule="asset events")
+        return RunWindows(cells, many=True)
     raise SynthflowWindowError(f"This run has no window: {run.why_none()}. {_CURES}")
 
 
@@ -174,8 +172,8 @@ def _given(bound: InstantLike | None) -> InstantLike | None:
     return None if isinstance(bound, str) and bound.strip() in ("", "None") else bound
 
 
-def _one(window: Window, rule: str) -> RunWindows:
-    return RunWindows((window,), many=False, rule=rule)
+def _one(window: Window) -> RunWindows:
+    return RunWindows((window,), many=False)
 
 
 def _window(start: dt.datetime, end: dt.datetime) -> Window:

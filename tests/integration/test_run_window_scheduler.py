@@ -198,18 +198,6 @@ def test_scheduled_runs_read_every_stretch_of_time_once(runs, dag_id):
     assert windows == list(itertools.pairwise(tiles_of(dag_id)))
 
 
-@pytest.mark.parametrize("dag_id", TILES)
-def test_the_rule_that_applied_is_the_one_of_the_timetable(runs, dag_id):
-    rules = {run["rule"] for run in runs.of(dag_id, "scheduled")}
-
-    if dag_id.startswith("partition"):
-        assert rules == {"partition"}
-    elif dag_id.endswith("interval") or (VERSION < (3, 0) and dag_id in {"daily", "cron_text", "delta"}):
-        assert rules == {"data interval"}
-    else:
-        assert rules == {"schedule"}
-
-
 def test_a_backfill_over_a_change_of_the_clocks_tiles(runs):
     windows = sorted(bounds(run) for run in runs.of("backfilled", "backfill"))
 
@@ -242,7 +230,6 @@ def test_a_run_by_hand_without_a_date_reads_the_last_whole_day_of_its_zone(runs,
         dt.timedelta(0) <= dt.datetime.fromtimestamp(time.time(), dt.timezone.utc) - end < day + dt.timedelta(hours=2)
     )
     assert end.hour in (22, 23)
-    assert runs.run(run_id)["rule"] == ("schedule" if VERSION >= (3, 0) else "data interval")
 
 
 @airflow_3
@@ -255,7 +242,6 @@ def test_a_run_by_hand_of_a_data_interval_timetable_without_a_date_reads_the_las
     start, end = bounds(runs.run("api_interval_no_date"))
 
     assert (end - start, end.hour, end.minute) == (dt.timedelta(days=1), 0, 0)
-    assert runs.run("api_interval_no_date")["rule"] == "schedule"
 
 
 @airflow_3
@@ -304,7 +290,7 @@ def test_asset_events_give_each_cell_once_a_run_and_only_those_of_the_agent(runs
         if "error" in run:
             assert "no window of agent 'm1', only of other agents" in run["error"]
         else:
-            assert (run["many"], run["rule"]) == (True, "asset events")
+            assert run["many"]
             assert cells(run) in ([first], [first, second])
 
 

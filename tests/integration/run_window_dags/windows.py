@@ -73,7 +73,6 @@ class RecordWindowsOperator(BaseOperator):
         except SynthflowWindowError as error:
             record["error"] = str(error)
         else:
-            record["rule"] = result.rule
             record["many"] = result.many
             record["windows"] = [[window.from_iso, window.to_iso] for window in result.windows]
         line = json.dumps(record) + "\n"

@@ -106,7 +106,7 @@ class TestExplicitBounds:
     def test_need_no_context(self, nothing):
         result = windows_of_run(nothing, from_date="2026-11-23T00:00:00Z", to_date=1795478400000)
 
-        assert result == RunWindows((Window(1795392000000, 1795478400000),), many=False, rule="explicit")
+        assert result == RunWindows((Window(1795392000000, 1795478400000),), many=False)
 
     def test_leave_the_context_alone(self):
         class Untouchable(dict):
@@ -134,7 +134,7 @@ class TestExplicitBounds:
     def test_win_over_the_data_interval(self):
         run = context(None, interval=("2026-01-01T00:00:00+00:00", "2026-01-02T00:00:00+00:00"))
 
-        assert windows_of_run(run, from_date=0, to_date=1).rule == "explicit"
+        assert only(windows_of_run(run, from_date=0, to_date=1)) == ("1970-01-01T00:00:00Z", "1970-01-01T00:00:00.001Z")
 
     @pytest.mark.parametrize("nothing", [None, "", "  ", "None"])
     def test_need_one_another(self, nothing):
@@ -147,7 +147,10 @@ class TestExplicitBounds:
     def test_rendered_from_none_count_as_not_given(self, nothing):
         run = context(None, interval=("2026-01-01T00:00:00+00:00", "2026-01-02T00:00:00+00:00"))
 
-        assert windows_of_run(run, from_date=nothing, to_date=nothing).rule == "data interval"
+        assert only(windows_of_run(run, from_date=nothing, to_date=nothing)) == (
+            "2026-01-01T00:00:00Z",
+            "2026-01-02T00:00:00Z",
+        )
 
     @pytest.mark.parametrize(
         ("bound", "why"),
@@ -176,13 +179,12 @@ class TestDataInterval:
 
         result = windows_of_run(run)
 
-        assert result.rule == "data interval"
         assert only(result) == ("2026-03-28T23:00:00Z", "2026-03-29T22:00:00Z")
 
     def test_is_found_on_the_run_where_the_context_lacks_its_keys(self):
         run = context(None, interval=("2026-01-01T00:00:00+00:00", "2026-01-02T00:00:00+00:00"))
 
-        assert windows_of_run({"dag_run": run["dag_run"]}).rule == "data interval"
+        assert only(windows_of_run({"dag_run": run["dag_run"]})) == ("2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z")
 
     def test_that_is_reversed_is_refused(self):
         run = context(None, interval=("2026-01-02T00:00:00+00:00", "2026-01-01T00:00:00+00:00"))
@@ -199,7 +201,6 @@ class TestCronSchedule:
 
         result = windows_of_run(context(timetable, "2026-03-30T00:00:00+02:00", run_type=run_type))
 
-        assert result.rule == "schedule"
         assert only(result) == ("2026-03-28T23:00:00Z", "2026-03-29T22:00:00Z")  # 23 hours
 
     @needs_airflow("3.0", "run_immediately of cron timetables")
@@ -264,7 +265,7 @@ class TestCronSchedule:
         run = context(timetable, "2026-01-02T00:00:00+00:00")
         run["task"] = SimpleNamespace(dag=run.pop("dag"))
 
-        assert windows_of_run(run).rule == "schedule"
+        assert only(windows_of_run(run)) == ("2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z")
 
     def test_an_expression_that_never_comes_is_an_error(self):
         timetable = core_trigger.CronTriggerTimetable("0 0 30 2 *", timezone="UTC")
@@ -494,13 +495,12 @@ class TestPartitions:
 
         result = windows_of_run(run)
 
-        assert result.rule == "partition"
         assert only(result) == ("2026-03-28T23:00:00Z", "2026-03-29T22:00:00Z")
 
     def test_the_date_is_read_from_the_context_too(self):
         run = context(self.partition(core_trigger)) | {"partition_date": at("2026-03-29T00:00:00+01:00")}
 
-        assert windows_of_run(run).rule == "partition"
+        assert only(windows_of_run(run)) == ("2026-03-28T23:00:00Z", "2026-03-29T22:00:00Z")
 
     @pytest.mark.parametrize("trigger", TRIGGERS)
     @pytest.mark.parametrize("key_format", ["%Y-%m-%dT%H:%M:%S", "%Y-%m-%d", "day %Y/%m/%d"])
@@ -512,7 +512,6 @@ class TestPartitions:
 
         result = windows_of_run(run)
 
-        assert result.rule == "partition"
         assert only(result) == ("2026-03-28T23:00:00Z", "2026-03-29T22:00:00Z")
 
     @pytest.mark.parametrize("key", ["blue", "2026-03-29", "0001-01-01T00"])
@@ -534,7 +533,6 @@ class TestPartitions:
 
         result = windows_of_run(run)
 
-        assert result.rule == "schedule"
         assert only(result) == ("2026-03-28T23:00:00Z", "2026-03-29T22:00:00Z")
 
     @pytest.mark.parametrize(
@@ -571,7 +569,6 @@ class TestAssetEvents:
                 Window.of("2026-11-23T10:15:00Z", "2026-11-23T10:30:00Z"),
             ),
             many=True,
-            rule="asset events",
         )
 
     def test_one_cell_is_still_a_list(self):
@@ -596,7 +593,7 @@ class TestAssetEvents:
     def test_an_agent_without_events_has_no_window_where_the_task_reads_others_that_have(self):
         run = event_run(event("m2"))
 
-        assert windows_of_run(run, model_id="m1", agents=["m1", "m2"]) == RunWindows((), many=True, rule="asset events")
+        assert windows_of_run(run, model_id="m1", agents=["m1", "m2"]) == RunWindows((), many=True)
         assert len(windows_of_run(run, model_id="m2", agents=["m1", "m2"]).windows) == 1
 
     @pytest.mark.parametrize(
@@ -641,7 +638,7 @@ class TestAssetEvents:
         run = event_run(event())
         run["dag"] = SimpleNamespace(timetable=core_trigger.CronTriggerTimetable("@daily", timezone="UTC"))
 
-        assert windows_of_run(run).rule == "asset events"
+        assert windows_of_run(run).many
 
 
 class TestAssetOrTimeSchedule:
@@ -654,7 +651,10 @@ class TestAssetOrTimeSchedule:
             module = sdk_assets or importlib.import_module("airflow.timetables.assets")
             timetable = module.AssetOrTimeSchedule(timetable=inner, assets=[Asset("a")])
 
-        assert windows_of_run(context(timetable, "2026-01-02T00:00:00+00:00")).rule == "schedule"
+        assert only(windows_of_run(context(timetable, "2026-01-02T00:00:00+00:00"))) == (
+            "2026-01-01T00:00:00Z",
+            "2026-01-02T00:00:00Z",
+        )
 
 
 class CustomTimetable(core_trigger.CronTriggerTimetable):
