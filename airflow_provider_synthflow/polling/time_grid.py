@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_synthflow.timestamps import format_instant
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Awaitable, Callable
 
 __all__ = ["CellAnnouncer", "PollResult"]
 
@@ -74,23 +74,8 @@ class CellAnnouncer:
         return (self.read_to, settled) if self.read_to < settled else None
 
     def next_event(self, poll: PollResult, now_ms: int) -> dict[str, Any] | None:
-        """Add the result of a poll, and return the payload of the event that is due, if any."""
-        self.receive(poll.from_ms, poll.to_ms, poll.starts, poll.now_ms)
-        return self.event(now_ms)
-
-    def receive(self, from_ms: int, to_ms: int, starts: Iterable[int], now_ms: int) -> None:
-        """Add the starts of all calls between two instants, as far as these are settled and new."""
-        end = min(self._floor(to_ms), self.settled_to(now_ms))
-        if not from_ms <= self.read_to < end:
-            return
-        for start in starts:
-            if self.read_to <= start < end:
-                cell = self._floor(start)
-                self._waiting[cell] = self._waiting.get(cell, 0) + 1
-        self.read_to = end
-
-    def event(self, now_ms: int) -> dict[str, Any] | None:
-        """Return what to announce now, or None."""
+        """Add the calls of a poll, as far as they are settled and new, and return what to announce now, or None."""
+        self._add(poll)
         # It begins and ends with a cell that holds calls, and as a rule so does every cell between. Where calls are
         # gathered, empty cells between them come along, so that one run reads all that was gathered.
         if not self._waiting:
@@ -115,6 +100,16 @@ class CellAnnouncer:
             "window": self.width_ms // 1000,
             "count": count,
         }
+
+    def _add(self, poll: PollResult) -> None:
+        end = min(self._floor(poll.to_ms), self.settled_to(poll.now_ms))
+        if not poll.from_ms <= self.read_to < end:
+            return
+        for start in poll.starts:
+            if self.read_to <= start < end:
+                cell = self._floor(start)
+                self._waiting[cell] = self._waiting.get(cell, 0) + 1
+        self.read_to = end
 
     def announced(self, count: int) -> None:
         """Note that the last event, of so many calls, was sent."""

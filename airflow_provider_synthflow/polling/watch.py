@@ -58,9 +58,8 @@ async def beginning(what: str) -> AsyncGenerator[None, None]:
 
 @dataclass
 class _Member:
-    """An announcer that shares the polls."""
+    """The needs of an announcer that shares the polls."""
 
-    announcer: CellAnnouncer
     interval: float
     most_failures: int
     assets: Sequence[str]
@@ -79,28 +78,22 @@ class Watch:
         self.query = query
         self.clock = clock
         self._read_settings = read_settings
-        self._members: dict[object, _Member] = {}
+        self._members: dict[CellAnnouncer, _Member] = {}
         self._joined = asyncio.Event()
         self._has_newcomer = False
         self._hold_off = Backoff()  # Airflow starts a watcher that failed again at once
 
     def join(
-        self,
-        member: object,
-        announcer: CellAnnouncer,
-        *,
-        interval: float,
-        most_failures: int,
-        assets: Sequence[str] = (),
+        self, announcer: CellAnnouncer, *, interval: float, most_failures: int, assets: Sequence[str] = ()
     ) -> None:
         """Add an announcer, whose needs the polls then cover."""
-        self._members[member] = _Member(announcer, interval, most_failures, assets)
+        self._members[announcer] = _Member(interval, most_failures, assets)
         self._joined.set()
         self._has_newcomer = True
 
-    def leave(self, member: object) -> None:
+    def leave(self, announcer: CellAnnouncer) -> None:
         """Remove an announcer."""
-        self._members.pop(member, None)
+        self._members.pop(announcer, None)
         if not self._members:
             self._joined.clear()
 
@@ -164,16 +157,16 @@ class Watch:
 
     def _is_busy(self) -> bool:
         now = self.clock()
-        for each in self._members.values():
-            wanted = each.announcer.wanted(now)
-            if each.announcer.has_more or (wanted and wanted[1] - wanted[0] > each.announcer.longest_read_ms):
+        for each in self._members:
+            wanted = each.wanted(now)
+            if each.has_more or (wanted and wanted[1] - wanted[0] > each.longest_read_ms):
                 return True
         return False
 
     async def _poll(self, client: AsyncSynthflowClient) -> PollResult:
         """Read what the one who lags most needs, and as much as possible of what the others need."""
         now = self.clock()
-        announcers = [each.announcer for each in self._members.values()]
+        announcers = list(self._members)
         wanted = [stretch for each in announcers if (stretch := each.wanted(now))]
         if not wanted:
             return PollResult(now, now, now, [])

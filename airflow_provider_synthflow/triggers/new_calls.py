@@ -83,21 +83,18 @@ class NewCallsPolls:
         """Return what polls for all watchers with the same key."""
         return SharedPolls(self.find_watch())
 
-    async def begin(
-        self, member: object, stack: AsyncExitStack, asset_states: Any
-    ) -> tuple[Watch, CellAnnouncer, Cursor]:
+    async def begin(self, stack: AsyncExitStack, asset_states: Any) -> tuple[Watch, CellAnnouncer, Cursor]:
         """Get ready to announce; after a failure not at once, though Airflow starts the trigger again at once."""
         async with beginning(repr(sorted(self._given.items()))):
             watch, cursor = self.find_watch(), self._make_cursor(asset_states)
             announcer = await self._make_announcer(watch.clock, cursor)
             watch.join(
-                member,
                 announcer,
                 interval=self._milliseconds("poll_interval", 60, least=1000) / 1000,
                 most_failures=self._whole("max_failures", 10),
                 assets=read_asset_names(asset_states),
             )
-            stack.callback(watch.leave, member)
+            stack.callback(watch.leave, announcer)
             return watch, announcer, cursor
 
     @property

@@ -16,7 +16,7 @@ except ImportError:  # Airflow 2, which has no watchers: there the trigger serve
     from airflow.triggers.base import TriggerEvent
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Hashable
+    from collections.abc import AsyncGenerator, AsyncIterator, Hashable
 
     from airflow_provider_synthflow.polling.time_grid import CellAnnouncer
     from airflow_provider_synthflow.polling.watch import Watch
@@ -134,16 +134,9 @@ class SynthflowNewCallsTrigger(BaseEventTrigger):
         if self._for_sensor:
             yield _event(await self._polls().wait())
             return
-        try:
-            watch, announcer, _ = await self._begin()
-            polls = await self._open.enter_async_context(aclosing(watch.polls()))
-            async for poll in polls:
-                payload = announcer.next_event(poll, watch.clock())
-                if payload is not None:
-                    yield _event(payload)
-                    announcer.announced(payload["count"])
-        finally:
-            await self._open.aclose()
+        async with aclosing(self.filter_shared_stream(None)) as events:
+            async for event in events:
+                yield event
 
     async def cleanup(self) -> None:
         """Give back what is still held."""
@@ -162,17 +155,20 @@ class SynthflowNewCallsTrigger(BaseEventTrigger):
         """
         return cls(**kwargs)._polls().share()  # noqa: SLF001 - its own class
 
-    async def filter_shared_stream(self, shared_stream: AsyncIterator[Any]) -> AsyncIterator[TriggerEvent]:
+    async def filter_shared_stream(
+        self, shared_stream: AsyncIterator[Any] | None
+    ) -> AsyncGenerator[TriggerEvent, None]:
         """
         Yield this watcher's events.
 
-        :param shared_stream: the polls
+        :param shared_stream: the polls; None for those of this watcher alone
         :raises SynthflowConfigError: where what was given is wrong
         """
         try:
             watch, announcer, cursor = await self._begin()
+            own = await self._open.enter_async_context(aclosing(watch.polls()))
             noted = None
-            async for poll in shared_stream:
+            async for poll in shared_stream or own:
                 payload = announcer.next_event(poll, watch.clock())
                 if payload is not None:
                     yield _event(payload)
@@ -189,7 +185,7 @@ class SynthflowNewCallsTrigger(BaseEventTrigger):
         return NewCallsPolls(self._given)
 
     async def _begin(self) -> tuple[Watch, CellAnnouncer, Cursor]:
-        return await self._polls().begin(self, self._open, getattr(self, "asset_state_store", None))
+        return await self._polls().begin(self._open, getattr(self, "asset_state_store", None))
 
 
 def _plain(value: Any) -> Any:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_synthflow.polling.time_grid import CellAnnouncer
+from airflow_provider_synthflow.polling.time_grid import CellAnnouncer, PollResult
 from airflow_provider_synthflow.window.run import windows_of_run
 
 WIDTH = 60_000
@@ -22,11 +22,14 @@ def announcer(**options):
     return CellAnnouncer("m", **{"width_ms": WIDTH, "settle_ms": SETTLE, "start_ms": START, **options})
 
 
+def read(one, starts, now):
+    """Return the poll of what is wanted."""
+    return PollResult(*(one.wanted(now) or (now, now)), now, [start for start in starts if start <= now])
+
+
 def look(one, starts, now):
     """Read what is wanted, as the watch does, and return the event that is due."""
-    if wanted := one.wanted(now):
-        one.receive(*wanted, [start for start in starts if start <= now], now)
-    event = one.event(now)
+    event = one.next_event(read(one, starts, now), now)
     if event:
         one.announced(event["count"])
     return event
@@ -76,12 +79,9 @@ def test_one_that_begins_again_from_its_cursor_leaves_no_cell_out(starts, pauses
     for number, pause in enumerate([*pauses, *[100 * WIDTH] * 61]):
         now += pause
         if number in restarts:  # after a look whose event was lost
-            if wanted := one.wanted(now):
-                cursor = one.cursor
-                one.receive(*wanted, [start for start in starts if start <= now], now)
-                one = announcer(start_ms=cursor)
-            else:
-                one = announcer(start_ms=one.cursor)
+            cursor = one.cursor
+            one.next_event(read(one, starts, now), now)
+            one = announcer(start_ms=cursor)
         elif event := look(one, starts, now):
             named += cells_of(event)
 
@@ -151,9 +151,9 @@ def test_the_last_few_calls_do_not_wait_for_ever():
 def test_a_stretch_that_does_not_cover_what_is_next_changes_nothing(stretch, now):
     one = announcer()
 
-    one.receive(*stretch, [START + WIDTH], now)
+    event = one.next_event(PollResult(*stretch, now, [START + WIDTH]), now)
 
-    assert (one.read_to, one.event(now)) == (START, None)
+    assert (one.read_to, event) == (START, None)
 
 
 def test_the_first_cell_is_the_one_that_the_start_lies_in():

@@ -40,7 +40,7 @@ def watch_of(url: str, *, days: int, most_failures: int = 10) -> Watch:
 
     watch = Watch(CallsQuery(AGENT), settings)
     announcer = CellAnnouncer(AGENT, width_ms=900_000, settle_ms=0, start_ms=time.time_ns() // 1_000_000 - days * DAY)
-    watch.join(watch, announcer, interval=60, most_failures=most_failures)
+    watch.join(announcer, interval=60, most_failures=most_failures)
     return watch
 
 
@@ -71,8 +71,8 @@ def test_a_watch_that_lags_behind_looks_again_soon(synthflow, waits):
         read = []
         async with aclosing(watch.polls()) as polls:
             async for found in polls:
-                for member in watch._members.values():
-                    member.announcer.receive(found.from_ms, found.to_ms, found.starts, found.now_ms)
+                for announcer in watch._members:
+                    announcer.next_event(found, found.now_ms)
                 read.append(found.to_ms - found.from_ms)
                 if sum(read) > 11 * DAY:
                     return read
