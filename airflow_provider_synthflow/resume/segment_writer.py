@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from queue import Empty, Full, Queue
 from typing import TYPE_CHECKING
 
@@ -37,29 +38,21 @@ class SegmentWriter:
         self._thread = threading.Thread(target=self._work, name="synthflow-segments", daemon=True)
         self._thread.start()
 
-    def offer(self, pages: list[KeptPage]) -> bool:
-        """Queue a segment, and return False where another one still waits."""
-        try:
+    def offer(self, pages: list[KeptPage]) -> None:
+        """Queue a segment, unless another one still waits."""
+        with suppress(Full):
             self._due.put_nowait(pages)
-        except Full:
-            return False
-        return True
 
-    def close(self, seconds: float) -> bool:
-        """Write the segment that waits, and stop; return False where that takes too long."""
-        try:
+    def close(self, seconds: float) -> None:
+        """Write the segment that waits, and stop, if that does not take too long."""
+        with suppress(Full):
             self._due.put(None, timeout=seconds)
-        except Full:
-            return False
-        self._thread.join(seconds)
-        return not self._thread.is_alive()
+            self._thread.join(seconds)
 
     def drop(self) -> None:
         """Discard the segment that waits."""
-        try:
+        with suppress(Empty):
             self._due.get_nowait()
-        except Empty:
-            return
 
     def _work(self) -> None:
         while self._write_next():  # which lets go of the pages before it waits for others

@@ -49,9 +49,8 @@ class MemoryStore(dict[str, bytes]):
 class PatientWriter(SegmentWriter):
     """Write each piece before the next page comes, so that a test runs the same each time."""
 
-    def offer(self, pages: list[KeptPage]) -> bool:
+    def offer(self, pages: list[KeptPage]) -> None:
         self._write(pages)
-        return True
 
 
 def checkpoint_for(

@@ -48,14 +48,14 @@ def writer(store):
 
 def test_a_slow_store_holds_nothing_up_and_one_piece_waits_for_it(store, writer):
     begun = time.monotonic()
-    taken = [writer.offer([page(1)])]
+    writer.offer([page(1)])
     assert store.asked.wait(10)
-    taken += [writer.offer([page(number)]) for number in (2, 3, 4)]
+    for number in (2, 3, 4):
+        writer.offer([page(number)])
 
-    assert taken == [True, True, False, False]
     assert time.monotonic() - begun < 5
     store.gate.set()
-    assert writer.close(10)
+    writer.close(10)
     assert {name: unseal_segment(data, KEY) for name, data in store.items()} == {
         segment_name(RUN, 5): [KeptPage(1, 100, [b"1!"])],
         segment_name(RUN, 6): [KeptPage(2, 100, [b"2!"])],
@@ -69,7 +69,7 @@ def test_a_piece_that_waits_can_be_left_out(store, writer):
     writer.drop()
     store.gate.set()
 
-    assert writer.close(10)
+    writer.close(10)
     assert list(store) == [segment_name(RUN, 5)]
 
 
@@ -77,9 +77,11 @@ def test_a_store_that_never_answers_is_not_waited_for(store, writer):
     writer.offer([page(1)])
     assert store.asked.wait(10)
 
-    assert not writer.close(0.05)
+    begun = time.monotonic()
+    writer.close(0.05)
     writer.offer([page(2)])
-    assert not writer.close(0.05)
+    writer.close(0.05)
+    assert time.monotonic() - begun < 5
 
 
 def test_after_a_failure_nothing_more_is_written(store, writer):
@@ -91,6 +93,6 @@ def test_after_a_failure_nothing_more_is_written(store, writer):
     store.gate.set()
     writer.offer([page(2)])
 
-    assert writer.close(10)
+    writer.close(10)
     assert isinstance(writer.failure, OSError)
     assert dict(store) == {}
