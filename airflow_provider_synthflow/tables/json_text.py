@@ -76,16 +76,21 @@ def write_object(members: Mapping[str, bytes]) -> bytes:
 
 def open_strings(raw: bytes) -> bytes:
     """Return a value in which each string that holds an object or an array is that, as deep as it goes."""
-    if raw.startswith(b'"'):
-        held = _read_held(raw) if _MAY_HOLD_JSON.match(raw) else None
-        return raw if held is None else open_strings(held)
-    return _STRING.sub(_open_string, raw) if _MAY_HOLD_JSON.search(raw) else raw
-
-
-def _open_string(found: re.Match[bytes]) -> bytes:
-    name = found[2] is not None
-    held = None if name else _read_held(found[0])
-    return found[0] if held is None else open_strings(held)
+    if not _MAY_HOLD_JSON.search(raw):
+        return raw
+    parts: list[bytes] = []
+    left = [(raw, 0)]  # a list, since strings can hold one another deeper than functions may call each other
+    while left:
+        raw, at = left.pop()
+        for found in _STRING.finditer(raw, at):
+            held = None if found[2] else _read_held(found[0])  # a name stays as it is
+            if held is not None:
+                parts.append(raw[at : found.start()])
+                left += [(raw, found.end()), (held, 0)]
+                break
+        else:
+            parts.append(raw[at:])
+    return b"".join(parts)
 
 
 def _read_held(raw: bytes) -> bytes | None:

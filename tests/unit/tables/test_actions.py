@@ -60,6 +60,16 @@ def test_a_string_that_holds_an_object_or_an_array_is_opened_as_deep_as_it_goes(
     assert row["_raw"] is None
 
 
+def test_strings_that_hold_one_another_deeper_than_functions_may_call_are_opened_too():
+    text, levels = "[1]", 350
+    for _ in range(levels):
+        text = '["{}"]'.format(text.replace("\\", r"\u005c").replace('"', r"\u0022"))
+
+    row = only({"k": {"return_value": text}})
+
+    assert row["return_value"] == "[" * levels + "[1]" + "]" * levels
+
+
 def test_numbers_and_names_in_opened_strings_stay_as_they_were_written():
     row = only({"k": {"return_value": '{"a": 1.10, "a": 12345678901234567890123, "b": 1e999}'}})
 
