@@ -37,6 +37,10 @@ _CONNECT_ARGS = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONNECT_ARGS"
 _AIRFLOW_2 = version("apache-airflow").startswith("2.")
 _API = "/api/v1" if _AIRFLOW_2 else "/api/v2"
 
+_LIVING = "is_active" if _AIRFLOW_2 else "NOT is_stale"
+# Both rows: Airflow 2 writes them in two transactions, and answers between them that there is no such DAG.
+_KNOWN_DAGS = f"SELECT dag_id FROM serialized_dag JOIN dag USING (dag_id) WHERE {_LIVING}"  # noqa: S608 - as above
+
 COMPONENTS = ("webserver", "scheduler", "triggerer")
 """What :meth:`AirflowDeployment.start` starts; the first answers whether the others are well, and tasks' requests."""
 if not _AIRFLOW_2:
@@ -326,7 +330,7 @@ class AirflowDeployment:
         engine = create_engine(self.database_url)
         try:
             with engine.connect() as database:
-                return {row[0] for row in database.execute(text("SELECT dag_id FROM serialized_dag"))}
+                return {row[0] for row in database.execute(text(_KNOWN_DAGS))}
         finally:
             engine.dispose()
 
