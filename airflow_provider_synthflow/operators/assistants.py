@@ -14,10 +14,6 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Mapping, Sequence
 
-    from airflow.providers.common.compat.sdk import Context
-
-    from airflow_provider_synthflow.operators.assistants_task import AssistantsTask
-
 __all__ = ["SynthflowListAssistantsOperator"]
 
 
@@ -49,6 +45,7 @@ class SynthflowListAssistantsOperator(SynthflowOperator):
         "max_xcom_bytes": read.read_whole,
         "synthflow_conn_id": read.read_text,
     }
+    worker_task = "airflow_provider_synthflow.operators.assistants_task:AssistantsTask"
     operator_extra_links = (SynthflowOutputLink(),)
     ui_color = "#e3e8fd"
 
@@ -71,13 +68,3 @@ class SynthflowListAssistantsOperator(SynthflowOperator):
         self.max_xcom_bytes = max_xcom_bytes
         self.synthflow_conn_id = synthflow_conn_id
         self.check_fixed()
-
-    def make_task(self, context: Context) -> AssistantsTask:
-        """
-        Make what does the work.
-
-        :param context: the task's context: the day is that of its logical date, else of when the run was due, in UTC
-        """
-        from airflow_provider_synthflow.operators.assistants_task import AssistantsTask  # noqa: PLC0415 - the worker's part
-
-        return AssistantsTask(self, context)

@@ -15,9 +15,6 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Mapping, Sequence
 
-    from airflow.providers.common.compat.sdk import Context
-
-    from airflow_provider_synthflow.operators.audit_task import AuditTask
     from airflow_provider_synthflow.timestamps import InstantLike
 
 __all__ = ["SynthflowAuditOperator"]
@@ -81,6 +78,7 @@ class SynthflowAuditOperator(SynthflowOperator):
         "writer_dag_id": read.read_text,
         "synthflow_conn_id": read.read_text,
     }
+    worker_task = "airflow_provider_synthflow.operators.audit_task:AuditTask"
     operator_extra_links = (SynthflowAuditLink(),)
     ui_color = "#e3e8fd"
 
@@ -119,13 +117,3 @@ class SynthflowAuditOperator(SynthflowOperator):
         self.writer_dag_id = writer_dag_id
         self.synthflow_conn_id = synthflow_conn_id
         self.check_fixed()
-
-    def make_task(self, context: Context) -> AuditTask:
-        """
-        Make what does the work.
-
-        :param context: the task's context
-        """
-        from airflow_provider_synthflow.operators.audit_task import AuditTask  # noqa: PLC0415 - the worker's part
-
-        return AuditTask(self, context)

@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_synthflow.exceptions import SynthflowConfigError, SynthflowError, SynthflowRequestError
 from airflow_provider_synthflow.parameters import CheckedParameters
@@ -75,7 +76,10 @@ def _with_cure_last(error: SynthflowError) -> str:
 
 
 class SynthflowOperator(CheckedParameters, BaseOperator):
-    """A task of this package: its parameters are :attr:`readers`, and :meth:`make_task` makes what does its work."""
+    """A task of this package: its parameters are :attr:`readers`, and :attr:`worker_task` does its work."""
+
+    worker_task: ClassVar[str]
+    """The module and the class of the work on a worker, which DAG files do not load."""
 
     def __init__(self, **kwargs: Any) -> None:
         # Without an own one, Airflow takes BaseOperator's as if it were this class's, since another class comes between
@@ -83,13 +87,8 @@ class SynthflowOperator(CheckedParameters, BaseOperator):
         super().__init__(**kwargs)
         self._task: WorkerTask | None = None
 
-    def make_task(self, context: Context) -> WorkerTask:
-        """
-        Make what does the work; in subclasses.
-
-        :param context: the task's context
-        """
-        raise NotImplementedError
+    def _make_task(self, context: Context) -> Any:
+        return resolve_name(self.worker_task)(self, context)
 
     def execute(self, context: Context) -> Any:
         """
@@ -99,7 +98,7 @@ class SynthflowOperator(CheckedParameters, BaseOperator):
         :return: the result; a list of results where several windows are meant
         """
         with ReadableErrors():
-            self._task = self.make_task(context)
+            self._task = self._make_task(context)
             return self._task.run()
 
     def on_kill(self) -> None:

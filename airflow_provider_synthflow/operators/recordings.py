@@ -15,10 +15,6 @@ if TYPE_CHECKING:
     import datetime as dt
     import os
 
-    from airflow.providers.common.compat.sdk import Context
-
-    from airflow_provider_synthflow.operators.recordings_task import RecordingsTask
-
 __all__ = ["SynthflowDownloadRecordingsOperator"]
 
 _SHOWN = ("call_id", "call_status", "duration", "telephony_duration", "recording_duration")
@@ -75,6 +71,7 @@ class SynthflowDownloadRecordingsOperator(WaitingOperator):
         "max_bytes": read.read_whole,
         "synthflow_conn_id": read.read_text,
     }
+    worker_task = "airflow_provider_synthflow.operators.recordings_task:RecordingsTask"
     operator_extra_links = (SynthflowCallsLink(), SynthflowOutputLink())
     calls = _CallsField()
     ui_color = "#e3e8fd"
@@ -103,16 +100,6 @@ class SynthflowDownloadRecordingsOperator(WaitingOperator):
         self.max_bytes = max_bytes
         self.synthflow_conn_id = synthflow_conn_id
         self.check_fixed()
-
-    def make_task(self, context: Context) -> RecordingsTask:
-        """
-        Make what does the work.
-
-        :param context: the task's context
-        """
-        from airflow_provider_synthflow.operators.recordings_task import RecordingsTask  # noqa: PLC0415 - the worker's part
-
-        return RecordingsTask(self, self.calls, context)
 
 
 def _without_content(value: Any) -> Any:

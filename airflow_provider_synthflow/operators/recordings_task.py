@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from airflow.providers.common.compat.sdk import Context
 
-    from airflow_provider_synthflow.operators.waiting import WaitingOperator
+    from airflow_provider_synthflow.operators.recordings import SynthflowDownloadRecordingsOperator
     from airflow_provider_synthflow.recordings.calls import CallsResult
 
 __all__ = ["RecordingsTask"]
@@ -41,9 +41,9 @@ class RecordingsTask(WindowsTask):
 
     read_what = "recordings"
 
-    def __init__(self, operator: WaitingOperator, calls: Any, context: Context) -> None:
+    def __init__(self, operator: SynthflowDownloadRecordingsOperator, context: Context) -> None:
         super().__init__(operator, context)
-        self._calls = calls
+        self._calls = operator.calls
         self._job: RecordingsJob | None = None
         self._is_closed = False
 

@@ -18,11 +18,8 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Mapping, Sequence
 
-    from airflow.providers.common.compat.sdk import Context
-
     from airflow_provider_synthflow.operators.assistants import SynthflowListAssistantsOperator
     from airflow_provider_synthflow.operators.audit import SynthflowAuditOperator
-    from airflow_provider_synthflow.operators.calls_task import CallsTask
     from airflow_provider_synthflow.operators.recordings import SynthflowDownloadRecordingsOperator
     from airflow_provider_synthflow.timestamps import InstantLike
 
@@ -147,6 +144,7 @@ class SynthflowListCallsOperator(WaitingOperator):
         "max_xcom_bytes": read.read_whole,
         "synthflow_conn_id": read.read_text,
     }
+    worker_task = "airflow_provider_synthflow.operators.calls_task:CallsTask"
     operator_extra_links = (SynthflowCallsLink(), SynthflowOutputLink())
     lead_phone_number = HiddenNumber()
     ui_color = "#e3e8fd"
@@ -221,13 +219,3 @@ class SynthflowListCallsOperator(WaitingOperator):
             raise SynthflowConfigError(
                 "tables are files, so they need output_path. Set output_path, or leave tables out."
             )
-
-    def make_task(self, context: Context) -> CallsTask:
-        """
-        Make what does the work.
-
-        :param context: the task's context
-        """
-        from airflow_provider_synthflow.operators.calls_task import CallsTask  # noqa: PLC0415 - the worker's part
-
-        return CallsTask(self, context)

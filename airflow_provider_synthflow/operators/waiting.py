@@ -74,14 +74,6 @@ class WaitingOperator(SynthflowOperator):
             deferrable = conf.getboolean("operators", "default_deferrable", fallback=False)
         self.deferrable: bool = read_parameter(read_flag, deferrable, "deferrable")
 
-    def make_task(self, context: Context) -> WaitingTask:
-        """
-        Make what does the work; in subclasses.
-
-        :param context: the task's context
-        """
-        raise NotImplementedError
-
     def execute_complete(self, context: Context, event: Any = None, since_ms: int | None = None, **_: Any) -> Any:
         """
         Do the work after a wait in the triggerer.
@@ -93,7 +85,7 @@ class WaitingOperator(SynthflowOperator):
         :raises SynthflowProtocolError: where the event is no moment
         """
         with ReadableErrors():
-            self._task = task = self.make_task(context)
+            self._task = task = self._make_task(context)
             task.go_on(event, since_ms)
             return task.run()
 

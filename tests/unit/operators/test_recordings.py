@@ -289,7 +289,7 @@ class TestConnection:
             one = operator(calls.output)
         from airflow_provider_synthflow.operators.recordings_task import RecordingsTask  # noqa: PLC0415
 
-        return RecordingsTask(one, None, {"params": {"lake": "templated"}})._find_conn_id()
+        return RecordingsTask(one, {"params": {"lake": "templated"}})._find_conn_id()
 
     def test_is_the_other_task_s(self):
         assert self.found(output_path="s3://lake/calls", output_conn_id="aws_lake") == "aws_lake"
@@ -312,7 +312,7 @@ class TestConnection:
             one = operator(calls.output)
         from airflow_provider_synthflow.operators.recordings_task import RecordingsTask  # noqa: PLC0415
 
-        assert RecordingsTask(one, None, {})._find_conn_id() == "aws_lake"
+        assert RecordingsTask(one, {})._find_conn_id() == "aws_lake"
 
 
 def test_recordings_go_to_s3_as_they_come_with_the_connection_of_the_calls(serve, s3_server, monkeypatch):
