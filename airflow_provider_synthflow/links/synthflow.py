@@ -24,12 +24,7 @@ class SynthflowCallsLink(BaseOperatorLink):
     name = "Synthflow calls"
 
     def get_link(self, operator: BaseOperator, *, ti_key: Any) -> str:  # noqa: ARG002 - Airflow's signature
-        """
-        Return the address of the dashboard.
-
-        :param operator: the task's operator
-        :param ti_key: the task instance
-        """
+        """Return the address of the dashboard."""
         return DASHBOARD
 
 
@@ -41,12 +36,7 @@ class SynthflowOutputLink(BaseOperatorLink):
     """The XCom that has the path."""
 
     def get_link(self, operator: BaseOperator, *, ti_key: Any) -> str:
-        """
-        Return the address in the store's console, or nothing where it has none, as behind an ``endpoint_url``.
-
-        :param operator: the task's operator, whose connection tells whether the store is the cloud's own
-        :param ti_key: the task instance, whose XCom tells where the file is
-        """
+        """Return the address in the store's console, or nothing where it has none, as behind an ``endpoint_url``."""
         from airflow_provider_synthflow.links.console import find_console  # noqa: PLC0415 - only once a task has run
 
         return find_console(operator, ti_key, self.source)

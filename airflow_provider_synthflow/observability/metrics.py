@@ -39,25 +39,13 @@ FAILURES = "synthflow.failures"
 
 
 def emit(counts: Mapping[str, int], seconds: float, tags: Mapping[str, str], *, timer: str = DURATION) -> None:
-    """
-    Hand the numbers of one window to Airflow's metrics.
-
-    :param counts: how many, by the names of :data:`COUNTERS`; those that are missing are not sent
-    :param seconds: how long it took
-    :param tags: what tells the task apart, for backends that know tags
-    :param timer: the name under which the time is sent
-    """
+    """Hand the numbers of one window, by the names of :data:`COUNTERS`, to Airflow's metrics."""
     _count(counts, tags)
     Stats.timing(timer, dt.timedelta(seconds=seconds), tags=dict(tags))
 
 
 class Failures:
-    """
-    The failures of a task, whatever the error, each counted once.
-
-    :param tags: what tells the task apart
-    :param passing: the exceptions that are no failures
-    """
+    """The failures of a task, whatever the error, each counted once; what is passing is none."""
 
     def __init__(self, tags: Mapping[str, str], passing: tuple[type[BaseException], ...]) -> None:
         self._tags = tags
@@ -78,12 +66,7 @@ class Failures:
 
     @contextlib.contextmanager
     def of_window(self, model_id: str, client: SynthflowClient) -> Iterator[dict[str, str]]:
-        """
-        Give the tags of a window, and count it where it fails in the context, with what was sent for it.
-
-        :param model_id: its agent
-        :param client: which sends for it
-        """
+        """Give the tags of a window, and count it where it fails in the context, with what was sent for it."""
         tags = {**self._tags, "model_id": model_id}
         before = _sent_by(client)
         try:
@@ -101,13 +84,7 @@ def _sent_by(client: SynthflowClient) -> dict[str, int]:
 
 
 def emit_failure(error: BaseException, counts: Mapping[str, int], tags: Mapping[str, str]) -> None:
-    """
-    Count a failure, and what was sent for it.
-
-    :param error: why
-    :param counts: how much was sent, by the names of :data:`COUNTERS`
-    :param tags: what tells the task apart
-    """
+    """Count a failure, and what was sent for it."""
     _count(counts, tags)
     Stats.incr(FAILURES, tags={**tags, "error": type(error).__name__})
 

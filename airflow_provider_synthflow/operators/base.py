@@ -91,12 +91,7 @@ class SynthflowOperator(CheckedParameters, BaseOperator):
         return resolve_name(self.worker_task)(self, context)
 
     def execute(self, context: Context) -> Any:
-        """
-        Do the work.
-
-        :param context: the task's context; with explicit bounds nothing of it is needed
-        :return: the result; a list of results where several windows are meant
-        """
+        """Do the work, and return the result; a list of results where several windows are meant."""
         with ReadableErrors():
             self._task = self._make_task(context)
             return self._task.run()

@@ -75,26 +75,14 @@ class WaitingOperator(SynthflowOperator):
         self.deferrable: bool = read_parameter(read_flag, deferrable, "deferrable")
 
     def execute_complete(self, context: Context, event: Any = None, since_ms: int | None = None, **_: Any) -> Any:
-        """
-        Do the work after a wait in the triggerer.
-
-        :param context: the task's context
-        :param event: the moment that was waited for, as the triggerer hands it over
-        :param since_ms: when this try began, before it waited, UTC milliseconds since 1970
-        :return: what the work returns
-        :raises SynthflowProtocolError: where the event is no moment
-        """
+        """Do the work after a wait in the triggerer for a moment, which the event is, in a try that began before it."""
         with ReadableErrors():
             self._task = task = self._make_task(context)
             task.go_on(event, since_ms)
             return task.run()
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:  # noqa: ARG002 - OpenLineage's signature
-        """
-        Return what OpenLineage is told of the task: what was read, what was written, how many and how large.
-
-        :param task_instance: the task instance, of which nothing is needed
-        """
+        """Return what OpenLineage is told of the task: what was read, what was written, how many and how large."""
         return None if self._task is None else self._task.make_lineage()
 
 

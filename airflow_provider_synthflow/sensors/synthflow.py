@@ -124,13 +124,7 @@ class SynthflowNewCallsSensor(read.CheckedParameters, BaseSensorOperator):
         self.check_fixed()
 
     def execute(self, context: Context) -> Any:
-        """
-        Wait for the calls.
-
-        :param context: the task's context; with an explicit ``from_date`` nothing of it is needed
-        :return: what the poke that found enough calls returned
-        :raises AirflowSensorTimeout: where the time was over; also with ``soft_fail`` where the last poke had no answer
-        """
+        """Wait for the calls; a time that is over fails also with ``soft_fail`` where the last poke had no answer."""
         with ReadableErrors():
             return self._execute_deferrable(context) if self.deferrable else self._execute(context)
 
@@ -156,16 +150,7 @@ class SynthflowNewCallsSensor(read.CheckedParameters, BaseSensorOperator):
         raise AssertionError  # to defer is to raise
 
     def execute_complete(self, context: Context, event: Any = None, **_: Any) -> dict[str, Any]:
-        """
-        End with what the triggerer found.
-
-        :param context: the task's context
-        :param event: the trigger's event
-        :return: what a poke would have returned
-        :raises SynthflowError: what the triggerer met, typed; also where the event is not as the trigger makes it
-        :raises AirflowSensorTimeout: where the time was over
-        :raises AirflowSkipException: where one of these is to skip the task
-        """
+        """End with what the triggerer found, as a poke would have: with the result, or with its error."""
         del context  # nothing of it is needed
         with ReadableErrors():
             result: dict[str, Any] = self._softly(lambda: self._read_event(event))
@@ -173,25 +158,14 @@ class SynthflowNewCallsSensor(read.CheckedParameters, BaseSensorOperator):
         return result
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
-        """
-        Go on after the deferral.
-
-        :param next_method: the method to call, or Airflow's mark for a trigger that failed
-        :param next_kwargs: its arguments
-        :param context: the task's context
-        :raises AirflowSensorTimeout: where Airflow found the time to be over before the trigger did
-        """
+        """Go on after the deferral, also where Airflow found the time to be over before the trigger did."""
         failure = str((next_kwargs or {}).get("error", "")) if next_method == "__fail__" else ""
         if "timeout" in failure.lower():  # its versions make different errors of it, softly or not
             return self._softly(lambda: self._read_event({"status": "timeout"}))
         return super().resume_execution(next_method, next_kwargs, context)
 
     def poke(self, context: Context) -> PokeReturnValue | bool:
-        """
-        Ask once.
-
-        :param context: the task's context; with an explicit ``from_date`` nothing of it is needed
-        """
+        """Ask once."""
         self._outage = None
         wait = self._make_wait(context)
         try:

@@ -126,11 +126,7 @@ class SynthflowNewCallsTrigger(BaseEventTrigger):
         return f"{type(self).__module__}.{type(self).__qualname__}", dict(self._given)
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """
-        Yield the events: for a sensor one, for a watcher without end.
-
-        :raises SynthflowError: typed; only for a watcher, since a sensor is told by its event
-        """
+        """Yield the events: for a sensor one, also of an error; for a watcher without end, or until an error."""
         if self._for_sensor:
             yield _event(await self._polls().wait())
             return
@@ -148,22 +144,13 @@ class SynthflowNewCallsTrigger(BaseEventTrigger):
 
     @classmethod
     def create_shared_stream_producer(cls, kwargs: dict[str, Any]) -> Any:
-        """
-        Return what polls for all watchers with the same key, and moves their cursors once their events are stored.
-
-        :param kwargs: what one of them was given
-        """
+        """Return what polls for all watchers with the same key, and moves their cursors once events are stored."""
         return cls(**kwargs)._polls().share()  # noqa: SLF001 - its own class
 
     async def filter_shared_stream(
         self, shared_stream: AsyncIterator[Any] | None
     ) -> AsyncGenerator[TriggerEvent, None]:
-        """
-        Yield this watcher's events.
-
-        :param shared_stream: the polls; None for those of this watcher alone
-        :raises SynthflowConfigError: where what was given is wrong
-        """
+        """Yield this watcher's events, of polls that it shares, or of its own."""
         try:
             watch, announcer, cursor = await self._begin()
             own = await self._open.enter_async_context(aclosing(watch.polls()))
