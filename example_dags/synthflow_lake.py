@@ -13,11 +13,14 @@ with an object store for the files, name a directory for them in `SYNTHFLOW_TABL
 
 from __future__ import annotations
 
+# --8<-- [start:imports]
+import glob
 import os
 from pathlib import Path
 from string import Template
 from typing import Any
 
+# --8<-- [end:imports]
 import pendulum
 from airflow.providers.common.compat.sdk import DAG, task
 
@@ -32,92 +35,93 @@ OUTPUT_CONN_ID = os.environ.get("SYNTHFLOW_OUTPUT_CONN_ID")
 TABLE_PATH = os.environ.get("SYNTHFLOW_TABLE_PATH", OUTPUT_PATH)
 
 # --8<-- [start:views]
-WINDOW = "model_id=*/from_date=*/to_date=*"
-KEYS = "hive_partitioning = true, hive_types = {model_id: VARCHAR, from_date: VARCHAR, to_date: VARCHAR}"
-DAYS = "hive_partitioning = true, hive_types = {snapshot_date: VARCHAR}"
-LATEST = "QUALIFY row_number() OVER (PARTITION BY model_id ORDER BY snapshot_date DESC) = 1"
-TABLE = "FROM read_parquet($files, $keys)"
+WINDOW, KEYS = "model_id=*/from_date=*/to_date=*", "model_id, from_date, to_date"
 VIEWS = {
-    "calls": {
-        f"{WINDOW}/calls.parquet": """
-            SELECT * REPLACE (make_timestamp(epoch_us(start_time)) AS start_time) FROM read_parquet($files, $keys)""",
-        f"{WINDOW}/calls.jsonl*": """
-            SELECT * REPLACE (make_timestamp(TRY_CAST(start_time AS BIGINT) * 1000) AS start_time)
-            FROM read_json($files, format = 'newline_delimited', $keys,
-                           columns = {call_id: 'VARCHAR', call_status: 'VARCHAR', start_time: 'VARCHAR',
-                                      duration: 'BIGINT', end_call_reason: 'VARCHAR', type_of_call: 'VARCHAR',
-                                      transcript: 'VARCHAR', recording_duration: 'VARCHAR'})""",
-        "": """
-            SELECT NULL::VARCHAR AS call_id, NULL::VARCHAR AS call_status, NULL::TIMESTAMP AS start_time,
-                   NULL::BIGINT AS duration, NULL::VARCHAR AS end_call_reason, NULL::VARCHAR AS type_of_call,
-                   NULL::VARCHAR AS transcript, NULL::VARCHAR AS recording_duration, NULL::VARCHAR AS model_id""",
-    },
-    "turns": {
-        f"{WINDOW}/turns.parquet": TABLE,
-        "": """
-            SELECT NULL::VARCHAR AS call_id, NULL::BIGINT AS turn, NULL::VARCHAR AS speaker, NULL::VARCHAR AS text,
-                   NULL::VARCHAR AS _raw, NULL::VARCHAR AS model_id""",
-    },
-    "actions": {
-        f"{WINDOW}/actions.parquet": TABLE,
-        "": """
-            SELECT NULL::VARCHAR AS call_id, NULL::BIGINT AS position, NULL::VARCHAR AS key, NULL::VARCHAR AS name,
-                   NULL::VARCHAR AS parameters, NULL::VARCHAR AS return_value, NULL::VARCHAR AS _raw,
-                   NULL::VARCHAR AS model_id""",
-    },
-    "variables": {
-        f"{WINDOW}/variables.parquet": TABLE,
-        "": """
-            SELECT NULL::VARCHAR AS call_id, NULL::VARCHAR AS agent, NULL::VARCHAR AS name, NULL::VARCHAR AS value,
-                   NULL::VARCHAR AS value_type, NULL::BOOLEAN AS collected, NULL::VARCHAR AS _raw,
-                   NULL::VARCHAR AS model_id""",
-    },
-    "judgements": {
-        f"{WINDOW}/judgements.parquet": TABLE,
-        "": """
-            SELECT NULL::VARCHAR AS call_id, NULL::VARCHAR AS name, NULL::VARCHAR AS value, NULL::VARCHAR AS _raw,
-                   NULL::VARCHAR AS model_id""",
-    },
-    "agents": {
-        "assistants/snapshot_date=*/assistants.parquet": "FROM read_parquet($files, $days) $latest",
-        "assistants/snapshot_date=*/assistants.jsonl*": """
-            FROM read_json($files, format = 'newline_delimited', $days,
-                           columns = {model_id: 'VARCHAR', name: 'VARCHAR', type: 'VARCHAR'}) $latest""",
-        "": """
-            SELECT NULL::VARCHAR AS model_id, NULL::VARCHAR AS name, NULL::VARCHAR AS type,
-                   NULL::VARCHAR AS snapshot_date""",
-    },
-    "recordings": {
-        f"{WINDOW}/recordings/_recordings.json": """
-            SELECT unnest(item), model_id
-            FROM (SELECT unnest(items) AS item, model_id
-                  FROM read_json($files, hive_partitioning = false,
-                                 columns = {model_id: 'VARCHAR',
-                                            items: 'STRUCT(call_id VARCHAR, status VARCHAR, file VARCHAR,
-                                                           bytes BIGINT, sha256 VARCHAR, content_type VARCHAR)[]'}))""",
-        "": """
-            SELECT NULL::VARCHAR AS call_id, NULL::VARCHAR AS status, NULL::VARCHAR AS file, NULL::BIGINT AS bytes,
-                   NULL::VARCHAR AS model_id""",
-    },
+    "calls": (
+        f"{WINDOW}/calls.*",
+        KEYS,
+        """call_id, call_status, start_time TIMESTAMP, duration BIGINT, end_call_reason, type_of_call, transcript,
+        judge_results, executed_actions, collected_variables, agents_used, labels, recording_url, recording_duration,
+        lead_phone_number, lead_name, name, phone_number_from, phone_number_to, agent_phone_number, campaign_type,
+        deployment_type, timezone, error_message, telephony_duration BIGINT, telephony_start TIMESTAMP,
+        telephony_end TIMESTAMP, telephony_hangup, telephony_disconnect_reason, _raw""",
+    ),
+    "turns": (f"{WINDOW}/turns.parquet", KEYS, "call_id, turn BIGINT, speaker, text, _raw"),
+    "actions": (
+        f"{WINDOW}/actions.parquet",
+        KEYS,
+        "call_id, position BIGINT, key, name, parameters, return_value, _raw",
+    ),
+    "variables": (
+        f"{WINDOW}/variables.parquet",
+        KEYS,
+        "call_id, agent, name, value, value_type, collected BOOLEAN, _raw",
+    ),
+    "judgements": (f"{WINDOW}/judgements.parquet", KEYS, "call_id, name, value, _raw"),
+    "agents": (
+        "assistants/snapshot_date=*/assistants.*",
+        "snapshot_date",
+        "model_id, name, type, description, phone_number, created_at, _raw",
+    ),
+    "recordings": (
+        f"{WINDOW}/recordings/_recordings.json",
+        KEYS,
+        "call_id, status, file, bytes BIGINT, sha256, content_type",
+    ),
 }
-"""By view, what to read where such files are there; the last, without files, is for a lake that has none yet."""
+"""By view: its files, the columns that their paths give, and those in them, texts where no other type is named."""
+
+RECEIVED_TIME = r"""TRY(make_timestamp(CASE
+    WHEN TRY_CAST({0} AS BIGINT) < 100000000000 THEN TRY_CAST({0} AS BIGINT) * 1000000
+    WHEN TRY_CAST({0} AS BIGINT) > 0 THEN TRY_CAST({0} AS BIGINT) * 1000
+    WHEN regexp_matches({0}, '(Z|[+-]\d\d:?\d\d)$') THEN epoch_us({0}::TIMESTAMPTZ)
+    ELSE epoch_us({0}::TIMESTAMP) END))"""
+KIND = r"regexp_extract(file, '[.](parquet|jsonl?)([.]\w+)?$', 1)"
+SOURCES = {
+    "parquet": ("read_parquet($files, $path)", "make_timestamp(epoch_us({0}))"),
+    "jsonl": ("read_json($files, $path, format = 'newline_delimited', columns = {$texts})", RECEIVED_TIME),
+    "json": (
+        """(SELECT unnest(item), $keys FROM (SELECT unnest(items) AS item, $keys
+            FROM read_json($files, $path, columns = {items: 'STRUCT($fields)[]'})))""",
+        "",
+    ),
+}
+"""By kind of file: how it is read, and how a time in it becomes one in UTC. JSON Lines have times as received."""
+LATEST = "QUALIFY row_number() OVER (PARTITION BY model_id ORDER BY snapshot_date DESC) = 1"
 
 
 def create_views(database: Any, lake: str) -> None:
     """
-    Create the views of a lake.
+    Create the views of a lake, of all files whatever their format; without files a view has no rows.
 
     :param database: a connection of DuckDB
     :param lake: the output path of the tasks
     """
-    for name, sources in VIEWS.items():
-        for pattern, query in sources.items():
-            files = f"{lake.rstrip('/')}/{pattern}".replace("'", "''")
-            there = pattern and database.execute(f"SELECT count(*) FROM glob('{files}')").fetchone()[0]  # noqa: S608
-            if there or not pattern:
-                read = Template(query).substitute(files=f"'{files}'", keys=KEYS, days=DAYS, latest=LATEST)
-                database.execute(f"CREATE OR REPLACE VIEW {name} AS {read}" + ("" if pattern else " WHERE false"))
-                break
+    root = glob.escape(lake if "://" in lake else str(Path(lake).absolute())).rstrip("/").replace("'", "''")
+    for view, (place, keys, described) in VIEWS.items():
+        fields = dict((*field.split(), "VARCHAR")[:2] for field in described.split(","))
+        columns = fields | dict.fromkeys(keys.split(", "), "VARCHAR")
+        nothing = ", ".join([f"NULL::{kind} AS {name}" for name, kind in columns.items()])
+        selects = [f"SELECT {nothing} WHERE false"]
+        kinds = f"SELECT DISTINCT {KIND} AS kind FROM glob('{root}/{place}') WHERE kind != '' ORDER BY kind"  # noqa: S608
+        for (source,) in database.execute(kinds).fetchall():
+            read, time = SOURCES[source]
+            types = ", ".join([f"{key}: VARCHAR" for key in keys.split(", ")])
+            rows = Template(read).substitute(
+                files=f"'{root}/{place.replace('.*', f'.{source}*')}'",
+                keys=keys,
+                path=f"hive_partitioning = true, hive_types = {{{types}}}",
+                texts=", ".join([f"{name}: 'VARCHAR'" for name in fields]),
+                fields=", ".join([f"{name} {kind}" for name, kind in fields.items()]),
+            )
+            values = [
+                time.format(name) if kind == "TIMESTAMP" else f"TRY_CAST({name} AS {kind})"
+                for name, kind in columns.items()
+            ]
+            selects.append(f"SELECT {', '.join(values)} FROM {rows}")  # noqa: S608
+        latest = LATEST if view == "agents" else ""
+        union = " UNION ALL ".join(selects)
+        database.execute(f"CREATE OR REPLACE VIEW {view} AS SELECT * FROM ({union}) {latest}")  # noqa: S608
 
 
 # --8<-- [end:views]

@@ -229,6 +229,23 @@ class TestRunning:
             "recordings": sum(each["recordings"] for each in stored),
         }
 
+    def test_makes_views_of_the_agents_their_calls_tables_and_recordings(self, ran):
+        listed = [ran.returned("synthflow_lake", f"calls[{number}]") for number in range(len(AGENTS))]
+        stored = [ran.returned("synthflow_lake", f"recordings[{number}]") for number in range(len(AGENTS))]
+
+        rows = {table: sum(each["tables"][table]["rows"] for each in listed) for table in listed[0]["tables"]}
+        views = ran.returned("synthflow_lake", "refresh[-1]")
+        assert views == {
+            **rows,
+            "calls": sum(each["count"] for each in listed),
+            "agents": len(AGENTS),
+            "recordings": sum(
+                len(json.loads(Path(each["path"], "_recordings.json").read_bytes())["items"]) for each in stored
+            ),
+        }
+        assert rows.keys() == {"turns", "actions", "variables", "judgements"}
+        assert views["calls"] > 0
+
     def test_reads_the_last_days_again_and_replaces_only_what_differs(self, ran):
         results = [ran.returned("synthflow_reread_late_data", f"calls[{number}]") for number in range(7)]
 

@@ -73,6 +73,13 @@ def pages(site: Path) -> list[Path]:
     return [path for path in site.rglob("*.html") if path.name != "404.html"]
 
 
+def test_files_that_a_page_includes_are_shown(site):
+    shown = {path.name: re.sub("<[^>]+>", "", path.read_text(encoding="utf-8")) for path in pages(site)}
+
+    assert "def create_views(" in shown["tables.html"]
+    assert not [name for name, text in shown.items() if re.search(r"--8\s*&lt;", text)]
+
+
 def test_every_document_is_a_page(site):
     documents = {path.relative_to(ROOT / "docs").with_suffix(".html") for path in (ROOT / "docs").rglob("*.md")}
 
