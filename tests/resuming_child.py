@@ -115,11 +115,11 @@ class MortalSender(SynthflowClient):
         super().__init__(settings)
         self._kill_at = kill_at
 
-    def page(self, query: Any, limit: int, offset: int) -> Any:
-        """Return a page, or kill the process."""
+    def answer(self, query: Any, limit: int, offset: int) -> Any:
+        """Return an answer, or kill the process."""
         if self._kill_at is not None and self.requests >= self._kill_at:
             os.kill(os.getpid(), signal.SIGKILL)
-        return super().page(query, limit, offset)
+        return super().answer(query, limit, offset)
 
 
 def store_of(job: Job) -> Any:

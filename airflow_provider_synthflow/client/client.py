@@ -8,7 +8,7 @@ import threading
 import time
 from copy import copy
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 from urllib.parse import urlencode
 
 import requests
@@ -25,6 +25,7 @@ from airflow_provider_synthflow.client.transport import (
     CLOSED,
     BodyReader,
     HttpResponse,
+    check_answer,
     make_headers,
     read_address,
     read_answer,
@@ -41,9 +42,10 @@ if TYPE_CHECKING:
     from airflow_provider_synthflow.client.response import Page
     from airflow_provider_synthflow.client.settings import Settings
 
-__all__ = ["HttpResponse", "SynthflowClient"]
+__all__ = ["HttpResponse", "PageAnswer", "SynthflowClient"]
 
 _T = TypeVar("_T")
+_Sent: TypeAlias = tuple[int, HttpResponse]  # when a request was sent, and its answer
 _BAD_ADDRESS = (
     requests.exceptions.InvalidURL,
     requests.exceptions.InvalidSchema,
@@ -125,14 +127,20 @@ class SynthflowClient:
 
     def page(self, query: CallsQuery, limit: int, offset: int) -> Page:
         """Ask for one page of List calls."""
+        return self.answer(query, limit, offset).read()
 
-        def once() -> Page:
+    def answer(self, query: CallsQuery, limit: int, offset: int) -> PageAnswer:
+        """Ask for one page of List calls, and return the answer unread."""
+        parameters = query.parameters(limit, offset)
+
+        def once() -> _Sent:
             sent = time.monotonic_ns()
-            answer = self.send("/calls", query.parameters(limit, offset))
-            page: Page = read_answer(answer, lambda body: read_page(body, offset), self.settings)
-            return replace(page, sent=sent)
+            answer = self.send("/calls", parameters)
+            check_answer(answer, self.settings)
+            return sent, answer
 
-        return self.retrying(once)
+        request = _Request(self)
+        return PageAnswer(request, once, request.succeed(once), offset)
 
     def elements(self, path: str, name: str, parameters: Mapping[str, str]) -> tuple[list[dict[str, Any]], int | None]:
         """Ask for one page of another list, and its declared total."""
@@ -152,21 +160,10 @@ class SynthflowClient:
 
     def retrying(self, once: Callable[[], _T]) -> _T:
         """Call something at the shared pace until it succeeds, its error is final, or the tries are used up."""
-        steps = tries(self.settings.max_attempts, self.pace, self._count_retry)
-        wait = next(steps)
-        while True:
-            if wait is not None:
-                self.wait(wait)
-                wait = next(steps)
-                continue
-            try:
-                result = once()
-            except SynthflowError as error:
-                failure = error
-            else:
-                next(steps, None)
-                return result
-            wait = steps.throw(failure)
+        request = _Request(self)
+        result = request.succeed(once)
+        request.end()
+        return result
 
     def send(self, path: str, parameters: Mapping[str, str]) -> HttpResponse:
         """Send one GET, once, and return its answer whatever its status; redirects are not followed."""
@@ -219,13 +216,72 @@ class SynthflowClient:
             request.prepare_cookies(session.cookies)
         return session, request, how
 
-    def _count_retry(self) -> None:
+    def count_retry(self) -> None:
+        """Count a further try."""
         with self._lock:
             self.retries += 1
 
     def _sleep_until_closed(self, seconds: float) -> None:
         if self._closed.wait(seconds):
             raise SynthflowTransientError(CLOSED)
+
+
+class _Request:
+    """A request with its tries, which may go on after an answer that turns out to be none."""
+
+    def __init__(self, client: SynthflowClient) -> None:
+        self.settings = client.settings
+        self._client = client
+        self._steps = tries(client.settings.max_attempts, client.pace, client.count_retry)
+        self._wait = next(self._steps)
+
+    def succeed(self, once: Callable[[], _T]) -> _T:
+        """Call something until it succeeds, its error is final, or the tries are used up."""
+        while True:
+            while self._wait is not None:
+                self._client.wait(self._wait)
+                self._wait = next(self._steps)
+            try:
+                return once()
+            except SynthflowError as error:
+                failure = error
+            self.fail(failure)
+
+    def fail(self, failure: SynthflowError) -> None:
+        """Take in why the last try was of no use, or raise it where no further one helps."""
+        self._wait = self._steps.throw(failure)
+
+    def end(self) -> None:
+        """Take in that the last try was of use."""
+        next(self._steps, None)
+
+
+class PageAnswer:
+    """An answer that holds a page of calls, still to be read."""
+
+    # Reading takes the processor for longer than receiving. Left to whoever uses the page, it does not hold up the
+    # threads that wait for answers, and few pages are in memory (docs/performance.md).
+
+    def __init__(self, request: _Request, ask: Callable[[], _Sent], found: _Sent, offset: int) -> None:
+        self._request = request
+        self._ask = ask
+        self._found = found
+        self._offset = offset
+
+    def read(self) -> Page:
+        """Read the page, and ask again as long as the answer is none and there are tries left."""
+        while True:
+            sent, answer = self._found
+            try:
+                with self._request.settings.named_in_errors():
+                    page = read_page(answer.body, self._offset)
+            except SynthflowError as error:
+                failure = error
+            else:
+                self._request.end()
+                return replace(page, sent=sent)
+            self._request.fail(failure)
+            self._found = self._request.succeed(self._ask)
 
 
 def _read(response: requests.Response, settings: Settings) -> HttpResponse:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
@@ -31,7 +31,14 @@ if TYPE_CHECKING:
 
     from airflow_provider_synthflow.client.settings import Settings
 
-__all__ = ["CallsPage", "Page", "make_error", "read_elements", "read_page"]
+__all__ = ["Answer", "CallsPage", "Page", "make_error", "read_elements", "read_page"]
+
+
+class Answer(Protocol):
+    """An answer that holds a page, read already or not."""
+
+    def read(self) -> Page:
+        """Return the page."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +51,10 @@ class Page:
     offset: int | None = None  # as echoed
     sent: int = field(default=0, compare=False)  # of a monotonic clock, in nanoseconds; 0: unknown
     stale: frozenset[str] = frozenset()  # the ids of rows that a page sent later has brought already
+
+    def read(self) -> Page:
+        """Return the page itself."""
+        return self
 
     def at(self, offset: int) -> Page:
         """Return the page with its offset, also where the API echoed none: that which was asked for."""

@@ -25,6 +25,7 @@ __all__ = [
     "BodyReader",
     "HttpResponse",
     "call_path",
+    "check_answer",
     "is_safe_address",
     "make_headers",
     "read_address",
@@ -158,11 +159,16 @@ def call_path(call_id: str, suffix: str = "") -> str:
     return f"/calls/{quote(call_id, safe='', errors='replace')}{suffix}"
 
 
-def read_answer(answer: HttpResponse, read: Callable[[bytes], Any], settings: Settings) -> Any:
-    """Read an answer, or raise what it says is wrong."""
+def check_answer(answer: HttpResponse, settings: Settings) -> None:
+    """Raise what an answer says is wrong."""
     error = make_error(answer.status, answer.headers, answer.body, settings)
     if error is not None:
         raise error
+
+
+def read_answer(answer: HttpResponse, read: Callable[[bytes], Any], settings: Settings) -> Any:
+    """Read an answer, or raise what it says is wrong."""
+    check_answer(answer, settings)
     with settings.named_in_errors():
         return read(answer.body)
 

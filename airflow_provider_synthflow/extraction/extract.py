@@ -75,7 +75,7 @@ def extract_window(
     if resume is not None:
         for page in resume.take_up(earlier):  # before the first answer, since of two readings the later counts
             keeper.take(order.take(page, keeper.place(page), backward=newest_first(page)))
-    fetch = partial(client.page, asked)
+    fetch = partial(client.answer, asked)
     for page in read_client_pages(walk, client, fetch, concurrency=plan.concurrency, sleep=sleep):
         keeper.take(order.take(page, keeper.place(page), backward=walk.tail_first))
         if resume is not None:

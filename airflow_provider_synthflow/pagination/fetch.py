@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from airflow_provider_synthflow.client.call import CallRow
     from airflow_provider_synthflow.client.client import SynthflowClient
     from airflow_provider_synthflow.client.query import CallsQuery
-    from airflow_provider_synthflow.client.response import Page
+    from airflow_provider_synthflow.client.response import Answer, Page
     from airflow_provider_synthflow.pagination.page_ranges import PageAsk
 
 __all__ = ["PageReader", "aread_pages", "look_ahead", "read_client_pages", "read_pages", "read_rows"]
@@ -50,13 +50,13 @@ def look_ahead(concurrency: int) -> int:
 
 
 def read_pages(
-    walk: PageReader, fetch: Callable[[int, int], Page], *, concurrency: int, sleep: Callable[[float], None]
+    walk: PageReader, fetch: Callable[[int, int], Answer], *, concurrency: int, sleep: Callable[[float], None]
 ) -> Iterator[Page]:
     """
     Return an iterator that sends what a walk asks for until it is done: of the pages to be used, each with its offset.
 
     :param walk: the walk, or what asks for pages as one does
-    :param fetch: sends one request, of a limit and an offset, and returns its page
+    :param fetch: sends one request, of a limit and an offset, and returns its answer
     :param concurrency: how many requests may be in flight
     :param sleep: how to wait between two rounds, in seconds
     :raises SynthflowError: what ``fetch`` and the walk raise
@@ -66,13 +66,15 @@ def read_pages(
     return _side_by_side(walk, fetch, concurrency, sleep)
 
 
-def _one_by_one(walk: PageReader, fetch: Callable[[int, int], Page], sleep: Callable[[float], None]) -> Iterator[Page]:
+def _one_by_one(
+    walk: PageReader, fetch: Callable[[int, int], Answer], sleep: Callable[[float], None]
+) -> Iterator[Page]:
     while asks := walk.asks():
         for ask in asks:
             if ask.pause:
                 sleep(ask.pause)
             try:
-                page = fetch(ask.limit, ask.offset)
+                page = fetch(ask.limit, ask.offset).read()
             except SynthflowRequestError as error:
                 walk.refuse(ask, error)
             else:
@@ -98,7 +100,7 @@ async def aread_pages(
 
 
 def _side_by_side(
-    walk: PageReader, fetch: Callable[[int, int], Page], concurrency: int, sleep: Callable[[float], None]
+    walk: PageReader, fetch: Callable[[int, int], Answer], concurrency: int, sleep: Callable[[float], None]
 ) -> Iterator[Page]:
     threads = PageThreads(fetch, concurrency)
     sending_order = SendingOrder()
@@ -112,15 +114,16 @@ def _side_by_side(
     try:
         send()
         while threads.in_flight:
-            ask, page = threads.receive()
+            ask, answer = threads.receive()
             usable = None
-            if isinstance(page, SynthflowRequestError):
-                walk.refuse(ask, page)
-            elif isinstance(page, BaseException):
-                raise page
-            elif walk.receive(ask, page):
-                stale = sending_order.find_stale(page, ask.serial, threads.in_flight)
-                usable = replace(page, offset=ask.start, stale=frozenset(stale))
+            try:
+                page = _read(answer)
+            except SynthflowRequestError as error:
+                walk.refuse(ask, error)
+            else:
+                if walk.receive(ask, page):
+                    stale = sending_order.find_stale(page, ask.serial, threads.in_flight)
+                    usable = replace(page, offset=ask.start, stale=frozenset(stale))
             sending_order.land(ask.serial)
             send()  # before the page's rows are used, so that the next one is on its way meanwhile
             if usable is not None:
@@ -129,10 +132,16 @@ def _side_by_side(
         threads.close()
 
 
+def _read(answer: Answer | BaseException) -> Page:
+    if isinstance(answer, BaseException):
+        raise answer
+    return answer.read()
+
+
 def read_client_pages(
     walk: Walk,
     client: SynthflowClient,
-    fetch: Callable[[int, int], Page],
+    fetch: Callable[[int, int], Answer],
     *,
     concurrency: int,
     sleep: Callable[[float], None] | None = None,
@@ -173,7 +182,7 @@ def read_rows(
     check = FilterCheck(query, include=include_mismatched)
     walk = Walk(limit=limit, offset=offset, look_ahead=concurrency)
     seen: set[str] = set()
-    for page in read_client_pages(walk, client, functools.partial(client.page, query), concurrency=concurrency):
+    for page in read_client_pages(walk, client, functools.partial(client.answer, query), concurrency=concurrency):
         with client.settings.named_in_errors():
             check.find_others(page.rows)
         for row in page.rows:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from airflow_provider_synthflow.client.response import Page
+    from airflow_provider_synthflow.client.response import Answer
     from airflow_provider_synthflow.pagination.page_ranges import PageAsk
 
 __all__ = ["PageThreads", "share_one_heap"]
@@ -23,18 +23,18 @@ class PageThreads:
     """
     A few threads that send what is asked for, and the two queues between them and their user.
 
-    :param fetch: sends one request, of a limit and an offset, and returns its page
+    :param fetch: sends one request, of a limit and an offset, and returns its answer
     :param most: how many threads there are at the most; no more are started than requests wait
     """
 
-    def __init__(self, fetch: Callable[[int, int], Page], most: int) -> None:
+    def __init__(self, fetch: Callable[[int, int], Answer], most: int) -> None:
         self.in_flight: set[int] = set()  # the serials of what was asked for and has not been received
         self._fetch = fetch
         self._most = most
         self._count = 0
         self._closed = False
         self._asked: SimpleQueue[PageAsk | None] = SimpleQueue()
-        self._answered: SimpleQueue[tuple[PageAsk, Page | BaseException]] = SimpleQueue()
+        self._answered: SimpleQueue[tuple[PageAsk, Answer | BaseException]] = SimpleQueue()
         share_one_heap()
 
     def send(self, ask: PageAsk) -> None:
@@ -46,11 +46,11 @@ class PageThreads:
             # A daemon, since a process that is to end does not wait for what it reads.
             threading.Thread(target=self._work, name=f"synthflow-page_{self._count}", daemon=True).start()
 
-    def receive(self) -> tuple[PageAsk, Page | BaseException]:
-        """Return the next answer: what was asked for, and the page or the error that came."""
-        ask, page = self._answered.get()
+    def receive(self) -> tuple[PageAsk, Answer | BaseException]:
+        """Return the next answer: what was asked for, and the answer or the error that came."""
+        ask, answer = self._answered.get()
         self.in_flight.remove(ask.serial)
-        return ask, page
+        return ask, answer
 
     def close(self) -> None:
         """Send no more; requests in flight end by their own time-out."""
@@ -61,11 +61,11 @@ class PageThreads:
     def _work(self) -> None:
         while (ask := self._asked.get()) is not None and not self._closed:
             try:
-                page: Page | BaseException = self._fetch(ask.limit, ask.offset)
+                answer: Answer | BaseException = self._fetch(ask.limit, ask.offset)
             except BaseException as error:  # noqa: BLE001 - whoever receives it raises it
-                page = error
-            self._answered.put((ask, page))
-            del page  # it is another one's by now, and large
+                answer = error
+            self._answered.put((ask, answer))
+            del answer  # it is another one's by now, and large
 
 
 _ARENA_MAX = -8  # M_ARENA_MAX of glibc's malloc.h

@@ -357,8 +357,8 @@ def test_of_two_readings_the_one_that_was_sent_later_wins_though_the_other_is_an
     sent = {}  # which thread is the first to send, the system decides
 
     class Slow(LoopbackSender):
-        def page(self, query, limit, offset):
-            page = super().page(query, limit, offset)
+        def answer(self, query, limit, offset):
+            page = super().answer(query, limit, offset).read()
             sent[offset] = page.sent
             return page
 

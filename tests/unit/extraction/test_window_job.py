@@ -60,13 +60,13 @@ def deliver(tmp_path, monkeypatch):
         api = SynthflowApi(calls, **server)
         client = LoopbackSender(api, max_attempts=1)
         offsets = []
-        page = client.page
+        answer = client.answer
 
         def asking(query, limit, offset):
             offsets.append(offset)
-            return page(query, limit, offset)
+            return answer(query, limit, offset)
 
-        monkeypatch.setattr(client, "page", asking)
+        monkeypatch.setattr(client, "answer", asking)
         query = CallsQuery(AGENT)
         plan = WindowPlan(WINDOW, query, 3_600_000, concurrency=concurrency)
         publication = Publication(LocalStore(str(root)), AGENT, WINDOW, format_name, query.filters())

@@ -66,14 +66,14 @@ class Task:
     ) -> Any:
         """Read the window, or end with an error after so many requests; return what came of it."""
         client = LoopbackSender(self.api)
-        page = client.page
+        answer = client.answer
 
         def ending(*arguments: Any) -> Any:
             if end is not None and client.requests == after:
                 raise end
-            return page(*arguments)
+            return answer(*arguments)
 
-        client.page = ending
+        client.answer = ending
         resume = checkpoint_for(plan, client.settings, store=self.store, state=self.state, **options)
         privacy = options.get("privacy")
         with resume, Spill() as spill:

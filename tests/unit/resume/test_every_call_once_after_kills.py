@@ -57,14 +57,14 @@ class KilledReader:
     def __call__(self, client: LoopbackSender, plan: WindowPlan, spill: Spill, **options: Any) -> None:
         for number, kill in enumerate(self.kills):
             limit = client.requests + kill
-            page = client.page
+            answer = client.answer
 
-            def until_killed(*arguments: Any, page=page, limit=limit) -> Any:
+            def until_killed(*arguments: Any, answer=answer, limit=limit) -> Any:
                 if client.requests >= limit:
                     raise KilledError
-                return page(*arguments)
+                return answer(*arguments)
 
-            client.page = until_killed
+            client.answer = until_killed
             try:
                 with Spill() as lost:
                     self._try(client, plan, lost, retry=number > 0, **options)
@@ -72,7 +72,7 @@ class KilledReader:
                 self.killed += 1
                 client.pass_time(self.pause)
             finally:
-                client.page = page
+                client.answer = answer
         self._try(client, plan, spill, retry=bool(self.kills), **options)
         assert not self.store
         assert not self.state
