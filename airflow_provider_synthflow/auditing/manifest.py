@@ -49,7 +49,6 @@ class RecordingList:
     files: tuple[FileClaim, ...]
     stored: frozenset[str] = frozenset()
     missing: frozenset[str] = frozenset()  # promised, and not there
-    refused: frozenset[str] = frozenset()
     origin: Origin = NO_ORIGIN
 
 
@@ -103,7 +102,6 @@ def read_recordings(data: bytes) -> RecordingList:
         ),
         stored=names.get("stored", frozenset()),
         missing=names.get("missing", frozenset()),
-        refused=names.get("forbidden", frozenset()),
         origin=_read_origin(found),
     )
 

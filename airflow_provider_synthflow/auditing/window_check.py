@@ -31,7 +31,7 @@ from airflow_provider_synthflow.output.publication import MANIFEST_NAME
 from airflow_provider_synthflow.timestamps import format_instant
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from airflow_provider_synthflow.auditing.call_ids import CallIds
     from airflow_provider_synthflow.auditing.lake import WindowFiles
@@ -41,6 +41,7 @@ __all__ = ["CheckedWindow", "Damage", "WindowCheck"]
 
 RECORDINGS_NAME = "_recordings.json"
 DAY_MS = 86_400_000
+_RECORDINGS = "recordings/"
 _SHOWN = 5
 
 
@@ -111,7 +112,8 @@ class WindowCheck:
             checked.days = self._days if self.by_day and self.ids is not None and whole else None
             for table in manifest.tables:
                 self._check(table, read_table)
-            self._find_strays(manifest)
+            known = {manifest.calls.name, *(table.name for table in manifest.tables)}
+            self._find_strays(self._beside_recordings(), known, "the manifest")
         self._check_recordings(recordings)
         checked.recordings = None if recordings is None else recordings.origin
         checked.unrecorded = self._count_unrecorded(recordings)
@@ -128,8 +130,7 @@ class WindowCheck:
         """Return the window's manifest, or None, with a damage, where there is none for this window."""
         files, window = self.found.files, self.found.window
         if MANIFEST_NAME not in files:
-            orphans = sorted(name for name in files if not name.startswith(("recordings/", "_")))
-            if orphans:
+            if orphans := sorted(self._beside_recordings()):
                 self.damages.append(Damage(f"{_name(orphans)} without a manifest."))
             return None
         manifest = None
@@ -211,23 +212,26 @@ class WindowCheck:
             if self.keeps_ids:
                 self.encoded_ids.append(msgspec.json.encode(found))
 
-    def _find_strays(self, manifest: Manifest) -> None:
+    def _find_strays(self, files: Iterable[str], known: set[str], beside: str) -> None:
         """Add a damage for files that no manifest names, since readers of the directory would read them too."""
-        known = {manifest.calls.name, *(table.name for table in manifest.tables)}
-        strays = sorted(
-            name for name in self.found.files if name not in known and not name.startswith(("recordings/", "_"))
-        )
+        strays = sorted(set(files) - known)
         if strays:
-            detail = f"{_name(strays)} beside the manifest, which does not speak of it."
+            detail = f"{_name(strays)} beside {beside}, which does not speak of it."
             self.damages.append(Damage(detail, "remove", tuple(strays)))
+
+    def _beside_recordings(self) -> list[str]:
+        """Return the files of calls and tables."""
+        return [name for name in self.found.files if not name.startswith((_RECORDINGS, "_"))]
+
+    def _in_recordings(self) -> list[str]:
+        return [name for name in self.found.files if name.startswith(_RECORDINGS)]
 
     def _recordings(self) -> RecordingList | None:
         """Return the list of the window's recordings, or None, with a damage, where it cannot be read."""
         files = self.found.files
         name = next((name for name in (f"recordings/{RECORDINGS_NAME}", RECORDINGS_NAME) if name in files), None)
         if name is None:
-            stored = sorted(name for name in files if name.startswith("recordings/"))
-            if stored:
+            if stored := sorted(self._in_recordings()):
                 self.damages.append(Damage(f"{_name(stored)} without {RECORDINGS_NAME}.", "recordings"))
             return None
         try:
@@ -242,15 +246,8 @@ class WindowCheck:
             return
         for claim in recordings.files:
             self._check(claim, read_bytes, "recordings")
-        known = {claim.name for claim in recordings.files}
-        strays = sorted(
-            name
-            for name in self.found.files
-            if name.startswith("recordings/") and name not in known and not name.endswith(f"/{RECORDINGS_NAME}")
-        )
-        if strays:
-            detail = f"{_name(strays)} beside {RECORDINGS_NAME}, which does not speak of it."
-            self.damages.append(Damage(detail, "remove", tuple(strays)))
+        known = {claim.name for claim in recordings.files} | {f"recordings/{RECORDINGS_NAME}"}
+        self._find_strays(self._in_recordings(), known, RECORDINGS_NAME)
 
     def _count_unrecorded(self, recordings: RecordingList | None) -> int:
         """Count the calls of this window that promise a recording which is not stored."""
