@@ -78,11 +78,10 @@ def _whole(text: str, name: str) -> int:
     """Read digits as milliseconds; what is rather seconds, or a date without its dashes, is refused."""
     milliseconds = int(text)
     if 0 < milliseconds < _SECONDS:
-        msg = (
+        raise ValueError(
             f"{name} is {text}. A number means milliseconds since 1970, and this one looks like seconds. Give ISO "
             "8601 with a zone, as data_interval_start renders, or multiply the seconds by 1000."
         )
-        raise ValueError(msg)
     return milliseconds
 
 

@@ -63,8 +63,7 @@ def read_days(body: bytes) -> dict[int, int]:
             series = _member(_member(each, name), "series")
             if isinstance(series, list):
                 return _count(series)
-    msg = "The API's analytics have no counts by day."
-    raise SynthflowProtocolError(msg)
+    raise SynthflowProtocolError("The API's analytics have no counts by day.")
 
 
 def _ask_for(client: SynthflowClient, model_id: str, first: int, last: int) -> dict[int, int]:

@@ -100,8 +100,7 @@ def _audit(
         max_requests=options.max_requests,
     )
     if plan.from_ms is not None and plan.to_ms is not None and plan.from_ms >= plan.to_ms:
-        msg = "--from is not before --to."
-        raise SynthflowConfigError(msg)
+        raise SynthflowConfigError("--from is not before --to.")
     report = None if options.report is None else to_path_text(options.report, "--report")
     if report is not None:
         check_report(report, options.conn_id, name="--report")
@@ -201,22 +200,19 @@ def _kinds(text: str) -> tuple[str, ...]:
     kinds = tuple(word.strip() for word in _given(text).split(",") if word.strip())
     unknown = [word for word in kinds if word not in FINDINGS]
     if unknown:
-        msg = f"{', '.join(unknown)} is no finding: use {', '.join(FINDINGS)}"
-        raise argparse.ArgumentTypeError(msg)
+        raise argparse.ArgumentTypeError(f"{', '.join(unknown)} is no finding: use {', '.join(FINDINGS)}")
     return kinds
 
 
 def _given(text: str) -> str:
     if not text.strip():
-        msg = "it came to nothing: give it a value, or leave it out"
-        raise argparse.ArgumentTypeError(msg)
+        raise argparse.ArgumentTypeError("it came to nothing: give it a value, or leave it out")
     return text
 
 
 def _number(text: str) -> int:
     if not text.isdecimal():
-        msg = "give a whole number"
-        raise argparse.ArgumentTypeError(msg)
+        raise argparse.ArgumentTypeError("give a whole number")
     return int(text)
 
 

@@ -141,8 +141,7 @@ class RecordingDownloader:
                         )
                         raise SynthflowRequestError(msg, status=404)
                 if response.status_code != 200:
-                    msg = f"{_host(address)} answered HTTP {response.status_code} instead of a recording."
-                    raise _BodyError(msg)
+                    raise _BodyError(f"{_host(address)} answered HTTP {response.status_code} instead of a recording.")
                 return self._store(_Body(response, _host(address)), open_sink)
 
         try:
@@ -188,8 +187,7 @@ class RecordingDownloader:
                     yield response
                     return
             address = urljoin(address, location)
-        msg = f"The address of the recording redirects more than {_MOST_REDIRECTS} times."
-        raise SynthflowProtocolError(msg)
+        raise SynthflowProtocolError(f"The address of the recording redirects more than {_MOST_REDIRECTS} times.")
 
     def _get(self, address: str) -> requests.Response:
         timeout = self._client.settings.timeout
@@ -253,22 +251,19 @@ class _Body:
         self._first = next(self._pieces, b"")
         self.content_type = read_media_type(headers.get("Content-Type"))
         if not self._first:
-            msg = f"{host} sent an empty recording."
-            raise _BodyError(msg)
+            raise _BodyError(f"{host} sent an empty recording.")
         head = self._first[:HEAD]
         if is_text(self.content_type, head):
-            msg = f"{host} sent text or a web page instead of a recording."
-            raise _BodyError(msg)
+            raise _BodyError(f"{host} sent text or a web page instead of a recording.")
         self.extension = to_extension(self.content_type, head)
 
     def check_size(self, max_bytes: int | None, size: int = 0) -> None:
         """Raise where the recording is larger than is wanted."""
         size = max(size, self._length or 0)
         if max_bytes is not None and size > max_bytes:
-            msg = (
+            raise RecordingTooLargeError(
                 f"A recording has at least {size:,} bytes, more than max_bytes ({max_bytes:,}). Raise it to store this."
             )
-            raise RecordingTooLargeError(msg)
 
     def copy_to(self, sink: Sink, max_bytes: int | None, on_bytes: Callable[[int], None]) -> Recording:
         """Write all bytes, and return what they were."""
@@ -293,8 +288,7 @@ class _Body:
             more = _has_more(self._raw)  # while the last byte is due, since the reader goes with it
             yield self._read(1) or self._cut()
             if more:
-                msg = f"{self._host} sent more bytes of a recording than its Content-Length says."
-                raise _BodyError(msg)
+                raise _BodyError(f"{self._host} sent more bytes of a recording than its Content-Length says.")
 
     def _read(self, size: int) -> bytes:
         try:
@@ -304,8 +298,7 @@ class _Body:
         raise failure
 
     def _cut(self) -> bytes:
-        msg = f"{self._host} sent fewer bytes of a recording than its Content-Length says."
-        raise _BodyError(msg)
+        raise _BodyError(f"{self._host} sent fewer bytes of a recording than its Content-Length says.")
 
 
 def _unchanged(request: requests.PreparedRequest) -> requests.PreparedRequest:
@@ -325,11 +318,10 @@ def _host(address: str) -> str:
 def _check(address: str) -> None:
     """Raise where an address must not be asked."""
     if not is_safe_address(address) or urlsplit(address).username is not None:
-        msg = (
+        raise SynthflowProtocolError(
             "The API gives an address for the recording that is not https, so it was not used. Something between "
             "this worker and the API may change its answers: check the connection's host and the proxy."
         )
-        raise SynthflowProtocolError(msg)
 
 
 def _make_error(error: Exception, host: str, timeout: float | None) -> SynthflowError:

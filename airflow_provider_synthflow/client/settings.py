@@ -74,11 +74,10 @@ class Settings:
                 raise SynthflowConfigError(msg)
             parts = urlsplit(base_url)
             if parts.scheme == "http" and not insecure and not is_loopback(parts.hostname or ""):
-                msg = (
+                raise SynthflowConfigError(
                     f"the key would go over plain http to {parts.hostname}. Use https, or set allow_insecure to true "
                     "in the connection's extra if you trust that network."
                 )
-                raise SynthflowConfigError(msg)
             return cls(
                 base_url=base_url,
                 api_key=key,
@@ -140,8 +139,7 @@ def _check_names(extra: Mapping[str, Any]) -> None:
             continue
         near = difflib.get_close_matches(str(name).lower(), _EXTRA, n=1)
         cure = f"Did you mean {near[0]}?" if near else f"Known fields: {', '.join(_EXTRA)}."
-        msg = f"its extra has an unknown field {_quote(name)}. {cure}"
-        raise SynthflowConfigError(msg)
+        raise SynthflowConfigError(f"its extra has an unknown field {_quote(name)}. {cure}")
 
 
 def _quote(name: object) -> str:
@@ -156,11 +154,9 @@ def _key(password: str | None) -> str:
     if word.lower() == "bearer":  # pasted with the word that the header has before it
         key = rest.strip()
     if not key:
-        msg = "it has no API key. Put your Synthflow key into its password field."
-        raise SynthflowConfigError(msg)
+        raise SynthflowConfigError("it has no API key. Put your Synthflow key into its password field.")
     if not key.isascii() or not key.isprintable() or " " in key:
-        msg = "the API key contains a space or a character that no key has. Copy it again."
-        raise SynthflowConfigError(msg)
+        raise SynthflowConfigError("the API key contains a space or a character that no key has. Copy it again.")
     return key
 
 
@@ -178,17 +174,15 @@ def _base_url(host: str, schema: str, port: int | None) -> str:
         parts, own_port = urlsplit(""), None
     name = parts.hostname or ""
     if not (_NAME.fullmatch(name) or ":" in name) or parts.username is not None or parts.query or parts.fragment:
-        msg = (
+        raise SynthflowConfigError(
             "the host is not an address, or contains credentials or parameters. Use a "
             f"base URL such as {REGIONS['eu']}, or a host alone."
         )
-        raise SynthflowConfigError(msg)
     scheme = parts.scheme or (schema.lower() if is_protocol else "")
     if not scheme:
         scheme = "http" if is_loopback(name) else "https"
     if scheme not in {"http", "https"}:
-        msg = f"the host's scheme is '{scheme}'. Use https."
-        raise SynthflowConfigError(msg)
+        raise SynthflowConfigError(f"the host's scheme is '{scheme}'. Use https.")
     path = parts.path.rstrip("/")
     if not path and schema and not is_protocol:
         path = "/" + schema.strip("/")
@@ -218,23 +212,20 @@ def _flag(extra: Mapping[str, Any], name: str) -> bool:
         return False
     if text in {"true", "1", "yes", "on"}:
         return True
-    msg = f"{name} must be true or false."
-    raise SynthflowConfigError(msg)
+    raise SynthflowConfigError(f"{name} must be true or false.")
 
 
 def _number(extra: Mapping[str, Any], name: str, default: float) -> float:
     number = _read_number(extra, name, default)
     if not 0.001 <= number < 1e6:
-        msg = f"{name} must be a number of seconds above 0."
-        raise SynthflowConfigError(msg)
+        raise SynthflowConfigError(f"{name} must be a number of seconds above 0.")
     return number
 
 
 def _count(extra: Mapping[str, Any], name: str, default: int) -> int:
     number = _read_number(extra, name, default)
     if not 1 <= number < 1e15 or number != int(number):
-        msg = f"{name} must be a whole number from 1."
-        raise SynthflowConfigError(msg)
+        raise SynthflowConfigError(f"{name} must be a whole number from 1.")
     return int(number)
 
 

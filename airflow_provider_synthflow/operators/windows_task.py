@@ -76,11 +76,10 @@ class WindowsTask:
     def go_on(self, event: Any, since_ms: int | None) -> None:
         """Continue after a wait in the triggerer."""
         if not isinstance(event, dt.datetime) or event.utcoffset() is None:
-            msg = (
+            raise SynthflowProtocolError(
                 "The triggerer ended the wait with an event that is not a time. Run the task again. If that does "
                 "not help, check that the triggerer and the workers have the same versions installed."
             )
-            raise SynthflowProtocolError(msg)
         self._waited_until_ms = int(event.timestamp() * 1000)
         self._waited_since_ms = since_ms if isinstance(since_ms, int) else None
 

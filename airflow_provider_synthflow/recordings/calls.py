@@ -91,11 +91,10 @@ def parse_results(value: Any) -> tuple[list[CallsResult], bool]:
 def read_calls(result: CallsResult, store: Store | None) -> list[RecordedCall]:
     """Return the calls of a result, each once, without the rest of their records."""
     if "call_id" in result.hidden:
-        msg = (
+        raise SynthflowConfigError(
             "The calls were stored without their call_id, and a recording is asked for by it. "
             "Take call_id out of drop_fields and hash_fields, and list the calls again."
         )
-        raise SynthflowConfigError(msg)
     records = map(_tell, result.calls or ()) if result.path is None else _read_file(result, cast("Store", store))
     calls: dict[str, RecordedCall] = {}
     for record in records:

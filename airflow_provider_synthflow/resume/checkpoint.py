@@ -163,8 +163,7 @@ class Checkpoint:
             try:
                 data = self._store.read(segment_name(record.run, number))
             except Exception as error:  # noqa: BLE001 - whatever it is, the extraction goes on without
-                msg = f"cannot be read ({type(error).__name__})"
-                raise BrokenSegmentError(msg) from None
+                raise BrokenSegmentError(f"cannot be read ({type(error).__name__})") from None
             if data is None:
                 return
             yield from unseal_segment(data, bytes.fromhex(record.seal))

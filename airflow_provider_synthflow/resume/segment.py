@@ -42,8 +42,7 @@ def unseal_segment(data: bytes, key: bytes) -> list[KeptPage]:
     begin = len(_MAGIC) + _MAC_BYTES
     body = data[begin:]
     if not data.startswith(_MAGIC) or not hmac.compare_digest(data[len(_MAGIC) : begin], _mac(body, key)):
-        msg = "is cut off or changed"
-        raise BrokenSegmentError(msg)
+        raise BrokenSegmentError("is cut off or changed")
     return _decoder.decode(zlib.decompress(body))
 
 

@@ -222,8 +222,7 @@ class SynthflowNewCallsSensor(read.CheckedParameters, BaseSensorOperator):
             if self._outage is not None:
                 raise  # nobody knows whether there are calls, so that it is no reason to skip
             if self.soft_fail:
-                msg = f"Skipping due to soft_fail is set to True. {error}"
-                raise AirflowSkipException(msg) from error
+                raise AirflowSkipException(f"Skipping due to soft_fail is set to True. {error}") from error
             self._skip_never_failing(error)
             raise
         except Exception as error:
@@ -232,8 +231,7 @@ class SynthflowNewCallsSensor(read.CheckedParameters, BaseSensorOperator):
 
     def _skip_never_failing(self, error: Exception) -> None:
         if getattr(self, "never_fail", False):
-            msg = f"Skipping due to never_fail is set to True. {error}"
-            raise AirflowSkipException(msg) from error
+            raise AirflowSkipException(f"Skipping due to never_fail is set to True. {error}") from error
 
     def _defer(self, context: Context, started: dt.datetime) -> None:
         """Defer the wait to the triggerer, until the timeout counted from the start of this try."""
@@ -263,12 +261,11 @@ class SynthflowNewCallsSensor(read.CheckedParameters, BaseSensorOperator):
             for name, types in _RESULT.items()
         ):
             return {name: told[name] for name in _RESULT}
-        msg = (
+        raise SynthflowProtocolError(
             "The triggerer ended the wait with an event that does not come from SynthflowNewCallsTrigger. Run "
             "the task again. If that does not help, check that the triggerer and the workers have the same "
             "versions installed."
         )
-        raise SynthflowProtocolError(msg)
 
 
 def _is_a_run(context: Context) -> bool:

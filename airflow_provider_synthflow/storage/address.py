@@ -91,12 +91,10 @@ def to_path_text(path: Any, name: str = "output_path") -> str:
     elif isinstance(path, (str, os.PathLike)):
         text = str(os.fspath(path)).strip()
     else:
-        msg = f"{name} must be a path or a URL, as a string."
-        raise SynthflowConfigError(msg)
+        raise SynthflowConfigError(f"{name} must be a path or a URL, as a string.")
     if FileAddress.parse(text).is_local and re.match(_SCHEME, text):
-        msg = (
+        raise SynthflowConfigError(
             f"{name} {text} is neither a URL nor a path on this disk: a URL has two slashes, then a bucket. Give "
             "it as a string, since a pathlib.Path keeps only one slash."
         )
-        raise SynthflowConfigError(msg)
     return text

@@ -169,6 +169,5 @@ def _read_process(data: bytes) -> list[str]:
     found: Any = json.loads(data)
     process = found.get("process") if isinstance(found, dict) else None
     if not isinstance(process, list) or not all(isinstance(each, str) for each in process):
-        msg = "it names no process"
-        raise ValueError(msg)
+        raise ValueError("it names no process")
     return process

@@ -60,11 +60,10 @@ class LocalStore:
         while not os.path.lexists(nearest) and nearest != nearest.parent:
             nearest = nearest.parent
         if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
-            msg = (
+            raise SynthflowConfigError(
                 f"{self._where} cannot be written: it is not a directory, or this worker may not write there. "
                 "Use a directory that every worker can write to, or an object store."
             )
-            raise SynthflowConfigError(msg)
 
     def read(self, relative: str) -> bytes | None:
         """Return a file's bytes, or None where there is no such file."""

@@ -47,11 +47,10 @@ def _check_connection(conn_id: str, url: str, name: str) -> None:
     try:
         airflow.BaseHook.get_connection(conn_id)
     except airflow.AirflowNotFoundException:
-        msg = (
+        raise SynthflowConfigError(
             f"The connection '{conn_id}' of {name} {url} does not exist (the part before an @ in {name} is one). "
             "Create it, or name another."
-        )
-        raise SynthflowConfigError(msg) from None
+        ) from None
 
 
 def _attach(address: FileAddress, conn_id: str | None, name: str) -> tuple[Any, str]:

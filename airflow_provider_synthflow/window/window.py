@@ -37,11 +37,10 @@ class Window:
             msg = "The window's to_date is after the year 9000. A number means milliseconds since 1970."
             raise SynthflowWindowError(msg)
         if self.from_ms >= self.to_ms:
-            msg = (
+            raise SynthflowWindowError(
                 f"The window is empty or reversed: from_date {format_instant(self.from_ms)} is not before "
                 f"to_date {format_instant(self.to_ms)}. A window is [from_date, to_date)."
             )
-            raise SynthflowWindowError(msg)
 
     @classmethod
     def of(cls, from_date: InstantLike, to_date: InstantLike) -> Window:
@@ -70,8 +69,7 @@ class Window:
             return cls.of(value["from_date"], value["to_date"])
         if isinstance(value, (tuple, list)) and len(value) == 2:
             return cls.of(*value)
-        msg = "A window is a Window, a pair (from_date, to_date), or a mapping with from_date and to_date."
-        raise ValueError(msg)
+        raise ValueError("A window is a Window, a pair (from_date, to_date), or a mapping with from_date and to_date.")
 
     @property
     def from_date(self) -> dt.datetime:
