@@ -33,11 +33,9 @@ __all__ = [
     "read_choice",
     "read_duration",
     "read_flag",
-    "read_list",
     "read_names",
     "read_parameter",
     "read_path",
-    "read_phone_number",
     "read_seconds",
     "read_tables",
     "read_text",
@@ -86,7 +84,7 @@ def to_renderable(path: Any) -> Any:
     return os.fspath(path) if isinstance(path, os.PathLike) and not hasattr(path, "protocol") else path
 
 
-def read_list(value: Any) -> Any:
+def _read_list(value: Any) -> Any:
     """Return a value, and the list itself where a template rendered a list into a text."""
     if not _looks_like_list(value):
         return value
@@ -108,11 +106,11 @@ def _is_whole(value: Any) -> bool:
 def read_text(value: Any, name: str) -> str:
     """Read one text."""
     if not isinstance(value, str) or _looks_like_list(value):
-        raise ValueError(f"{name} must be a string, not {type(read_list(value)).__name__}.")
+        raise ValueError(f"{name} must be a string, not {type(_read_list(value)).__name__}.")
     return value.strip()
 
 
-def read_phone_number(value: Any, name: str) -> str:
+def _read_phone_number(value: Any, name: str) -> str:
     """Read a telephone number; a template that renders native values makes an int of it, without its plus sign."""
     return f"+{value}" if _is_whole(value) and value > 0 else read_text(value, name)
 
@@ -172,7 +170,7 @@ def read_time(value: Any, name: str) -> int:
 
 def read_names(value: Any, name: str, *, choices: Sequence[str] = ()) -> tuple[str, ...]:
     """Read a list of names, or one text of names with commas, or of a list, as a template renders it."""
-    value = read_list(value)
+    value = _read_list(value)
     names = value.split(",") if isinstance(value, str) and not _looks_like_list(value) else value
     if not isinstance(names, (list, tuple, set, frozenset)) or not all(isinstance(each, str) for each in names):
         what = "names" if choices else "field names"
@@ -212,7 +210,7 @@ def read_agent(value: Any, name: str = "model_id") -> str:
 
 def read_agents(value: Any, name: str = "model_id") -> list[str] | str:
     """Read the id of an agent, or a list of ids, each once."""
-    value = read_list(value)
+    value = _read_list(value)
     if isinstance(value, str) or _is_whole(value):
         if _looks_like_list(value):
             raise ValueError(f"{name} cannot be read as a list: give an id, or a list of ids.")
@@ -230,7 +228,7 @@ FILTERS: dict[str, Reader] = {
     "call_status": read_text,
     "duration_min": read_seconds,
     "duration_max": read_seconds,
-    "lead_phone_number": read_phone_number,
+    "lead_phone_number": _read_phone_number,
 }
 """The API's filters: they alone may be empty, which is none."""
 

@@ -123,9 +123,9 @@ def _audit(
 def _read_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m airflow_provider_synthflow.audit",
-        description="Look whether every call that was published is there today, whole, and still what the API has. "
+        description="Check that every call that was published is there today, whole, and still what the API has. "
         "Nothing is written but the report.",
-        epilog="Exit status: 0 whole, 1 something was found, 2 it could not be looked.",
+        epilog="Exit status: 0 whole, 1 something was found, 2 the audit failed.",
     )
     parser.add_argument(
         "path", type=_given, metavar="PATH", help="the output_path: a directory, or s3://, gs://, abfss://, …"
@@ -142,7 +142,7 @@ def _read_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         action="append",
         default=[],
         metavar="ID",
-        help="look at this agent alone; may be repeated",
+        help="audit this agent alone; may be repeated",
     )
     parser.add_argument("--from", dest="from_date", type=_date, metavar="DATE", help="from when on; default: all")
     parser.add_argument("--to", dest="to_date", type=_date, metavar="DATE", help="until when, exclusive; default: all")

@@ -17,7 +17,7 @@ from airflow_provider_synthflow.timestamps import format_instant
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-__all__ = ["NO_ORIGIN", "Cures", "Origin", "airflow_major", "join_words", "quote_word"]
+__all__ = ["NO_ORIGIN", "Cures", "Origin", "airflow_major", "quote_word"]
 
 UNKNOWN_DAG = "DAG_ID"
 """The placeholder for a DAG that neither a manifest nor the user names."""
@@ -63,7 +63,7 @@ class Cures:
         if downstream:
             words += ["--downstream"]
         words += ["--start-date", _date(begin), "--end-date", _date(end), "--yes"]
-        return join_words(words)
+        return _join_words(words)
 
     def _clear_run(self, origin: Origin, *, downstream: bool) -> str:
         """Return the request that clears a run without a logical date, which ``airflow tasks clear`` cannot name."""
@@ -86,9 +86,9 @@ class Cures:
         end = to_ms - 1000 if ends is False else to_ms
         if self.airflow < 3:
             dates = ["--start-date", _date(begin), "--end-date", _date(end)]
-            return join_words(["airflow", "dags", "backfill", *dates, "--reset-dagruns", "--yes", dag_id])
+            return _join_words(["airflow", "dags", "backfill", *dates, "--reset-dagruns", "--yes", dag_id])
         dates = ["--from-date", _date(begin), "--to-date", _date(end)]
-        return join_words(
+        return _join_words(
             ["airflow", "backfill", "create", "--dag-id", dag_id, *dates, "--reprocess-behavior", "completed"]
         )
 
@@ -99,23 +99,23 @@ class Cures:
     def _remove(self, location: str, *, directory: bool) -> str:
         at = FileAddress.parse(location)
         if at.is_local:
-            return join_words(["rm", *(["-r"] if directory else []), "--", at.key])
+            return _join_words(["rm", *(["-r"] if directory else []), "--", at.key])
         if at.scheme in {"s3", "s3a"}:
             url = f"s3://{at.bucket}/{at.key}"
-            return join_words(["aws", "s3", "rm", *(["--recursive", f"{url}/"] if directory else [url])])
+            return _join_words(["aws", "s3", "rm", *(["--recursive", f"{url}/"] if directory else [url])])
         if at.scheme in {"gs", "gcs"}:
-            return join_words(
+            return _join_words(
                 ["gcloud", "storage", "rm", *(["--recursive"] if directory else []), f"gs://{at.bucket}/{at.key}"]
             )
         if at.scheme in {"abfs", "abfss", "az"}:
             words = ["az", "storage", "fs", *(["directory", "delete"] if directory else ["file", "delete"]), "--yes"]
-            return join_words([*words, "--file-system", at.bucket, "--name" if directory else "--path", at.key])
-        return join_words(["python", "-c", _REMOVE, location])
+            return _join_words([*words, "--file-system", at.bucket, "--name" if directory else "--path", at.key])
+        return _join_words(["python", "-c", _REMOVE, location])
 
     def audit(self, model_id: str, from_ms: int, to_ms: int) -> str:
         """Return the command that audits one agent's time again."""
         words = ["python", "-m", "airflow_provider_synthflow.audit", self.lake, "--model-id", model_id]
-        return join_words([*words, "--from", _date(from_ms), "--to", _date(to_ms), *self.options])
+        return _join_words([*words, "--from", _date(from_ms), "--to", _date(to_ms), *self.options])
 
 
 def airflow_major() -> int:
@@ -126,7 +126,7 @@ def airflow_major() -> int:
         return 3
 
 
-def join_words(words: Sequence[str]) -> str:
+def _join_words(words: Sequence[str]) -> str:
     """Join words into a command, each quoted for a shell."""
     return " ".join(quote_word(word) for word in words)
 

@@ -120,7 +120,7 @@ def audit_lake(
     asks = client is not None and plan.max_requests > 0
     lake, again = Lake(store, plan.model_ids), AskedAgain(plan.max_requests)
     audits: dict[str, AgentAudit] = {}
-    progress.begin("Windows looked at", None)
+    progress.begin("Windows checked", None)
     reading = _Reading(store, plan, progress, journal)
     for model_id, windows in lake.agents():
         audit = audits[model_id] = reading.audit_agent(model_id, windows, cures)

@@ -76,7 +76,7 @@ class ReadFile(io.RawIOBase):
         self.size += len(data)
         return len(data)
 
-    def finish(self) -> str:
+    def read_rest(self) -> str:
         """Read the rest, and return the SHA-256 of all."""
         while data := self._file.read(PIECE):
             self._digest.update(data)
@@ -86,7 +86,7 @@ class ReadFile(io.RawIOBase):
 
 def read_bytes(file: ReadFile) -> int | None:
     """Read a file without rows."""
-    file.finish()
+    file.read_rest()
     return None
 
 

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from airflow_provider_synthflow.auditing.lake import WindowFiles
     from airflow_provider_synthflow.storage.base import Store
 
-__all__ = ["CheckedWindow", "Damage", "WindowCheck"]
+__all__ = ["CheckedWindow", "WindowCheck"]
 
 RECORDINGS_NAME = "_recordings.json"
 DAY_MS = 86_400_000
@@ -45,7 +45,7 @@ _RECORDINGS = "recordings/"
 _SHOWN = 5
 
 
-class Damage(msgspec.Struct, frozen=True, gc=False):
+class _Damage(msgspec.Struct, frozen=True, gc=False):
     """A fault of a file, and how to mend it."""
 
     detail: str
@@ -67,7 +67,7 @@ class CheckedWindow(msgspec.Struct, gc=False):
     asked: tuple[int, int] | None = None  # the bounds that were sent; None: unknown
     total: int | None = None  # as the API declared it
     filters: dict[str, Any] | None = None
-    damages: tuple[Damage, ...] = ()
+    damages: tuple[_Damage, ...] = ()
     unrecorded: int = 0  # calls that promise a recording which is not stored
     recordings: Origin | None = None  # what stored them
     directory: str = ""  # below the lake
@@ -87,7 +87,7 @@ class WindowCheck:
     ids: CallIds | None  # None: the files are not read
     by_day: bool = False
     keeps_ids: bool = False
-    damages: list[Damage] = field(default_factory=list)
+    damages: list[_Damage] = field(default_factory=list)
     encoded_ids: list[bytes] = field(default_factory=list)  # for a journal
     _unread: int = 0
     _days: dict[int, int] = field(default_factory=dict)
@@ -131,7 +131,7 @@ class WindowCheck:
         files, window = self.found.files, self.found.window
         if MANIFEST_NAME not in files:
             if orphans := sorted(self._beside_recordings()):
-                self.damages.append(Damage(f"{_name(orphans)} without a manifest."))
+                self.damages.append(_Damage(f"{_name(orphans)} without a manifest."))
             return None
         manifest = None
         try:
@@ -140,7 +140,7 @@ class WindowCheck:
         except ValueError:
             pass
         if manifest is None:
-            self.damages.append(Damage("The manifest cannot be read."))
+            self.damages.append(_Damage("The manifest cannot be read."))
         elif (manifest.model_id, manifest.from_ms, manifest.to_ms) != (
             self.found.model_id,
             window.from_ms,
@@ -148,7 +148,7 @@ class WindowCheck:
         ):
             told = f"{format_instant(manifest.from_ms)} to {format_instant(manifest.to_ms)}"
             other = "" if manifest.model_id == self.found.model_id else ", and another agent"
-            self.damages.append(Damage(f"The manifest speaks of another window than its directory: {told}{other}."))
+            self.damages.append(_Damage(f"The manifest speaks of another window than its directory: {told}{other}."))
             return None
         return manifest
 
@@ -161,7 +161,7 @@ class WindowCheck:
         elif size is not None and self.ids is not None:
             wrong = self._read(claim, read)
         if wrong is not None:
-            self.damages.append(Damage(f"{claim.name} {wrong}.", cure))
+            self.damages.append(_Damage(f"{claim.name} {wrong}.", cure))
         return wrong is None
 
     def _read(self, claim: FileClaim, read: Callable[[ReadFile], int | None]) -> str | None:
@@ -178,7 +178,7 @@ class WindowCheck:
                 self._unread += 1
             except UnreadableError:
                 unreadable = True
-            sha256 = file.finish()
+            sha256 = file.read_rest()
         if file.size != claim.size:
             return f"has {to_count(file.size, 'byte')}, and its manifest says {claim.size:,}"
         if sha256 != claim.sha256:
@@ -217,7 +217,7 @@ class WindowCheck:
         strays = sorted(set(files) - known)
         if strays:
             detail = f"{_name(strays)} beside {beside}, which does not speak of it."
-            self.damages.append(Damage(detail, "remove", tuple(strays)))
+            self.damages.append(_Damage(detail, "remove", tuple(strays)))
 
     def _beside_recordings(self) -> list[str]:
         """Return the files of calls and tables."""
@@ -232,13 +232,13 @@ class WindowCheck:
         name = next((name for name in (f"recordings/{RECORDINGS_NAME}", RECORDINGS_NAME) if name in files), None)
         if name is None:
             if stored := sorted(self._in_recordings()):
-                self.damages.append(Damage(f"{_name(stored)} without {RECORDINGS_NAME}.", "recordings"))
+                self.damages.append(_Damage(f"{_name(stored)} without {RECORDINGS_NAME}.", "recordings"))
             return None
         try:
             data = self.store.read(f"{self.found.directory}/{name}")
             return None if data is None else read_recordings(data)
         except ValueError:
-            self.damages.append(Damage(f"{RECORDINGS_NAME} cannot be read.", "recordings"))
+            self.damages.append(_Damage(f"{RECORDINGS_NAME} cannot be read.", "recordings"))
             return None
 
     def _check_recordings(self, recordings: RecordingList | None) -> None:

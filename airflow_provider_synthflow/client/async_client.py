@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from airflow_provider_synthflow.client.response import Page
     from airflow_provider_synthflow.client.settings import Settings
 
-__all__ = ["AsyncSynthflowClient", "SharedHttp", "shared_http_client"]
+__all__ = ["AsyncSynthflowClient", "shared_http_client"]
 
 _T = TypeVar("_T")
 _BAD_ADDRESS = (httpx.InvalidURL, httpx.UnsupportedProtocol)
@@ -42,7 +42,7 @@ hide_phone_numbers(("httpx", "httpcore", "httpcore.connection", "httpcore.http11
 
 
 @dataclass
-class SharedHttp:
+class _SharedHttp:
     """The connections of the running loop for some settings, and how many clients use them."""
 
     http: httpx.AsyncClient
@@ -56,7 +56,7 @@ class AsyncSynthflowClient:
     def __init__(
         self,
         settings: Settings,
-        shared: SharedHttp,
+        shared: _SharedHttp,
         *,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
@@ -127,12 +127,12 @@ class AsyncSynthflowClient:
             failure = make_failure(error, settings, self._shared.proxy, _BAD_ADDRESS)
         else:
 
-            def finish() -> Any:
+            def answer() -> Any:
                 return read_answer(HttpResponse(status, headers, body.unpack()), read, settings)
 
             if body.size >= (_LARGE_PACKED if body.is_packed else _LARGE):
-                return await asyncio.to_thread(finish)
-            return finish()
+                return await asyncio.to_thread(answer)
+            return answer()
         raise failure  # apart from the other error, whose text may hold the address with its parameters
 
     async def _receive(self, path: str, parameters: Mapping[str, str]) -> tuple[int, httpx.Headers, BodyReader]:
@@ -149,11 +149,11 @@ class AsyncSynthflowClient:
         self.retries += 1
 
 
-_shared: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Settings, SharedHttp]] = WeakKeyDictionary()
+_shared: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Settings, _SharedHttp]] = WeakKeyDictionary()
 
 
 @asynccontextmanager
-async def shared_http_client(settings: Settings) -> AsyncIterator[SharedHttp]:
+async def shared_http_client(settings: Settings) -> AsyncIterator[_SharedHttp]:
     """Open or share the running loop's connections for some settings; the last user closes them."""
     proxy = read_proxy(settings, "socksio")
     nobody = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # where there is no TLS, nothing is to be trusted, or read
@@ -161,7 +161,7 @@ async def shared_http_client(settings: Settings) -> AsyncIterator[SharedHttp]:
     clients = _shared.setdefault(asyncio.get_running_loop(), {})
     shared = clients.get(settings)
     if shared is None:  # nothing is awaited from here on, so that two that come at once get the same
-        shared = clients[settings] = SharedHttp(_open(settings, proxy, certificates), show_proxy(proxy))
+        shared = clients[settings] = _SharedHttp(_open(settings, proxy, certificates), show_proxy(proxy))
     shared.users += 1
     try:
         yield shared

@@ -12,11 +12,11 @@ from airflow_provider_synthflow.parameters import FILTERS, is_nothing, read_agen
 if TYPE_CHECKING:
     from airflow_provider_synthflow.timestamps import InstantLike
 
-__all__ = ["DOCUMENTED_STATUSES", "read_query", "warn_of_status"]
+__all__ = ["read_query", "warn_of_status"]
 
 log = logging.getLogger(__name__)
 
-DOCUMENTED_STATUSES = (
+_DOCUMENTED_STATUSES = (
     "pending",
     "ringing",
     "in-progress",
@@ -57,10 +57,10 @@ def read_query(
 def warn_of_status(query: CallsQuery) -> None:
     """Warn of a status to filter by that is not documented: misspelt, it finds nothing."""
     status = query.call_status
-    if status is not None and status.lower() not in DOCUMENTED_STATUSES:
+    if status is not None and status.lower() not in _DOCUMENTED_STATUSES:
         log.warning(
             "call_status '%s' (agent %s) is not among the statuses that Synthflow documents: %s.",
             status,
             query.model_id,
-            ", ".join(DOCUMENTED_STATUSES),
+            ", ".join(_DOCUMENTED_STATUSES),
         )

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_synthflow.operators.base import SynthflowOperator
 
-__all__ = ["AssistantsTask", "read_day"]
+__all__ = ["AssistantsTask"]
 
 
 class AssistantsTask:
@@ -39,7 +39,7 @@ class AssistantsTask:
         publication = None
         if asked["output_path"] is not None:
             store = open_store(asked["output_path"], asked["output_conn_id"])
-            publication = SnapshotPublication(store, read_day(context), asked["output_format"], full=asked["full"])
+            publication = SnapshotPublication(store, _read_day(context), asked["output_format"], full=asked["full"])
         with self._hook as hook:
             result = make_snapshot(
                 hook.client,
@@ -57,7 +57,7 @@ class AssistantsTask:
         self._hook.close()
 
 
-def read_day(context: Mapping[str, Any] | None) -> str:
+def _read_day(context: Mapping[str, Any] | None) -> str:
     """Return the run's day in UTC, as ``20261128``: of its logical date, else of when it was due; else today."""
     context = context or {}
     run = context.get("dag_run")

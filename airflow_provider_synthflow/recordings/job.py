@@ -70,7 +70,7 @@ class RecordingsJob:
         self._progress = RecordingProgress(0)
         self._slots = threading.Semaphore(concurrency)
         # Twice as many as download: the next recording comes while the disk or the store still has to take one.
-        self._workers: Workers[RecordedCall] = Workers(2 * concurrency, self._look)
+        self._workers: Workers[RecordedCall] = Workers(2 * concurrency, self._log_progress)
         self._downloader: RecordingDownloader | None = None
         self.downloaded = 0
         self.downloaded_bytes = 0
@@ -88,7 +88,7 @@ class RecordingsJob:
         shelf = self._shelf
         if shelf is None:
             return self._count([], None)
-        shelf.look()
+        shelf.prepare()
         due = [call for call in calls if call.can_have or (call.call_id and shelf.has_file(call.call_id))]
         promised = [call for call in due if call.promises]
         self._progress = RecordingProgress(len(due))
@@ -100,7 +100,7 @@ class RecordingsJob:
             self._bring([call for call in due if not call.promises], shelf)
         items = [self._items.get(call.call_id) or RecordingItem(call.call_id, "none") for call in calls]
         result = self._count(items, shelf.path)
-        shelf.finish({**result, **self._origin}, items)
+        shelf.publish({**result, **self._origin}, items)
         self.downloaded_bytes, self.seconds = self._progress.bytes, self._progress.seconds
         self._tell(result)
         return result
@@ -225,7 +225,7 @@ class RecordingsJob:
             "path": path,
         }
 
-    def _look(self) -> None:
+    def _log_progress(self) -> None:
         if line := self._progress.line():
             log.info("%s", line)
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import time
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_synthflow.recordings.manifest import (
@@ -18,6 +17,7 @@ from airflow_provider_synthflow.recordings.manifest import (
     write_manifest,
 )
 from airflow_provider_synthflow.storage.base import PIECE
+from airflow_provider_synthflow.timestamps import now_ms
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -41,7 +41,7 @@ class RecordingShelf:
         self._known: dict[str, RecordingItem] = {}
         self.path = store.location(self._directory)
 
-    def look(self) -> None:
+    def prepare(self) -> None:
         """Find the recordings that are there, and remove what killed processes left."""
         self._store.check_writable()
         self._store.sweep(self._directory)
@@ -82,7 +82,7 @@ class RecordingShelf:
     def waited_since(self, origin: Mapping[str, str]) -> int:
         """Return since when a task waits for recordings, from its first try on."""
         # It is stored beside the recordings, since no Airflow tells it of all tries of a task.
-        now = time.time_ns() // 1_000_000
+        now = now_ms()
         with contextlib.suppress(ValueError, TypeError, KeyError):
             told = json.loads(self._store.read(f"{self._directory}/{_WAITING}") or b"")
             if told["origin"] == dict(origin) and 0 < int(told["since"]) <= now:
@@ -91,7 +91,7 @@ class RecordingShelf:
             file.write(json.dumps({"origin": dict(origin), "since": now}).encode())
         return now
 
-    def finish(self, result: Mapping[str, Any], items: Iterable[RecordingItem]) -> None:
+    def publish(self, result: Mapping[str, Any], items: Iterable[RecordingItem]) -> None:
         """Write the manifest, by which all is there that will be."""
         write_manifest(self._store, self._directory, result, items)
         self._store.remove(f"{self._directory}/{_WAITING}")

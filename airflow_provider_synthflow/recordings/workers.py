@@ -18,15 +18,15 @@ __all__ = ["Workers"]
 
 _Task = TypeVar("_Task")
 
-_LOOKS = 1.0  # seconds between two looks at what has come so far
+_PAUSE = 1.0
 
 
 class Workers(Generic[_Task]):
     """A few threads that do the same to each item of a list."""
 
-    def __init__(self, count: int, on_look: Callable[[], None]) -> None:
+    def __init__(self, count: int, on_pause: Callable[[], None]) -> None:
         self._count = count
-        self._on_look = on_look  # called about once a second
+        self._on_pause = on_pause  # called at least once a second
         self._answers: SimpleQueue[tuple[_Task, Any] | None] = SimpleQueue()
         self._ended = threading.Event()
         self.closed = False
@@ -58,7 +58,7 @@ class Workers(Generic[_Task]):
                     return
                 try:
                     outcome = work(task)
-                except BaseException as error:  # noqa: BLE001 - whoever gave out the work looks at it
+                except BaseException as error:  # noqa: BLE001 - whoever gave out the work reads it
                     outcome = error
                 self._answers.put((task, outcome))
 
@@ -73,9 +73,9 @@ class Workers(Generic[_Task]):
 
     def _next(self) -> tuple[_Task, Any]:
         while True:
-            self._on_look()
+            self._on_pause()
             with suppress(Empty):
-                answer = self._answers.get(timeout=_LOOKS)
+                answer = self._answers.get(timeout=_PAUSE)
                 if answer is None or self.closed:
                     raise SynthflowTransientError(CLOSED)
                 return answer

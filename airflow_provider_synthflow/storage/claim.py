@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import TypeGuard
 
-__all__ = ["CLAIM_NAME", "ClaimFile", "claimed"]
+__all__ = ["CLAIM_NAME", "claimed"]
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ _active: set[str] = set()
 """The tokens of the claims that this process has, or waits for."""
 
 
-class ClaimFile(Protocol):
+class _ClaimFile(Protocol):
     """The file of a claim, on a disk or in a store."""
 
     def read(self) -> bytes | None:
@@ -54,7 +54,7 @@ class ClaimFile(Protocol):
 
 
 @contextlib.contextmanager
-def claimed(file: ClaimFile, where: str) -> Iterator[None]:
+def claimed(file: _ClaimFile, where: str) -> Iterator[None]:
     """Wait for a claim, and hold it during the context."""
     # A claim that nobody keeps fresh is taken over: at once where its process was on this machine and is dead, else
     # after some seconds by this machine's own clock.
@@ -78,7 +78,7 @@ def claimed(file: ClaimFile, where: str) -> Iterator[None]:
 class _Claim:
     """The claim of one task, known by its token."""
 
-    def __init__(self, file: ClaimFile) -> None:
+    def __init__(self, file: _ClaimFile) -> None:
         self._file = file
         self.token = secrets.token_hex(16)
         self._data = b""  # what the file holds, as far as is known
@@ -90,7 +90,7 @@ class _Claim:
         told = False
         while not self._is_ours(there := self._file.read()):
             if there is None:
-                self._file.create(self._make_data())  # whether it was ours, the next look tells
+                self._file.create(self._make_data())  # whether it was ours, the next reading tells
                 continue
             if there != seen:
                 seen, since = there, time.monotonic()

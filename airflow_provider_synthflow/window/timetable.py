@@ -23,7 +23,7 @@ from airflow_provider_synthflow.exceptions import SynthflowWindowError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["CronSchedule", "DeltaSchedule", "read_schedule", "utc"]
+__all__ = ["CronSchedule", "read_schedule", "utc"]
 
 _UTC = dt.timezone.utc
 
@@ -133,7 +133,7 @@ class CronSchedule:
 
 
 @dataclass(frozen=True)
-class DeltaSchedule:
+class _DeltaSchedule:
     """The ticks of a timetable that counts on from its last run."""
 
     delta: _Step
@@ -171,7 +171,7 @@ class DeltaSchedule:
         )
 
 
-def read_schedule(dag: Any) -> CronSchedule | DeltaSchedule | None:
+def read_schedule(dag: Any) -> CronSchedule | _DeltaSchedule | None:
     """Return the schedule of a DAG where it is one of Airflow's own with cron expressions or a delta."""
     timetable = getattr(dag, "timetable", None)
     if _name(timetable) in _MIXED_TIMETABLES:
@@ -179,7 +179,7 @@ def read_schedule(dag: Any) -> CronSchedule | DeltaSchedule | None:
     name = _name(timetable)
     if name in _DELTA_TIMETABLES:
         start = getattr(dag, "start_date", None)
-        return DeltaSchedule(
+        return _DeltaSchedule(
             _read(timetable, "delta"),
             _interval(timetable),
             start if isinstance(start, dt.datetime) and start.tzinfo is not None else None,

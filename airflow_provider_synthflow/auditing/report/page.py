@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from airflow_provider_synthflow.auditing.lake_audit import AuditOutcome
     from airflow_provider_synthflow.storage.base import Store
 
-__all__ = ["check_report", "publish_report", "read_report", "write_page"]
+__all__ = ["check_report", "publish_report", "read_report"]
 
 _DEFAULT_NAME = "synthflow-audit.html"
 
@@ -76,7 +76,7 @@ def publish_report(outcome: AuditOutcome, path: str, conn_id: str | None = None,
     """Write the report, and return its full path."""
     store, file_name = _open_store(path, conn_id, name)
     with store.upload(file_name) as file:
-        for part in write_page(outcome):
+        for part in _write_page(outcome):
             file.write(part.encode("utf-8", "replace"))
     return store.location(file_name)
 
@@ -101,7 +101,7 @@ def _open_store(path: str, conn_id: str | None, name: str) -> tuple[Store, str]:
     return open_store(directory or "/", None if address.is_local else conn_id, name=name), file or _DEFAULT_NAME
 
 
-def write_page(outcome: AuditOutcome) -> Iterator[str]:
+def _write_page(outcome: AuditOutcome) -> Iterator[str]:
     """Yield the page in parts."""
     findings = outcome.findings
     counts = count_findings(findings)
