@@ -7,6 +7,7 @@ import contextlib
 import errno
 import logging
 import threading
+import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -23,8 +24,7 @@ from airflow_provider_synthflow.exceptions import (
 )
 from airflow_provider_synthflow.observability.quantities import to_count, to_size
 from airflow_provider_synthflow.recordings.calls import read_calls
-from airflow_provider_synthflow.recordings.manifest import RecordingItem, encode_id
-from airflow_provider_synthflow.recordings.progress import RecordingProgress
+from airflow_provider_synthflow.recordings.shelf import RecordingItem, encode_id
 from airflow_provider_synthflow.recordings.workers import Workers
 
 if TYPE_CHECKING:
@@ -35,12 +35,13 @@ if TYPE_CHECKING:
     from airflow_provider_synthflow.recordings.shelf import RecordingShelf
     from airflow_provider_synthflow.storage.base import Store, Upload
 
-__all__ = ["RecordingsJob"]
+__all__ = ["RecordingProgress", "RecordingsJob"]
 
 log = logging.getLogger(__name__)
 
 _FAILURES_IN_A_ROW = 5
 _NAMED = 5
+_EVERY = 5.0
 _OF_ONE = (SynthflowTransientError, SynthflowProtocolError, SynthflowRequestError, RecordingTooLargeError)
 """What is wrong with one recording, and may not be with the others."""
 
@@ -249,3 +250,45 @@ class RecordingsJob:
                 "The key is not entitled to %s (HTTP 403): check its workspace and plan, and run again.",
                 to_count(result["forbidden"], "recording"),
             )
+
+
+class RecordingProgress:
+    """The progress of downloads as a line every few seconds, fed by any number of threads."""
+
+    def __init__(self, total: int, clock: Callable[[], float] = time.monotonic, every: float = _EVERY) -> None:
+        self._total = total
+        self._clock = clock
+        self._every = every
+        self._reported = self._begun = clock()
+        self._lock = threading.Lock()
+        self.done = 0
+        self.bytes = 0
+
+    @property
+    def seconds(self) -> float:
+        """Return how long it has taken so far."""
+        return self._clock() - self._begun
+
+    def add_bytes(self, count: int) -> None:
+        """Count bytes that came."""
+        with self._lock:
+            self.bytes += count
+
+    def add_call(self) -> None:
+        """Count a call that is done."""
+        self.done += 1
+
+    def line(self) -> str | None:
+        """Return a line where one is due."""
+        now = self._clock()
+        if now - self._reported < self._every:
+            return None
+        self._reported = now
+        seconds = max(now - self._begun, 0.001)
+        left = ""
+        if self.done:
+            left = f", about {(self._total - self.done) * seconds / self.done:,.0f} s left"
+        return (
+            f"Recordings of {self.done:,} of {self._total:,} calls looked at, {to_size(self.bytes)} downloaded, "
+            f"{to_size(self.bytes / seconds)} a second{left}."
+        )

@@ -11,8 +11,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 from airflow_provider_synthflow.client.call import read_call
 from airflow_provider_synthflow.client.response import Page
 from airflow_provider_synthflow.exceptions import SynthflowTransientError
-from airflow_provider_synthflow.resume.segment import BrokenSegmentError, KeptPage, unseal_segment
-from airflow_provider_synthflow.resume.segment_writer import SegmentWriter, segment_name
+from airflow_provider_synthflow.resume.segment import (
+    BrokenSegmentError,
+    KeptPage,
+    SegmentWriter,
+    segment_name,
+    unseal_segment,
+)
 from airflow_provider_synthflow.resume.state import CheckpointState
 from airflow_provider_synthflow.timestamps import now_ms
 

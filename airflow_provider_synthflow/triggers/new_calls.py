@@ -26,8 +26,7 @@ from airflow_provider_synthflow.polling.backoff import PollSchedule
 from airflow_provider_synthflow.polling.poll import Poll, wait_for_calls
 from airflow_provider_synthflow.polling.time_grid import CellAnnouncer
 from airflow_provider_synthflow.polling.watch import Watch, beginning
-from airflow_provider_synthflow.triggers.cursor import Cursor, read_asset_names
-from airflow_provider_synthflow.triggers.shared_stream import SharedPolls
+from airflow_provider_synthflow.triggers.shared_stream import Cursor, SharedPolls, read_asset_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping

@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import aclosing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_synthflow.exceptions import SynthflowTransientError
+from airflow_provider_synthflow.timestamps import format_instant, to_milliseconds
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -21,7 +23,9 @@ try:
 except ImportError:  # before Airflow 3.3, which asks for none
     SharedStreamProducer = object  # type: ignore[assignment,misc]
 
-__all__ = ["SharedPolls"]
+__all__ = ["Cursor", "SharedPolls", "read_asset_names"]
+
+log = logging.getLogger(__name__)
 
 
 class SharedPolls(SharedStreamProducer):
@@ -53,3 +57,50 @@ async def _move_past(poll: PollResult, outcome: AdvanceOutcome) -> None:
         raise SynthflowTransientError(msg)
     for note in poll.on_stored:
         await note()
+
+
+class Cursor:
+    """The instant before which a watcher has announced every call."""
+
+    # Equal watchers of several assets are one trigger in Airflow. Each of these assets has a cursor in its own state;
+    # the one that is behind counts, so that what is announced to all is at the most repeated for some.
+
+    def __init__(self, store: Any, key: str) -> None:
+        self._key = key
+        self._states = [] if store is None else _list_states(store)
+
+    async def read(self, start_ms: int) -> int:
+        """Return where to begin; the start is where an asset begins that has no cursor."""
+        try:
+            stored = [await state.aget(self._key) for state in self._states]
+        except ValueError:  # several assets, in a version of Airflow that hides them better
+            log.warning("This watcher has no cursor: Airflow does not separate the states of several assets.")
+            self._states = []
+            return start_ms
+        return min((self._read(each, start_ms) for each in stored), default=start_ms)
+
+    async def write(self, cursor_ms: int) -> None:
+        """Move the cursor."""
+        for state in self._states:
+            await state.aset(self._key, format_instant(cursor_ms))
+
+    @staticmethod
+    def _read(stored: Any, start_ms: int) -> int:
+        if stored is None:
+            return start_ms
+        try:
+            return to_milliseconds(stored)
+        except ValueError:
+            log.warning("The asset's state contains a cursor that is not a time: the watcher starts without one.")
+            return start_ms
+
+
+def _list_states(store: Any) -> list[Any]:
+    """Return the state of each asset; Airflow's own shortcut to them is for a single one, and gives no names."""
+    states = [*getattr(store, "_by_name", {}).values(), *getattr(store, "_by_uri", {}).values()]
+    return states or [store]
+
+
+def read_asset_names(store: Any) -> list[str]:
+    """Return the names of the assets whose states a trigger is given; none where Airflow does not tell them."""
+    return sorted({*map(str, getattr(store, "_by_name", ())), *map(str, getattr(store, "_by_uri", ()))})

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from airflow_provider_synthflow.polling.time_grid import CellAnnouncer
     from airflow_provider_synthflow.polling.watch import Watch
     from airflow_provider_synthflow.timestamps import InstantLike
-    from airflow_provider_synthflow.triggers.cursor import Cursor
     from airflow_provider_synthflow.triggers.new_calls import NewCallsPolls
+    from airflow_provider_synthflow.triggers.shared_stream import Cursor
 
 __all__ = ["SynthflowNewCallsTrigger"]
 

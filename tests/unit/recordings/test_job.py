@@ -22,9 +22,8 @@ from airflow_provider_synthflow.exceptions import (
     SynthflowTransientError,
 )
 from airflow_provider_synthflow.recordings import job as job_module
-from airflow_provider_synthflow.recordings.manifest import encode_id
-from airflow_provider_synthflow.recordings.progress import RecordingProgress
-from airflow_provider_synthflow.recordings.shelf import RecordingShelf
+from airflow_provider_synthflow.recordings.job import RecordingProgress
+from airflow_provider_synthflow.recordings.shelf import RecordingShelf, encode_id
 from tests.synthflow_server import Behaviour, Fault, audio, serve_recordings
 from tests.unit.client.making import make_client
 from tests.unit.making import AGENT, FROM, TO, tree_of

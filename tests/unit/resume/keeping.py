@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_synthflow.extraction.privacy import Privacy
 from airflow_provider_synthflow.resume.checkpoint import Checkpoint
-from airflow_provider_synthflow.resume.segment_writer import SegmentWriter
+from airflow_provider_synthflow.resume.segment import SegmentWriter
 from airflow_provider_synthflow.resume.state import make_digest, make_key
 
 if TYPE_CHECKING:
