@@ -7,6 +7,7 @@ import asyncio
 import threading
 import time
 from contextlib import contextmanager
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -99,6 +100,48 @@ def test_at_most_so_many_requests_are_in_flight(concurrency):
     list(pages)
 
     assert 1 < fetch.most <= concurrency
+
+
+class Unread(NamedTuple):
+    """An answer that tells which thread reads it, and that the first time cannot be read where it is one of some."""
+
+    page: Any
+    readers: set
+    error: Exception | None
+
+    def read(self):
+        self.readers.add(threading.current_thread().name)
+        if self.error is not None:
+            raise self.error
+        return self.page
+
+
+def test_whoever_uses_the_pages_reads_them_and_not_the_threads_that_wait_for_answers():
+    listing, readers = Listing.of(205), set()
+    fetch = Fetch(listing)
+    _, pages = read(lambda *ask: Unread(fetch(*ask), readers, None))
+
+    assert {call_id for page in pages for call_id in ids_of(page)} == set(listing.ids)
+    assert readers == {threading.current_thread().name}
+    assert readers.isdisjoint(fetch.threads)
+
+
+@pytest.mark.parametrize("concurrency", [1, 4])
+def test_a_refusal_that_is_met_on_reading_is_met_as_one_on_sending(concurrency):
+    listing, refused = Listing.of(205), []
+    fetch = Fetch(listing)
+
+    def once_refused(limit, offset):
+        page, error = fetch(limit, offset), None
+        if offset > 100 and not refused:
+            refused.append(offset)
+            error = SynthflowRequestError("refused", status=400)
+        return Unread(page, set(), error)
+
+    walk, pages = read(once_refused, concurrency=concurrency)
+
+    assert {call_id for page in pages for call_id in ids_of(page)} == walk.ids == set(listing.ids)
+    assert fetch.offsets.count(refused[0]) == 2
 
 
 def test_a_walk_that_looks_further_ahead_has_no_more_in_flight():
