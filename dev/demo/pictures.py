@@ -45,7 +45,7 @@ _CHARTS = {
     "Who talks more, bot or human?": _Chart("talk-share", ("model_id",), ("share",), "speaker"),
     "How many words has a turn?": _Chart("words", ("speaker",), ("words",)),
     "Which hours are the busiest?": _Chart("hours", ("hour_of_day",), ("calls",)),
-    "Which actions fail?": _Chart("actions", ("name",), ("executed", "failed")),
+    "Which actions fail?": _Chart("actions", ("action",), ("executed", "failed")),
     "Which variables are collected?": _Chart("variables", ("name",), ("asked", "collected")),
     "How do judges see each agent?": _Chart("judges", ("model_id", "name"), ("average",)),
     "Which calls were not final when they were stored?": _Chart("unsettled", ("call_id", "call_status", "start_time")),

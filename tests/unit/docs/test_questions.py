@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Each statement of docs/howto/questions.md gives what a plain count over the calls gives."""
+"""Each statement of docs/howto/questions.md gives what a plain count over the demonstration's calls gives."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import importlib.util
 import json
 import re
 from collections import Counter, defaultdict
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +16,21 @@ import duckdb
 import pytest
 
 from airflow_provider_synthflow.client.call import TERMINAL_STATUSES
-from airflow_provider_synthflow.operators.synthflow import SynthflowListAssistantsOperator, SynthflowListCallsOperator
-from tests.synthflow_server import SynthflowApi, serve
-from tests.synthflow_server.dataset import DAY_MS, DEFAULT_FROM_MS, agent_ids, make_calls
+from airflow_provider_synthflow.output.draft import TablesSpec
+from airflow_provider_synthflow.output.publication import Publication
+from airflow_provider_synthflow.output.snapshot import SnapshotPublication
+from airflow_provider_synthflow.storage.local import LocalStore
+from airflow_provider_synthflow.tables.parquet_tables import ParquetTables
+from airflow_provider_synthflow.tables.table import TABLES
+from airflow_provider_synthflow.window import Window
+from dev.demo.source import make_demo_calls
+from tests.synthflow_server.dataset import DAY_MS, agent_ids
 
 ROOT = Path(__file__).resolve().parents[3]
 TEXT = (ROOT / "docs" / "howto" / "questions.md").read_text(encoding="utf-8")
 QUESTIONS = dict(re.findall(r"^## (.*?)\n.*?^```sql\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL))
-AGENTS = agent_ids(3)
-NAMES = {agent: f"agent-{number + 1}" for number, agent in enumerate(sorted(AGENTS))}
-DAYS = 3
+FORMATS = ("parquet", "jsonl.gz")
+NAMES = {agent: f"agent-{number}" for number, agent in enumerate(agent_ids(3))}
 
 
 def load_example() -> Any:
@@ -36,43 +42,51 @@ def load_example() -> Any:
     return module
 
 
+def publish(lake: Path, output_format: str, records: list[dict[str, Any]], names: dict[str, str]) -> None:
+    """Store calls by agents and days, with their tables, the agents' names, and two of three recordings."""
+    store = LocalStore(str(lake))
+    spec = TablesSpec(tuple(TABLES), ParquetTables) if output_format == "parquet" else None
+    windows = defaultdict(list)
+    for record in records:
+        windows[record["model_id"], int(record["start_time"]) // DAY_MS * DAY_MS].append(record)
+    for (agent, day), each in windows.items():
+        publication = Publication(store, agent, Window(day, day + DAY_MS), output_format, {}, tables=spec)
+        publication.publish([json.dumps(record).encode() for record in each], {"query": {}})
+        items = [
+            {"call_id": record["call_id"], "status": "stored" if is_stored(record) else "missing"}
+            for record in each
+            if record["recording_duration"]
+        ]
+        recordings = Path(publication.path).parent / "recordings"
+        recordings.mkdir()
+        (recordings / "_recordings.json").write_text(json.dumps({"items": items}), encoding="utf-8")
+    agents = [json.dumps({"model_id": agent, "name": name}).encode() for agent, name in names.items()]
+    SnapshotPublication(store, "20261123", output_format, full=False).publish(agents, {"query": {}})
+
+
+def is_stored(record: dict[str, Any]) -> bool:
+    return record["call_id"][-1] not in "02468"
+
+
 @pytest.fixture(scope="module")
 def lake(tmp_path_factory):
-    """Make a lake of three days of three agents, in both formats, and return where each is, and the calls' records."""
+    """Make the demonstration's lake in two formats, and return where each is, and the calls' records."""
     folder = tmp_path_factory.mktemp("lakes")
-    calls = make_calls(9, 400, agents=AGENTS, to_ms=DEFAULT_FROM_MS + DAYS * DAY_MS, unfinished=0.03)
-    with serve(SynthflowApi(calls)) as server, pytest.MonkeyPatch.context() as patch:
-        connection = {"conn_type": "synthflow", "host": server.url, "password": "test-key-0123456789"}
-        patch.setenv("AIRFLOW_CONN_SYNTHFLOW_DEFAULT", json.dumps(connection))
-        for output_format in ("parquet", "jsonl.gz"):
-            where = {"output_path": folder / output_format, "output_format": output_format}
-            SynthflowListAssistantsOperator(task_id="agents", **where).execute({})
-            for day in range(DAYS):
-                SynthflowListCallsOperator(
-                    task_id="calls",
-                    model_id=AGENTS,
-                    from_date=DEFAULT_FROM_MS + day * DAY_MS,
-                    to_date=DEFAULT_FROM_MS + (day + 1) * DAY_MS,
-                    tables="all",
-                    **where,
-                ).execute({})
-    records = [call.record for call in calls]
-    for number, record in enumerate(record for record in records if record["recording_duration"]):
-        directory = next((folder / "parquet").glob(f"model_id={record['model_id']}/*/*")) / "recordings"
-        directory.mkdir(exist_ok=True)
-        manifest = directory / "_recordings.json"
-        stored = json.loads(manifest.read_bytes()) if manifest.exists() else {"items": []}
-        status = "stored" if number % 3 else "missing"
-        stored |= {"model_id": record["model_id"]}
-        stored["items"].append({"call_id": record["call_id"], "status": status})
-        manifest.write_text(json.dumps(stored), encoding="utf-8")
+    records = [call.record for call in make_demo_calls()]
+    for output_format in FORMATS:
+        publish(folder / output_format, output_format, records, NAMES)
     return folder, records
 
 
+@lru_cache(maxsize=4)
+def open_views(lake: Path) -> duckdb.DuckDBPyConnection:
+    database = duckdb.connect()
+    load_example().create_views(database, str(lake))
+    return database
+
+
 def ask(question: str, folder: Path, output_format: str = "parquet") -> list[tuple[Any, ...]]:
-    with duckdb.connect() as database:
-        load_example().create_views(database, str(folder / output_format))
-        return database.execute(QUESTIONS[question]).fetchall()
+    return open_views(folder / output_format).execute(QUESTIONS[question]).fetchall()
 
 
 def started(record: dict[str, Any]) -> dt.datetime:
@@ -98,7 +112,7 @@ def test_there_are_twelve():
     assert len(QUESTIONS) == 12
 
 
-@pytest.mark.parametrize("output_format", ["parquet", "jsonl.gz"])
+@pytest.mark.parametrize("output_format", FORMATS)
 def test_calls_a_day_and_agent(lake, output_format):
     folder, records = lake
     counted = Counter((started(record).date(), NAMES[record["model_id"]]) for record in records)
@@ -108,7 +122,7 @@ def test_calls_a_day_and_agent(lake, output_format):
     assert {row[:2]: row[2] for row in rows} == counted
 
 
-@pytest.mark.parametrize("output_format", ["parquet", "jsonl.gz"])
+@pytest.mark.parametrize("output_format", FORMATS)
 def test_the_share_of_answered_calls(lake, output_format):
     folder, records = lake
     by_agent = defaultdict(list)
@@ -123,7 +137,7 @@ def test_the_share_of_answered_calls(lake, output_format):
     )
 
 
-@pytest.mark.parametrize("output_format", ["parquet", "jsonl.gz"])
+@pytest.mark.parametrize("output_format", FORMATS)
 def test_how_long_calls_take(lake, output_format):
     folder, records = lake
     by_agent = defaultdict(list)
@@ -144,7 +158,7 @@ def test_how_long_calls_take(lake, output_format):
         assert longest == durations[-1]
 
 
-@pytest.mark.parametrize("output_format", ["parquet", "jsonl.gz"])
+@pytest.mark.parametrize("output_format", FORMATS)
 def test_why_calls_end(lake, output_format):
     folder, records = lake
     reasons = (record["end_call_reason"] for record in records)
@@ -225,8 +239,13 @@ def test_variables_collected(lake):
 
     rows = ask("Which variables are collected?", folder)
 
-    assert {row[0]: row[1:3] for row in rows} == {
-        name: (len(each), sum(bool(variable["collected"]) for variable in each)) for name, each in found.items()
+    assert {row[0]: row[1:] for row in rows} == {
+        name: (
+            len(each),
+            sum(bool(variable["collected"]) for variable in each),
+            len({json.dumps(variable["value"]).strip('"') for variable in each} - {"null"}),
+        )
+        for name, each in found.items()
     }
 
 
@@ -248,7 +267,7 @@ def test_judges(lake):
         assert values.count(mostly) == max(Counter(values).values())
 
 
-@pytest.mark.parametrize("output_format", ["parquet", "jsonl.gz"])
+@pytest.mark.parametrize("output_format", FORMATS)
 def test_calls_that_were_not_final(lake, output_format):
     folder, records = lake
 
@@ -260,15 +279,109 @@ def test_calls_that_were_not_final(lake, output_format):
 
 def test_recordings_that_are_missing(lake):
     folder, records = lake
-    promised = [record for record in records if float(record["recording_duration"] or 0) > 0]
-    numbered = [record["call_id"] for record in records if record["recording_duration"]]
+    promised = [record for record in records if record["recording_url"] or float(record["recording_duration"] or 0) > 0]
+    missing = [record for record in promised if not (record["recording_duration"] and is_stored(record))]
 
     rows = ask("Which recordings are missing?", folder)
 
-    assert {agent: count for agent, count, _ in rows} == Counter(record["model_id"] for record in promised)
-    assert sum(row[2] for row in rows) == sum(numbered.index(each["call_id"]) % 3 == 0 for each in promised) > 0
+    assert {row[0]: row[1] for row in rows} == Counter(record["model_id"] for record in promised)
+    assert {row[0]: row[2] for row in rows} == Counter(record["model_id"] for record in missing)
 
 
 def test_a_lake_without_files_has_all_views_and_no_rows(tmp_path):
     for question in QUESTIONS:
         assert ask(question, tmp_path) == []
+
+
+NOON = 1_709_294_400_000
+AT_NOON = dt.datetime.fromisoformat("2024-03-01T12:00:00")
+DETAILS = {
+    "end_call_reason": None, "transcript": "", "recording_url": None, "recording_duration": None, "duration": None,
+}  # fmt: skip
+
+
+def make_record(number: int, status: Any = "completed", agent: str = "a", **fields: Any) -> dict[str, Any]:
+    return {
+        **DETAILS,
+        "call_id": f"c{number}",
+        "model_id": agent,
+        "call_status": status,
+        "start_time": str(NOON),
+        **fields,
+    }
+
+
+@pytest.mark.parametrize(
+    ("question", "records", "rows"),
+    [
+        (
+            "How many calls a day has each agent?",
+            [make_record(1), make_record(2, agent="b"), make_record(3, agent="c")],
+            [(dt.date(2024, 3, 1), "c", 1), (dt.date(2024, 3, 1), "twin", 1), (dt.date(2024, 3, 1), "twin", 1)],
+        ),
+        (
+            "What share of calls is answered?",
+            [make_record(1, "Completed"), make_record(2, "FAILED"), make_record(3, None), make_record(4, "queue")],
+            [("a", 2, 0.5)],
+        ),
+        ("What share of calls is answered?", [make_record(1, "queue")], []),
+        ("How long do calls take?", [make_record(1), make_record(2, "busy", duration=9)], [("a", *[None] * 4)]),
+        ("Why do calls end?", [make_record(1), make_record(2, end_call_reason="")], [("", 1), ("none", 1)]),
+        (
+            "Who talks more, bot or human?",
+            [make_record(1, transcript="bot: \nhuman: "), make_record(2, transcript="nobody")],
+            [("a", "bot", 1, 0, None), ("a", "human", 1, 0, None)],
+        ),
+        (
+            "How many words has a turn?",
+            [make_record(1, transcript="bot: \t two\n words \n\nhuman:  \nbot: one\n")],
+            [("bot", 1.5)],
+        ),
+        ("Which hours are the busiest?", [make_record(1), make_record(2)], [(12, 2)]),
+        (
+            "Which actions fail?",
+            [
+                make_record(1, executed_actions={"k": {"return_value": '{"status":"500"}'}, "l": {"error_message": 7}}),
+                make_record(2, executed_actions=["x"]),
+                make_record(3, executed_actions={"k": "text", "l": {"return_value": "{", "error_message": ""}}),
+            ],
+            [("k", 2, 1), ("l", 2, 1)],
+        ),
+        (
+            "Which variables are collected?",
+            [make_record(1, collected_variables={"v": {"value": None, "collected": None}}),
+             make_record(2, collected_variables={"x": {"v": {"value": "1", "collected": True}}}),
+             make_record(3, collected_variables="text")],
+            [("v", 2, 1, 1)],
+        ),
+        (
+            "How do judges see each agent?",
+            [make_record(1, judge_results={"s": "nan"}), make_record(2, judge_results={"s": "7"}),
+             make_record(3, judge_results={"s": "7", "t": None}), make_record(4, judge_results=[])],
+            [("a", "s", 3, 7.0, "7"), ("a", "t", 1, None, None)],
+        ),
+        (
+            "Which calls were not final when they were stored?",
+            [make_record(1, "Busy"), make_record(2, None), make_record(3, 7)],
+            [("a", "c2", None, AT_NOON), ("a", "c3", "7", AT_NOON)],
+        ),
+        (
+            "Which recordings are missing?",
+            [make_record(1, recording_duration="00:31"), make_record(2, recording_duration="0"),
+             make_record(3, recording_url="https://example.test"), make_record(4, recording_duration=5)],
+            [("a", 3, 2)],
+        ),
+    ],
+)  # fmt: skip
+def test_what_is_odd_or_not_there_counts_as_it_should(tmp_path, question, records, rows):
+    publish(tmp_path / "parquet", "parquet", records, {"a": "twin", "b": "twin"})
+
+    assert ask(question, tmp_path) == rows
+
+
+def test_hours_elsewhere_are_as_the_page_says(tmp_path):
+    publish(tmp_path, "parquet", [make_record(1)], {})
+    (elsewhere,) = re.findall(r"`(start_time AT [^`]+)`", TEXT)
+    statement = QUESTIONS["Which hours are the busiest?"].replace("start_time", elsewhere)
+
+    assert open_views(tmp_path).execute(statement).fetchall() == [(13, 1)]
