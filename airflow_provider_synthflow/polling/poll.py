@@ -16,8 +16,6 @@ from airflow_provider_synthflow.pagination.page_ranges import PageAsk
 from airflow_provider_synthflow.timestamps import format_instant, now_ms
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from airflow_provider_synthflow.client.async_client import AsyncSynthflowClient
     from airflow_provider_synthflow.client.client import SynthflowClient
     from airflow_provider_synthflow.client.query import CallsQuery
@@ -103,19 +101,18 @@ async def wait_for_calls(
     schedule: PollSchedule,
     *,
     deadline_ms: int | None = None,
-    clock: Callable[[], int] = now_ms,
 ) -> Poll | None:
     """Poll again and again until enough calls have started; trouble that may pass is waited out."""
     # There is a last poll at the deadline. Where the time is over, None is returned, and ``schedule.error`` tells
     # what the last poll ended with.
     pause, over = schedule.at_first(client.companions), False
     while not over:
-        left = float("inf") if deadline_ms is None else max(0.0, (deadline_ms - clock()) / 1000)
+        left = float("inf") if deadline_ms is None else max(0.0, (deadline_ms - now_ms()) / 1000)
         over = pause >= left
         await client.wait(min(pause, left))
         if over and schedule.failures:
             break  # what the server asked to wait is not cut short by a last poll
-        current = replace(state, at_ms=clock())
+        current = replace(state, at_ms=now_ms())
         try:
             if not current.lies_ahead:
                 async for _ in aread_pages(current.counting, partial(client.page, current.asked), sleep=client.wait):

@@ -73,7 +73,7 @@ class CellAnnouncer:
         settled = self.settled_to(now_ms)
         return (self.read_to, settled) if self.read_to < settled else None
 
-    def next_event(self, poll: PollResult, now_ms: int) -> dict[str, Any] | None:
+    def next_event(self, poll: PollResult) -> dict[str, Any] | None:
         """Add the calls of a poll, as far as they are settled and new, and return what to announce now, or None."""
         self._add(poll)
         # It begins and ends with a cell that holds calls, and as a rule so does every cell between. Where calls are
@@ -82,7 +82,7 @@ class CellAnnouncer:
             return None
         first = min(self._waiting)
         gathered = sum(self._waiting.values()) >= self.min_calls
-        if gathered or first + self.width_ms + self.settle_ms + self.gather_ms <= now_ms:
+        if gathered or first + self.width_ms + self.settle_ms + self.gather_ms <= poll.now_ms:
             self._due_to = self.read_to
         if not self.has_more:
             return None

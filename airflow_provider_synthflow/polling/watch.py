@@ -68,15 +68,8 @@ class _Member:
 class Watch:
     """The polls for the calls of one agent, again and again, as those who joined need it."""
 
-    def __init__(
-        self,
-        query: CallsQuery,
-        read_settings: Callable[[], Awaitable[Settings]],
-        *,
-        clock: Callable[[], int] = now_ms,
-    ) -> None:
+    def __init__(self, query: CallsQuery, read_settings: Callable[[], Awaitable[Settings]]) -> None:
         self.query = query
-        self.clock = clock
         self._read_settings = read_settings
         self._members: dict[CellAnnouncer, _Member] = {}
         self._joined = asyncio.Event()
@@ -156,7 +149,7 @@ class Watch:
         self._has_newcomer = False
 
     def _is_busy(self) -> bool:
-        now = self.clock()
+        now = now_ms()
         for each in self._members:
             wanted = each.wanted(now)
             if each.has_more or (wanted and wanted[1] - wanted[0] > each.longest_read_ms):
@@ -165,7 +158,7 @@ class Watch:
 
     async def _poll(self, client: AsyncSynthflowClient) -> PollResult:
         """Read what the one who lags most needs, and as much as possible of what the others need."""
-        now = self.clock()
+        now = now_ms()
         announcers = list(self._members)
         wanted = [stretch for each in announcers if (stretch := each.wanted(now))]
         if not wanted:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from airflow_provider_synthflow.recordings.shelf import RecordingShelf
     from airflow_provider_synthflow.storage.base import Store, Upload
 
-__all__ = ["RecordingProgress", "RecordingsJob"]
+__all__ = ["RecordingsJob"]
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +68,7 @@ class RecordingsJob:
         self._max_bytes = max_bytes
         self._origin = origin or {}
         self._items: dict[str, RecordingItem] = {}
-        self._progress = RecordingProgress(0)
+        self._progress = _RecordingProgress(0)
         self._slots = threading.Semaphore(concurrency)
         # Twice as many as download: the next recording comes while the disk or the store still has to take one.
         self._workers: Workers[RecordedCall] = Workers(2 * concurrency, self._log_progress)
@@ -92,7 +92,7 @@ class RecordingsJob:
         shelf.prepare()
         due = [call for call in calls if call.can_have or (call.call_id and shelf.has_file(call.call_id))]
         promised = [call for call in due if call.promises]
-        self._progress = RecordingProgress(len(due))
+        self._progress = _RecordingProgress(len(due))
         with RecordingDownloader(
             client, max_bytes=self._max_bytes, on_bytes=self._progress.add_bytes
         ) as self._downloader:
@@ -252,14 +252,12 @@ class RecordingsJob:
             )
 
 
-class RecordingProgress:
+class _RecordingProgress:
     """The progress of downloads as a line every few seconds, fed by any number of threads."""
 
-    def __init__(self, total: int, clock: Callable[[], float] = time.monotonic, every: float = _EVERY) -> None:
+    def __init__(self, total: int) -> None:
         self._total = total
-        self._clock = clock
-        self._every = every
-        self._reported = self._begun = clock()
+        self._reported = self._begun = time.monotonic()
         self._lock = threading.Lock()
         self.done = 0
         self.bytes = 0
@@ -267,7 +265,7 @@ class RecordingProgress:
     @property
     def seconds(self) -> float:
         """Return how long it has taken so far."""
-        return self._clock() - self._begun
+        return time.monotonic() - self._begun
 
     def add_bytes(self, count: int) -> None:
         """Count bytes that came."""
@@ -280,8 +278,8 @@ class RecordingProgress:
 
     def line(self) -> str | None:
         """Return a line where one is due."""
-        now = self._clock()
-        if now - self._reported < self._every:
+        now = time.monotonic()
+        if now - self._reported < _EVERY:
             return None
         self._reported = now
         seconds = max(now - self._begun, 0.001)

@@ -26,10 +26,11 @@ from airflow_provider_synthflow.polling.backoff import PollSchedule
 from airflow_provider_synthflow.polling.poll import Poll, wait_for_calls
 from airflow_provider_synthflow.polling.time_grid import CellAnnouncer
 from airflow_provider_synthflow.polling.watch import Watch, beginning
+from airflow_provider_synthflow.timestamps import now_ms
 from airflow_provider_synthflow.triggers.shared_stream import Cursor, SharedPolls, read_asset_names
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Mapping
+    from collections.abc import Hashable, Mapping
     from contextlib import AsyncExitStack
 
     from airflow_provider_synthflow.client.query import CallsQuery
@@ -86,7 +87,7 @@ class NewCallsPolls:
         """Get ready to announce; after a failure not at once, though Airflow starts the trigger again at once."""
         async with beginning(repr(sorted(self._given.items()))):
             watch, cursor = self.find_watch(), self._make_cursor(asset_states)
-            announcer = await self._make_announcer(watch.clock, cursor)
+            announcer = await self._make_announcer(cursor)
             watch.join(
                 announcer,
                 interval=self._milliseconds("poll_interval", 60, least=1000) / 1000,
@@ -124,14 +125,14 @@ class NewCallsPolls:
         named = repr((self.stream_key, self._milliseconds("window", 900))).encode()
         return Cursor(asset_states, f"synthflow_announced_to_{hashlib.sha256(named).hexdigest()[:16]}")
 
-    async def _make_announcer(self, clock: Callable[[], int], cursor: Cursor) -> CellAnnouncer:
+    async def _make_announcer(self, cursor: Cursor) -> CellAnnouncer:
         """Return what announces the cells, from the cursor on, or from where it begins without one."""
         width_ms, settle_ms = self._milliseconds("window", 900, least=1000), self._milliseconds("settle", 3600)
         if width_ms % 1000:
             raise SynthflowConfigError("window must be a whole number of seconds.")
         query = self._make_query()
         warn_of_status(query)
-        settled_ms = max(0, clock() - settle_ms)
+        settled_ms = max(0, now_ms() - settle_ms)
         start_ms = await cursor.read(max(0, settled_ms - self._milliseconds("lookback", 86_400)))
         return CellAnnouncer(
             query.model_id,

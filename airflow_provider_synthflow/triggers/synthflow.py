@@ -156,7 +156,7 @@ class SynthflowNewCallsTrigger(BaseEventTrigger):
             own = await self._open.enter_async_context(aclosing(watch.polls()))
             noted = None
             async for poll in shared_stream or own:
-                payload = announcer.next_event(poll, watch.clock())
+                payload = announcer.next_event(poll)
                 if payload is not None:
                     yield _event(payload)
                     announcer.announced(payload["count"])

@@ -29,7 +29,7 @@ def read(one, starts, now):
 
 def look(one, starts, now):
     """Read what is wanted, as the watch does, and return the event that is due."""
-    event = one.next_event(read(one, starts, now), now)
+    event = one.next_event(read(one, starts, now))
     if event:
         one.announced(event["count"])
     return event
@@ -80,7 +80,7 @@ def test_one_that_begins_again_from_its_cursor_leaves_no_cell_out(starts, pauses
         now += pause
         if number in restarts:  # after a look whose event was lost
             cursor = one.cursor
-            one.next_event(read(one, starts, now), now)
+            one.next_event(read(one, starts, now))
             one = announcer(start_ms=cursor)
         elif event := look(one, starts, now):
             named += cells_of(event)
@@ -151,7 +151,7 @@ def test_the_last_few_calls_do_not_wait_for_ever():
 def test_a_stretch_that_does_not_cover_what_is_next_changes_nothing(stretch, now):
     one = announcer()
 
-    event = one.next_event(PollResult(*stretch, now, [START + WIDTH]), now)
+    event = one.next_event(PollResult(*stretch, now, [START + WIDTH]))
 
     assert (one.read_to, event) == (START, None)
 

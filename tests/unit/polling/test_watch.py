@@ -72,7 +72,7 @@ def test_a_watch_that_lags_behind_looks_again_soon(synthflow, waits):
         async with aclosing(watch.polls()) as polls:
             async for found in polls:
                 for announcer in watch._members:
-                    announcer.next_event(found, found.now_ms)
+                    announcer.next_event(found)
                 read.append(found.to_ms - found.from_ms)
                 if sum(read) > 11 * DAY:
                     return read

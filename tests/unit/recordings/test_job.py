@@ -10,7 +10,6 @@ import os
 import re
 import threading
 from collections import Counter
-from functools import partial
 
 import pytest
 
@@ -22,7 +21,6 @@ from airflow_provider_synthflow.exceptions import (
     SynthflowTransientError,
 )
 from airflow_provider_synthflow.recordings import job as job_module
-from airflow_provider_synthflow.recordings.job import RecordingProgress
 from airflow_provider_synthflow.recordings.shelf import RecordingShelf, encode_id
 from tests.synthflow_server import Behaviour, Fault, audio, serve_recordings
 from tests.unit.client.making import make_client
@@ -376,7 +374,7 @@ def test_closing_ends_it_at_once_and_leaves_no_part_of_a_recording(served, tmp_p
 
 
 def test_the_log_tells_how_far_it_is_and_what_came_of_it(served, tmp_path, caplog, monkeypatch):
-    monkeypatch.setattr(job_module, "RecordingProgress", partial(RecordingProgress, every=0.0))
+    monkeypatch.setattr(job_module, "_EVERY", 0.0)
     caplog.set_level(logging.INFO, logger="airflow_provider_synthflow")
     calls = recorded_calls(3)
     handle, client = served(calls)
