@@ -82,14 +82,15 @@ class PollSchedule:
 class Backoff:
     """The wait before something that failed begins again: twice as long each time."""
 
-    def __init__(self, longest: float = 600.0) -> None:
+    def __init__(self, longest: float = 600.0, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._longest = longest
+        self._clock = clock
         self._pause = 0.0
         self._failed_at = float("-inf")
 
     def failed(self, shortest: float) -> None:
         """Note a failure, after which to wait so many seconds at the least."""
-        self._failed_at = time.monotonic()
+        self._failed_at = self._clock()
         self._pause = min(max(2 * self._pause, shortest), self._longest)
 
     def succeeded(self) -> None:
@@ -99,4 +100,4 @@ class Backoff:
     @property
     def left(self) -> float:
         """Return how many seconds are left to wait."""
-        return max(0.0, self._failed_at + self._pause - time.monotonic())
+        return max(0.0, self._failed_at + self._pause - self._clock())
