@@ -18,7 +18,7 @@ from airflow_provider_synthflow.observability.quantities import to_count
 from airflow_provider_synthflow.timestamps import format_instant
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from airflow_provider_synthflow.auditing.call_ids import CallIds, Whereabouts
     from airflow_provider_synthflow.auditing.window_check import CheckedWindow
@@ -199,9 +199,7 @@ class AgentAudit:
                 for window in (first, second):
                     self._overlapping.update(range(window.from_ms // DAY_MS, (window.to_ms - 1) // DAY_MS + 1))
                 shared = max(first.from_ms, second.from_ms), min(first.to_ms, second.to_ms)
-                named = " and ".join(
-                    f"{format_instant(window.from_ms)} to {format_instant(window.to_ms)}" for window in (first, second)
-                )
+                named = _join_spans((first, second))
                 detail = f"Two windows of {plain(format_name) or 'no known format'} share this time: {named}."
                 cure = self.cures.remove([window.directory for window in surplus], directories=True)
                 self._add("overlap", shared, detail, cure, "doubled")
@@ -233,10 +231,7 @@ class AgentAudit:
         return tuple(sorted({number for pair in apart for number in pair}))
 
     def _add_duplicate(self, what: str, numbers: Sequence[int], wrong: Sequence[int]) -> None:
-        named = " and ".join(
-            f"{format_instant(self._numbered[number].from_ms)} to {format_instant(self._numbered[number].to_ms)}"
-            for number in numbers
-        )
+        named = _join_spans(self._numbered[number] for number in numbers)
         where = f"in the windows {named}" if len(numbers) > 1 else f"twice in the window {named}"
         windows = [self._numbered[number] for number in dict.fromkeys(wrong)]
         cure = " && ".join(
@@ -246,6 +241,10 @@ class AgentAudit:
         self._add("duplicate", (first.from_ms, first.to_ms), f"{what} {where}.", cure)
         for window in windows:
             self.time.mark(window.from_ms, window.to_ms, "doubled")
+
+
+def _join_spans(windows: Iterable[CheckedWindow]) -> str:
+    return " and ".join(f"{format_instant(window.from_ms)} to {format_instant(window.to_ms)}" for window in windows)
 
 
 def _length(milliseconds: int) -> str:

@@ -71,7 +71,7 @@ class RecordingsJob:
         self._progress = _RecordingProgress(0)
         self._slots = threading.Semaphore(concurrency)
         # Twice as many as download: the next recording comes while the disk or the store still has to take one.
-        self._workers: Workers[RecordedCall] = Workers(2 * concurrency, self._log_progress)
+        self._workers: Workers[RecordedCall] = Workers(2 * concurrency)
         self._downloader: RecordingDownloader | None = None
         self.downloaded = 0
         self.downloaded_bytes = 0
@@ -120,7 +120,7 @@ class RecordingsJob:
                 self._workers.stop()  # the others would meet it, too
                 raise
 
-        for call, outcome in self._workers.run(calls, bring):
+        for call, outcome in self._workers.run(calls, bring, self._progress.tell):
             self._progress.add_call()
             if isinstance(outcome, RecordingItem):
                 self._items[call.call_id] = outcome
@@ -226,10 +226,6 @@ class RecordingsJob:
             "path": path,
         }
 
-    def _log_progress(self) -> None:
-        if line := self._progress.line():
-            log.info("%s", line)
-
     def _tell(self, result: Mapping[str, Any]) -> None:
         """Close the log of the window with a line, and say what a person may have to mend."""
         told = "".join(f", {result[name]:,} {name}" for name in ("none", "missing", "forbidden") if result[name])
@@ -253,7 +249,7 @@ class RecordingsJob:
 
 
 class _RecordingProgress:
-    """The progress of downloads as a line every few seconds, fed by any number of threads."""
+    """The progress of downloads, logged every few seconds, fed by any number of threads."""
 
     def __init__(self, total: int) -> None:
         self._total = total
@@ -276,17 +272,19 @@ class _RecordingProgress:
         """Count a call that is done."""
         self.done += 1
 
-    def line(self) -> str | None:
-        """Return a line where one is due."""
+    def tell(self) -> None:
+        """Log how far it is, where that is due."""
         now = time.monotonic()
         if now - self._reported < _EVERY:
-            return None
+            return
         self._reported = now
         seconds = max(now - self._begun, 0.001)
-        left = ""
-        if self.done:
-            left = f", about {(self._total - self.done) * seconds / self.done:,.0f} s left"
-        return (
-            f"Recordings of {self.done:,} of {self._total:,} calls looked at, {to_size(self.bytes)} downloaded, "
-            f"{to_size(self.bytes / seconds)} a second{left}."
+        left = f", about {(self._total - self.done) * seconds / self.done:,.0f} s left" if self.done else ""
+        log.info(
+            "Recordings of %s of %s calls looked at, %s downloaded, %s a second%s.",
+            f"{self.done:,}",
+            f"{self._total:,}",
+            to_size(self.bytes),
+            to_size(self.bytes / seconds),
+            left,
         )

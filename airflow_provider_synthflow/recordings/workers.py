@@ -24,9 +24,8 @@ _PAUSE = 1.0
 class Workers(Generic[_Task]):
     """A few threads that do the same to each item of a list."""
 
-    def __init__(self, count: int, on_pause: Callable[[], None]) -> None:
+    def __init__(self, count: int) -> None:
         self._count = count
-        self._on_pause = on_pause  # called at least once a second
         self._answers: SimpleQueue[tuple[_Task, Any] | None] = SimpleQueue()
         self._ended = threading.Event()
         self.closed = False
@@ -45,8 +44,10 @@ class Workers(Generic[_Task]):
         self.closed = True
         self._answers.put(None)
 
-    def run(self, tasks: Sequence[_Task], work: Callable[[_Task], Any]) -> Iterator[tuple[_Task, Any]]:
-        """Yield each item with its result or its error, as they come."""
+    def run(
+        self, tasks: Sequence[_Task], work: Callable[[_Task], Any], on_pause: Callable[[], None]
+    ) -> Iterator[tuple[_Task, Any]]:
+        """Yield each item with its result or its error, as they come; call back at least once a second."""
         waiting, lock = iter(tasks), threading.Lock()
         ended = self._ended = threading.Event()  # the threads of an earlier list stay ended
 
@@ -67,13 +68,13 @@ class Workers(Generic[_Task]):
             threading.Thread(target=work_on, name="synthflow-recording", daemon=True).start()
         try:
             for _ in tasks:
-                yield self._next()
+                yield self._next(on_pause)
         finally:
             ended.set()
 
-    def _next(self) -> tuple[_Task, Any]:
+    def _next(self, on_pause: Callable[[], None]) -> tuple[_Task, Any]:
         while True:
-            self._on_pause()
+            on_pause()
             with suppress(Empty):
                 answer = self._answers.get(timeout=_PAUSE)
                 if answer is None or self.closed:
