@@ -368,7 +368,8 @@ class TestCallsOfAnother:
     def test_are_an_error_with_the_numbers_unless_they_are_to_be_included(self, other, filters, serve, monkeypatch):
         serve([])
         page = Page([read_call(encode_record(make_call("a").record | other))], total=1)
-        monkeypatch.setattr("airflow_provider_synthflow.client.client.SynthflowClient.page", lambda *_: page)
+        answer = SimpleNamespace(read=lambda: page)
+        monkeypatch.setattr("airflow_provider_synthflow.client.client.SynthflowClient.answer", lambda *_: answer)
 
         with pytest.raises(SynthflowProtocolError, match="of the 1 calls on a page"):
             operator(**filters).execute({})
