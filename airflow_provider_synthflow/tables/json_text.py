@@ -24,7 +24,7 @@ _members_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _text_decoder = msgspec.json.Decoder(str)
 _grammar = msgspec.json.Decoder(msgspec.Raw)
 
-_STRING = re.compile(rb'"([^"\\]*(?:\\.[^"\\]*)*)"(\s*:)?', re.DOTALL)
+_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"(\s*:)?', re.DOTALL)
 _MAY_HOLD_JSON = re.compile(rb'"\s*[{\[\\]')
 _BLANKS = b" \t\n\r"
 _DEEPEST = 500  # fixed, so that the same string is opened or not in every process
@@ -76,18 +76,27 @@ def write_object(members: Mapping[str, bytes]) -> bytes:
 
 def open_strings(raw: bytes) -> bytes:
     """Return a value in which each string that holds an object or an array is that, as deep as it goes."""
-    if not _MAY_HOLD_JSON.search(raw):
+    if raw.startswith(b'"'):  # one string, as nearly always
+        raw = (_read_held(raw) if _MAY_HOLD_JSON.match(raw) else None) or raw
+    if raw.startswith(b'"') or not _MAY_HOLD_JSON.search(raw):
         return raw
     parts: list[bytes] = []
-    left = [(raw, 0)]  # a list, since strings can hold one another deeper than functions may call each other
+    left = [
+        (raw, 0, _STRING.finditer(raw))
+    ]  # a list, since strings can hold one another deeper than functions may call
     while left:
-        raw, at = left.pop()
-        for found in _STRING.finditer(raw, at):
-            held = None if found[2] else _read_held(found[0])  # a name stays as it is
-            if held is not None:
-                parts.append(raw[at : found.start()])
-                left += [(raw, found.end()), (held, 0)]
+        raw, at, strings = left.pop()
+        for found in strings:
+            is_text = found[1] is None  # else it is a name, which stays
+            held = _read_held(found[0]) if is_text and _MAY_HOLD_JSON.match(raw, found.start()) else None
+            if held is None:
+                continue
+            parts.append(raw[at : found.start()])
+            at = found.end()
+            if _MAY_HOLD_JSON.search(held):
+                left += [(raw, at, strings), (held, 0, _STRING.finditer(held))]
                 break
+            parts.append(held)
         else:
             parts.append(raw[at:])
     return b"".join(parts)

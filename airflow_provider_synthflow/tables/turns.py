@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 from array import array
-from itertools import accumulate, chain, pairwise
+from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -17,7 +17,7 @@ from airflow_provider_synthflow.tables.json_text import NULL, read_nearest_text
 from airflow_provider_synthflow.tables.rows import Rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
 __all__ = ["CHOICE", "build_turns"]
 
@@ -48,10 +48,7 @@ def build_turns(transcripts: Sequence[bytes]) -> Rows:
     texts, odd = _read_texts([transcripts[place] for place in spoken])
     unmarked, turns = _split_marked(texts)
     if unmarked:
-        marked = [place for place in range(len(texts)) if place not in unmarked]
-        _, first = _split_marked([texts[place] for place in marked])
-        others = sorted(unmarked)
-        turns = _join(first, _split_any([texts[place] for place in others]), marked, others)
+        turns = _replace(turns, unmarked, _split_any([texts[place] for place in unmarked]))
     counts = [0] * len(transcripts)
     for place, count in zip(spoken, turns.counts, strict=True):
         counts[place] = count
@@ -78,15 +75,15 @@ def _read_texts(raws: list[bytes]) -> tuple[list[bytes | None], set[int]]:
         return [text for text, _ in read], {place for place, (_, fits) in enumerate(read) if not fits}
 
 
-def _split_marked(texts: list[bytes | None]) -> tuple[set[int], _Turns]:
+def _split_marked(texts: list[bytes | None]) -> tuple[list[int], _Turns]:
     """Split texts whose lines all begin with a mark, and tell which of them are others."""
-    lists = pc.split_pattern(make_array(texts, pa.string()).view(pa.binary()), b"\n")
+    lists = pc.split_pattern(make_array([text or b"" for text in texts], pa.string()).view(pa.binary()), b"\n")
     lines = lists.flatten()
     by_bot = pc.starts_with(lines, _BOT)
     marked = pc.or_(by_bot, pc.starts_with(lines, _HUMAN))
-    unmarked = {place for place, text in enumerate(texts) if text is None}
+    unmarked: list[int] = []
     if not pc.all(marked, min_count=0).as_py():
-        unmarked.update(pc.unique(pc.list_parent_indices(lists).filter(pc.invert(marked))).to_pylist())
+        unmarked = pc.unique(pc.list_parent_indices(lists).filter(pc.invert(marked))).to_pylist()
     said = pc.if_else(
         by_bot, pc.binary_replace_slice(lines, 0, len(_BOT), b""), pc.binary_replace_slice(lines, 0, len(_HUMAN), b"")
     )
@@ -111,20 +108,20 @@ def _split_any(texts: Sequence[bytes | None]) -> _Turns:
     return _Turns(counts, make_array(speakers, pa.int64()).cast(pa.int8()), make_array(said, pa.string()))
 
 
-def _join(first: _Turns, second: _Turns, first_places: list[int], second_places: list[int]) -> _Turns:
-    """Bring the turns of two sets of calls into the order of the calls."""
-    ranges = [*_make_ranges(first.counts, 0), *_make_ranges(second.counts, len(first.texts))]
-    places = [*first_places, *second_places]
-    ordered = [ranges[number] for number in sorted(range(len(places)), key=places.__getitem__)]
-    wanted = array("q", chain.from_iterable(ordered))
-    taken = pa.Array.from_buffers(pa.int64(), len(wanted), [None, pa.py_buffer(wanted)])
-    speakers = pa.concat_arrays([first.speakers, second.speakers]).take(taken)
-    return _Turns(list(map(len, ordered)), speakers, pa.concat_arrays([first.texts, second.texts]).take(taken))
-
-
-def _make_ranges(counts: Iterable[int], begin: int) -> list[range]:
-    ends = list(accumulate(counts, initial=begin))
-    return [range(start, end) for start, end in pairwise(ends)]
+def _replace(turns: _Turns, places: list[int], others: _Turns) -> _Turns:
+    """Put the turns of other calls in the places of some."""
+    starts = list(accumulate(turns.counts, initial=0))
+    counts = list(turns.counts)
+    pieces: list[tuple[_Turns, int, int]] = []
+    at = taken = 0
+    for place, count in zip(places, others.counts, strict=True):
+        pieces += [(turns, at, starts[place] - at), (others, taken, count)]
+        at, taken = starts[place + 1], taken + count
+        counts[place] = count
+    pieces.append((turns, at, starts[-1] - at))
+    speakers = pa.concat_arrays([each.speakers.slice(begin, length) for each, begin, length in pieces])
+    texts = pa.concat_arrays([each.texts.slice(begin, length) for each, begin, length in pieces])
+    return _Turns(counts, speakers, texts)
 
 
 def _number(counts: list[int]) -> pa.Array:
