@@ -4,9 +4,7 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import fcntl
-import functools
 import os
 import secrets
 from pathlib import Path
@@ -15,9 +13,9 @@ from typing import TYPE_CHECKING
 from airflow_provider_synthflow.storage.claim import CLAIM_NAME, claimed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
-__all__ = ["Directory", "begin_writeback", "list_directory", "sync"]
+__all__ = ["Directory", "list_directory", "sync"]
 
 
 def sync(folder: Path) -> None:
@@ -147,24 +145,3 @@ def list_directory(
         elif path.startswith(prefix) and not entry.name.startswith("."):
             with contextlib.suppress(FileNotFoundError):
                 yield path, entry.stat()
-
-
-_WRITE = 2  # SYNC_FILE_RANGE_WRITE of Linux's fs.h: begin, and wait for nothing
-
-
-def begin_writeback(descriptor: int, begin: int, end: int) -> None:
-    """Ask Linux to begin writing a part of a file to its disk; elsewhere, do nothing."""
-    # It is a hint: whether anything is on the disk, only ``os.fsync`` tells, and its errors.
-    call = _sync_file_range()
-    if call is not None:
-        call(descriptor, begin, end - begin, _WRITE)
-
-
-@functools.cache
-def _sync_file_range() -> Callable[[int, int, int, int], int] | None:
-    """Return the C library's function, None where there is none."""
-    with contextlib.suppress(AttributeError, OSError, TypeError):
-        call = ctypes.CDLL(None).sync_file_range
-        call.argtypes = (ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint)
-        return call
-    return None

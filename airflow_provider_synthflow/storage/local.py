@@ -18,8 +18,9 @@ from typing import IO, TYPE_CHECKING
 from airflow_provider_synthflow.exceptions import SynthflowConfigError
 from airflow_provider_synthflow.storage.base import ABSENT, PIECE, ChangedMeanwhileError, ListedFile, StagedFile
 from airflow_provider_synthflow.storage.claim import CLAIM_NAME
-from airflow_provider_synthflow.storage.directory import Directory, begin_writeback, list_directory, sync
+from airflow_provider_synthflow.storage.directory import Directory, list_directory, sync
 from airflow_provider_synthflow.storage.disk_errors import typed_disk_errors
+from airflow_provider_synthflow.storage.writeback import Writeback
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,9 +32,6 @@ _EMPTY_SWEPT_AFTER = 60.0
 
 _UNLOCKED_SWEPT_AFTER = 24 * 3600.0
 """Seconds after which a file is nobody's on a file system without locks."""
-
-_WRITTEN_AT_ONCE = 8 * 1024 * 1024
-"""How much of a file the disk is asked to take at a time, while more comes."""
 
 _OWN_FILES = Path("/proc/self/fd")
 
@@ -208,20 +206,18 @@ class _LocalStaged(StagedFile):
         super().__init__(os.fdopen(descriptor, "wb"), partial(typed_disk_errors, where))
         with contextlib.suppress(OSError):  # some network file systems have no locks
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        self._handed_over = 0
+        self._writeback = Writeback(descriptor)
         self.published = False
 
     def write(self, data: bytes, /) -> int:
         written = super().write(data)
-        if self.size - self._handed_over >= _WRITTEN_AT_ONCE:
-            begin_writeback(self._file.fileno(), self._handed_over, self.size)
-            self._handed_over = self.size
+        self._writeback.follow(self.size)
         return written
 
     def publish(self, name: str, over: str | None = None) -> None:
         self.flush()
         with self._typed():
-            os.fsync(self._file.fileno())
+            self._writeback.finish()
             self._directory.make()
             if self._hidden is None:
                 self._hidden = self._give_hidden_name()
@@ -245,6 +241,7 @@ class _LocalStaged(StagedFile):
 
     def close(self) -> None:
         """Close the file, and remove it if it is unpublished."""
+        self._writeback.end()
         with contextlib.suppress(OSError):
             self._file.close()
         if self._hidden is not None:
