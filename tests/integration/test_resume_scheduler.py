@@ -49,7 +49,8 @@ def resumed(tmp_path_factory):
             for number in (1, 2):
                 kill(deployment, folder, number)
             deployment.wait_for(
-                lambda: query(deployment, "SELECT state FROM task_instance") == [("success",)],
+                # Airflow 3.4 has a row for each try, an older one only that of the last.
+                lambda: query(deployment, "SELECT state FROM task_instance WHERE try_number = 3") == [("success",)],
                 "the third try succeeded",
                 timeout=120,
             )
