@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from airflow_provider_synthflow.client.client import SynthflowClient
-from airflow_provider_synthflow.output.snapshot import SnapshotPublication
+    from airflow_provider_synthflow.output.snapshot import SnapshotPublication
 
 __all__ = ["make_snapshot"]
 
