@@ -21,10 +21,13 @@ sys.modules["airflow"] = None  # type: ignore[assignment]  # the core needs none
 import botocore.session  # noqa: E402
 import s3fs  # noqa: E402
 
+from airflow_provider_synthflow.output.draft import TablesSpec  # noqa: E402
 from airflow_provider_synthflow.output.publication import Publication  # noqa: E402
 from airflow_provider_synthflow.storage import s3  # noqa: E402
 from airflow_provider_synthflow.storage.local import LocalStore  # noqa: E402
 from airflow_provider_synthflow.storage.object_store import ObjectStore  # noqa: E402
+from airflow_provider_synthflow.tables.parquet_tables import ParquetTables  # noqa: E402
+from airflow_provider_synthflow.tables.table import TABLES  # noqa: E402
 from airflow_provider_synthflow.window import Window  # noqa: E402
 
 PART = 20_000
@@ -33,7 +36,10 @@ WINDOW = Window(1_709_251_200_000, 1_709_337_600_000)
 
 def records_of(turn: int) -> list[bytes]:
     """Return the records of a turn: some make one part, some several."""
-    return [b'{"call_id":"%d","turn":%d,"pad":"%s"}' % (n, turn, b"x" * 200) for n in range(50 + turn * 137 % 400)]
+    return [
+        b'{"call_id":"%d","turn":%d,"transcript":"bot: %d%s"}' % (n, turn, turn, b"x" * 200)
+        for n in range(50 + turn * 137 % 400)
+    ]
 
 
 def make_store(where: str) -> tuple[Store, str]:
@@ -50,7 +56,8 @@ def publish_for_ever(where: str, turn: int) -> None:
     """Publish one turn after another."""
     store, format_name = make_store(where)
     for number in itertools.count(turn):
-        one = Publication(store, "agent-1", WINDOW, format_name, {})
+        tables = TablesSpec(tuple(TABLES)[: 1 + number % len(TABLES)], ParquetTables)
+        one = Publication(store, "agent-1", WINDOW, format_name, {}, tables=tables)
         one.publish(records_of(number), {"model_id": "agent-1", "query": {}, "turn": number})
         if number == turn:
             print(os.getpid(), flush=True)

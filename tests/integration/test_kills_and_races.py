@@ -88,6 +88,12 @@ class Place:
         assert data is not None
         assert (told["turn"], told["bytes"]) == (turn, len(data))
         assert told["sha256"] == hashlib.sha256(data).hexdigest()
+        for table, of_table in told.get("tables", {}).items():
+            rows = self.read(f"{table}.parquet")
+            assert (of_table["bytes"], of_table["sha256"]) == (len(rows), hashlib.sha256(rows).hexdigest())
+        assert {each for each in self.names() if each.endswith(".parquet")} == {
+            f"{each}.parquet" for each in told.get("tables", ())
+        }
         return told
 
 
