@@ -29,9 +29,10 @@ def test_a_lake_of_many_pages_is_audited_whole_and_left_as_it_is(tmp_path, monke
     monkeypatch.setattr(module, "LISTED_AT_ONCE", AT_ONCE)
     monkeypatch.setattr(getattr(module, files), "list_page", count)
     with kind(tmp_path / "store") as emulator:
-        monkeypatch.setenv("AIRFLOW_CONN_CLOUD", emulator.connection())
+        # A connection of its own: Airflow keeps what it opened by a connection's id for as long as the process lives.
+        monkeypatch.setenv("AIRFLOW_CONN_AUDITED", emulator.connection())
 
-        check_lake_of_many_pages(tmp_path / "lake", f"{emulator.url}/calls", "cloud", DAYS)
+        check_lake_of_many_pages(tmp_path / "lake", f"{emulator.url}/calls", "audited", DAYS)
 
     assert max(pages) <= AT_ONCE
     assert sum(pages) >= 2 * (DAYS * 48 - 1)  # two objects an hour, in two audits
