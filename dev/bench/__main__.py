@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from dev.bench.audits import measure_audits
 from dev.bench.data import make_dataset
 from dev.bench.lines import Line, growth_lines, import_line, memory_lines, speed_lines
+from dev.bench.picture import draw_speeds, speeds_table
 from dev.bench.plan import Effort, growth_cases, run_rounds, speed_cases
 from dev.bench.recordings import recording_cases, recording_lines
 from dev.bench.report import machine, seconds_table, table, verdicts
@@ -26,14 +27,15 @@ if TYPE_CHECKING:
 
 _ROOT = Path(__file__).resolve().parents[2]
 _DOCUMENT = _ROOT / "docs" / "performance.md"
+_PICTURE = _ROOT / "docs" / "images" / "speed.svg"
 _DEFERRED = Line(
     "1,000 deferred sensors in one triggerer", "every poll on time, under one core", "by itself: make scale", met=None
 )
 
 
-def measure(effort: Effort, folder: Path) -> str:
+def measure(effort: Effort, folder: Path) -> tuple[str, str, str]:
     """
-    Measure all, and return the report.
+    Measure all, and return the table and the picture for users, and the report.
 
     :param effort: how much is done
     :param folder: for data, environments, output
@@ -63,7 +65,8 @@ def measure(effort: Effort, folder: Path) -> str:
     said = f"{described} It took {time.monotonic() - begun:.0f} s, with {effort.calls:,} calls where speed is measured."
     print(f"\n{verdicts(lines)}")
     seconds = "\n".join(map(seconds_table, (speeds, growth, recordings)))
-    return f"{said}\n\n{table(lines)}\n{_incomplete(speeds, growth, recordings)}{seconds}"
+    report = f"{table(lines)}\n{_incomplete(speeds, growth, recordings)}{seconds}"
+    return f"{speeds_table(speeds, effort.calls)}\n{said}\n", draw_speeds(speeds, effort.calls), report
 
 
 def measure_around(effort: Effort, folder: Path) -> str:
@@ -151,11 +154,13 @@ def main() -> None:
     if arguments.around:
         print(f"\n{measure_around(effort, folder)}")
         return
-    report = measure(effort, folder)
-    print(f"\n{report}")
+    speeds, picture, report = measure(effort, folder)
+    print(f"\n{speeds}\n{report}")
     (folder / "report.md").write_text(report, encoding="utf-8")
     if arguments.write:
+        put_between(_DOCUMENT, "speed", speeds)
         put_between(_DOCUMENT, "bench", report)
+        _PICTURE.write_text(picture, encoding="utf-8")
 
 
 if __name__ == "__main__":
