@@ -20,6 +20,8 @@ from tests.synthflow_server.dataset import DAY_MS, DEFAULT_FROM_MS, make_calls
 s3fs = pytest.importorskip("s3fs")
 pytest.importorskip("moto")
 
+pytestmark = pytest.mark.long  # sixty publications
+
 DAYS = 30
 CALLS_A_DAY = 3
 EMPTY = 3
