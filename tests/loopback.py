@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
@@ -50,6 +51,7 @@ class LoopbackSender(SynthflowClient):
     def send(self, path: str, parameters: Mapping[str, str]) -> HttpResponse:
         """Send one request, and return its answer."""
         self.requests += 1
+        sent = time.monotonic_ns()
         target = f"/v2{path}?{urlencode(parameters)}"
         answer = self._api.handle("GET", target, {"Authorization": f"Bearer {TEST_KEY}"})
         headers = CaseInsensitiveDict(answer.headers)
@@ -63,4 +65,4 @@ class LoopbackSender(SynthflowClient):
         if answer.action is not None or waited > self.settings.timeout:
             msg = "The connection failed."
             raise SynthflowTransientError(msg)
-        return HttpResponse(answer.status, headers, reader.unpack())
+        return HttpResponse(answer.status, headers, reader.unpack(), sent)

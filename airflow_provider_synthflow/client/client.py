@@ -8,7 +8,8 @@ import threading
 import time
 from copy import copy
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
+from functools import partial
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 from urllib.parse import urlencode
 
 import requests
@@ -45,7 +46,6 @@ if TYPE_CHECKING:
 __all__ = ["HttpResponse", "PageAnswer", "SynthflowClient"]
 
 _T = TypeVar("_T")
-_Sent: TypeAlias = tuple[int, HttpResponse]  # when a request was sent, and its answer
 _BAD_ADDRESS = (
     requests.exceptions.InvalidURL,
     requests.exceptions.InvalidSchema,
@@ -131,16 +131,8 @@ class SynthflowClient:
 
     def answer(self, query: CallsQuery, limit: int, offset: int) -> PageAnswer:
         """Ask for one page of List calls, and return the answer unread."""
-        parameters = query.parameters(limit, offset)
-
-        def once() -> _Sent:
-            sent = time.monotonic_ns()
-            answer = self.send("/calls", parameters)
-            check_answer(answer, self.settings)
-            return sent, answer
-
-        request = _Request(self)
-        return PageAnswer(request, once, request.succeed(once), offset)
+        request = _Request(self, partial(self.send, "/calls", query.parameters(limit, offset)), check_answer)
+        return PageAnswer(request, request.succeed(), offset)
 
     def elements(self, path: str, name: str, parameters: Mapping[str, str]) -> tuple[list[dict[str, Any]], int | None]:
         """Ask for one page of another list, and its declared total."""
@@ -160,8 +152,8 @@ class SynthflowClient:
 
     def retrying(self, once: Callable[[], _T]) -> _T:
         """Call something at the shared pace until it succeeds, its error is final, or the tries are used up."""
-        request = _Request(self)
-        result = request.succeed(once)
+        request = _Request(self, once)
+        result = request.succeed()
         request.end()
         return result
 
@@ -170,13 +162,14 @@ class SynthflowClient:
         with self._lock:
             self.requests += 1
         settings = self.settings
+        sent = time.monotonic_ns()
         try:
             session, request, how = self._prepare(path, parameters)
             with (
                 within(settings.timeout, 2 * settings.max_response_bytes + _OVERHEAD, lambda: too_large(settings)),
                 session.send(request, timeout=settings.timeout, allow_redirects=False, **how) as response,
             ):
-                return _read(response, settings)
+                return _read(response, settings, sent)
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             failure = make_failure(error, settings, getattr(self._local, "proxy", None), _BAD_ADDRESS)
         raise failure  # apart from the other error, whose text may hold the address with its parameters
@@ -226,25 +219,35 @@ class SynthflowClient:
             raise SynthflowTransientError(CLOSED)
 
 
-class _Request:
+class _Request(Generic[_T]):
     """A request with its tries, which may go on after an answer that turns out to be none."""
 
-    def __init__(self, client: SynthflowClient) -> None:
+    def __init__(
+        self,
+        client: SynthflowClient,
+        once: Callable[[], _T],
+        check: Callable[[_T, Settings], None] = lambda *_: None,
+    ) -> None:
         self.settings = client.settings
         self._client = client
+        self._once = once
+        self._check = check
         self._steps = tries(client.settings.max_attempts, client.pace, client.count_retry)
         self._wait = next(self._steps)
 
-    def succeed(self, once: Callable[[], _T]) -> _T:
-        """Call something until it succeeds, its error is final, or the tries are used up."""
+    def succeed(self) -> _T:
+        """Send it until it succeeds, its error is final, or the tries are used up."""
         while True:
             while self._wait is not None:
                 self._client.wait(self._wait)
                 self._wait = next(self._steps)
             try:
-                return once()
+                found = self._once()
+                self._check(found, self.settings)
             except SynthflowError as error:
                 failure = error
+            else:
+                return found
             self.fail(failure)
 
     def fail(self, failure: SynthflowError) -> None:
@@ -262,29 +265,27 @@ class PageAnswer:
     # Reading takes the processor for longer than receiving. Left to whoever uses the page, it does not hold up the
     # threads that wait for answers, and few pages are in memory (docs/performance.md).
 
-    def __init__(self, request: _Request, ask: Callable[[], _Sent], found: _Sent, offset: int) -> None:
+    def __init__(self, request: _Request[HttpResponse], answer: HttpResponse, offset: int) -> None:
         self._request = request
-        self._ask = ask
-        self._found = found
+        self._answer = answer
         self._offset = offset
 
     def read(self) -> Page:
         """Read the page, and ask again as long as the answer is none and there are tries left."""
         while True:
-            sent, answer = self._found
             try:
                 with self._request.settings.named_in_errors():
-                    page = read_page(answer.body, self._offset)
+                    page = read_page(self._answer.body, self._offset)
             except SynthflowError as error:
                 failure = error
             else:
                 self._request.end()
-                return replace(page, sent=sent)
+                return replace(page, sent=self._answer.sent)
             self._request.fail(failure)
-            self._found = self._request.succeed(self._ask)
+            self._answer = self._request.succeed()
 
 
-def _read(response: requests.Response, settings: Settings) -> HttpResponse:
+def _read(response: requests.Response, settings: Settings, sent: int) -> HttpResponse:
     """Read a whole answer; response.content would copy the body in pieces of 10 KB."""
     body = BodyReader(response.status_code, response.headers, settings)
     raw = response.raw
@@ -294,4 +295,4 @@ def _read(response: requests.Response, settings: Settings) -> HttpResponse:
         for piece in raw.stream(_PIECE, decode_content=False):
             if not body.add(piece):
                 break
-    return HttpResponse(response.status_code, response.headers, body.unpack())
+    return HttpResponse(response.status_code, response.headers, body.unpack(), sent)

@@ -52,12 +52,13 @@ _PIECE = 16 * 1024
 class HttpResponse:
     """A response: its status, its headers, found by any case, and its whole body, unpacked."""
 
-    __slots__ = ("body", "headers", "status")
+    __slots__ = ("body", "headers", "sent", "status")
 
-    def __init__(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
+    def __init__(self, status: int, headers: Mapping[str, str], body: bytes, sent: int = 0) -> None:
         self.status = status
         self.headers = headers
         self.body = body
+        self.sent = sent  # when it was asked for, by a monotonic clock in nanoseconds; 0: unknown
 
 
 class BodyReader:

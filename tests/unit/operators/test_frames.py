@@ -28,4 +28,4 @@ def test_from_execute_to_the_request(synthflow, connect, monkeypatch):
     SynthflowListCallsOperator(task_id="calls", model_id=AGENT, from_date=FROM, to_date=TO, concurrency=1).execute({})
 
     assert stacks[0][0] == "execute"
-    assert len(stacks[0]) <= 11, stacks[0]
+    assert len(stacks[0]) <= 10, stacks[0]
