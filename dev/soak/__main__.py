@@ -33,9 +33,10 @@ def main() -> int:
     print(f"Searching for {arguments.minutes:g} minutes from seed {seed}.", flush=True)
     counts: Counter[str] = Counter()
     reasons: Counter[str] = Counter()
+    found: list[str] = []
     begun = reported = time.monotonic()
     while time.monotonic() - begun < arguments.minutes * 60:
-        _try_one(seed, counts, reasons)
+        found += _try_one(seed, counts, reasons)
         seed += 1
         if time.monotonic() - reported > _REPORT_SECONDS:
             reported = time.monotonic()
@@ -43,12 +44,16 @@ def main() -> int:
     print(_line(counts))
     for reason, count in reasons.most_common():
         print(f"  {count:>8,} refused: {reason}")
-    return 1 if counts["lost"] or counts["doubled"] or counts["misplaced"] or counts["wrong"] else 0
+    for told in found:  # once more, where whoever sees only the end of a log finds it
+        print(told)
+    return 1 if found else 0
 
 
-def _try_one(seed: int, counts: Counter[str], reasons: Counter[str]) -> None:
+def _try_one(seed: int, counts: Counter[str], reasons: Counter[str]) -> list[str]:
+    """Try the scenario of a seed, and return what is wrong with what came of it."""
     scenario = make_scenario(ChancePicker(seed))
-    outcome = try_scenario(scenario, concurrency=1 + 3 * (seed % 2))
+    concurrency = 1 + 3 * (seed % 2)
+    outcome = try_scenario(scenario, concurrency=concurrency)
     counts["tried"] += 1
     counts["windows"] += len(scenario.cuts) - 1
     counts["requests"] += outcome.requests
@@ -60,11 +65,14 @@ def _try_one(seed: int, counts: Counter[str], reasons: Counter[str]) -> None:
     counts["refused"] += len(outcome.refused)
     for error in outcome.refused:
         reasons[f"{type(error).__name__}, {_why(scenario)}"] += 1
-    if not outcome.right:
-        path = save_regression(scenario, f"seed-{seed}")
-        found = f"{outcome.lost} lost, {outcome.doubled} doubled, {outcome.misplaced} misplaced, "
-        found += f"{outcome.garbled} garbled, {outcome.miscounted} miscounted"
-        print(f"  seed {seed}: {found} -> {path}", flush=True)
+    if outcome.right:
+        return []
+    path = save_regression(scenario, f"seed-{seed}")
+    wrong = f"{outcome.lost} lost, {outcome.doubled} doubled, {outcome.misplaced} misplaced, "
+    wrong += f"{outcome.garbled} garbled, {outcome.miscounted} miscounted"
+    told = f"seed {seed}, {concurrency} in flight: {wrong} -> {path}"
+    print(f"  {told}", flush=True)
+    return [told]
 
 
 def _why(scenario: Scenario) -> str:
