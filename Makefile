@@ -55,8 +55,8 @@ e2e-events: $(STAMP) ## let 500 calls start runs while the triggerer is killed t
 scale: $(STAMP) ## measure 1,000 deferred sensors in one triggerer, for MINUTES=10
 	@$(BIN)/python -m dev.scale --minutes $(MINUTES)
 
-soak: $(STAMP) ## search at random for a lost call, for MINUTES=10
-	@$(BIN)/python -m dev.soak --minutes $(MINUTES)
+soak: $(STAMP) ## search at random for a lost call, for MINUTES=10; SEED=1: the same search each time
+	@$(BIN)/python -m dev.soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
 bench: $(STAMP) ## measure speed and memory beside the floor and peers (ten minutes; QUICK=1: two; WRITE=1: into docs/; MEMORY=1: our memory alone)
 	@$(BIN)/python -m dev.bench $(if $(QUICK),--quick) $(if $(WRITE),--write) $(if $(MEMORY),--memory)

@@ -11,7 +11,7 @@ from airflow_provider_synthflow.client.call import encode_record
 from airflow_provider_synthflow.client.raw_json import mend_surrogates
 from airflow_provider_synthflow.extraction.result import with_calls
 from airflow_provider_synthflow.observability.quantities import to_count
-from airflow_provider_synthflow.output.snapshot import ASSISTANT_COLUMNS
+from airflow_provider_synthflow.output.publication import ASSISTANT_COLUMNS
 from airflow_provider_synthflow.pagination.assistants import read_assistants, read_model_id
 from airflow_provider_synthflow.timestamps import format_instant, now_ms
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from airflow_provider_synthflow.client.client import SynthflowClient
-    from airflow_provider_synthflow.output.snapshot import SnapshotPublication
+    from airflow_provider_synthflow.output.publication import SnapshotPublication
 
 __all__ = ["make_snapshot"]
 

@@ -10,7 +10,7 @@ from airflow_provider_synthflow.extraction.snapshot import make_snapshot
 from airflow_provider_synthflow.hooks.synthflow import SynthflowHook
 from airflow_provider_synthflow.operators.context import push_xcom, read_origin, tell_outlets
 from airflow_provider_synthflow.output.formats import check_format
-from airflow_provider_synthflow.output.snapshot import SnapshotPublication
+from airflow_provider_synthflow.output.publication import SnapshotPublication
 from airflow_provider_synthflow.storage.open_store import open_store
 
 if TYPE_CHECKING:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from airflow_provider_synthflow.output.draft import Finished, TablesSpec
     from airflow_provider_synthflow.storage.base import Staged, Store
 
-__all__ = ["MANIFEST_NAME", "TABLE_NAMES", "FilePublication", "table_file_name"]
+__all__ = ["MANIFEST_NAME", "TABLE_NAMES", "FilePublication"]
 
 MANIFEST_NAME = "_manifest.json"
 """The name of the manifest: readers of partitioned data pass over names with an underscore before them."""
@@ -125,7 +125,7 @@ class FilePublication:
             return None
         try:
             told, names = read_tables(manifest), () if self._tables is None else self._tables.names
-            files = [(self._name, manifest), *((table_file_name(name), told[name]) for name in names)]
+            files = [(self._name, manifest), *((_table_file_name(name), told[name]) for name in names)]
             if to_milliseconds(manifest["extracted_at"]) < since_ms or manifest["path"] != self.path:
                 return None
             whole = all(
@@ -176,8 +176,8 @@ class FilePublication:
         """Return the files to publish, the calls first."""
         files = [_File(self._name, finished.calls, {"path": self.path, "format": self._format})]
         for name, (staged, counts) in finished.tables.items():
-            path = self._store.location(f"{self._directory}/{table_file_name(name)}")
-            files.append(_File(table_file_name(name), staged, {"path": path, **counts}))
+            path = self._store.location(f"{self._directory}/{_table_file_name(name)}")
+            files.append(_File(_table_file_name(name), staged, {"path": path, **counts}))
         return files
 
     def _settle(self, files: list[_File], result: dict[str, Any]) -> dict[str, Any]:
@@ -249,14 +249,16 @@ class FilePublication:
 
     def _remove_other_tables(self, calls: Staged, told: Collection[str]) -> None:
         """Remove the tables of which the manifest will not tell: whoever left them, they are of other calls."""
-        for name in map(table_file_name, TABLE_NAMES - set(told)):
+        others = set(map(_table_file_name, TABLE_NAMES - set(told)))
+        here = f"{self._directory}/"
+        for name in others & {file.path.removeprefix(here) for file in self._store.list_files(here)}:
             there = calls.compare(name)[1]
-            if there != ABSENT:
-                self._store.remove(f"{self._directory}/{name}", there)
+            if there != ABSENT:  # another task may have removed it meanwhile
+                self._store.remove(here + name, there)
 
     def _holds_table(self, name: str, told: Mapping[str, Any], *, but_for: Collection[str]) -> bool:
         """Tell whether a table is there as the manifest says."""
-        file = table_file_name(name)
+        file = _table_file_name(name)
         return file not in but_for and self._store.holds(f"{self._directory}/{file}", told["bytes"], told["sha256"])
 
     def _find_unchanged(self, manifest: Mapping[str, Any] | None, staged: Staged) -> dict[str, Any] | None:
@@ -337,6 +339,6 @@ def _table_name(file: _File) -> str:
     return file.name.removesuffix(".parquet")
 
 
-def table_file_name(name: str) -> str:
+def _table_file_name(name: str) -> str:
     """Return the file name of a table."""
     return f"{name}.parquet"

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The directory in which the calls of a window are published, and the names in it."""
+"""Where the calls of a window and the agents of a day are published, and the names there."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from airflow_provider_synthflow.output.file_publication import MANIFEST_NAME, FilePublication, table_file_name
+from airflow_provider_synthflow.output.call_schema import Column
+from airflow_provider_synthflow.output.file_publication import MANIFEST_NAME, FilePublication
 from airflow_provider_synthflow.timestamps import format_instant
 
 if TYPE_CHECKING:
@@ -16,7 +17,17 @@ if TYPE_CHECKING:
     from airflow_provider_synthflow.storage.base import Store
     from airflow_provider_synthflow.window.window import Window
 
-__all__ = ["MANIFEST_NAME", "FilePublication", "Publication", "file_name", "table_file_name", "window_directory"]
+__all__ = ["ASSISTANT_COLUMNS", "MANIFEST_NAME", "Publication", "SnapshotPublication", "file_name", "window_directory"]
+
+ASSISTANT_COLUMNS = (
+    Column("model_id", "text"),
+    Column("name", "text"),
+    Column("type", "text", few=True),
+    Column("description", "text"),
+    Column("phone_number", "text"),
+    Column("created_at", "text"),
+)
+"""The columns of agents before ``_raw``; in which form the API writes ``created_at`` is not documented."""
 
 
 class Publication(FilePublication):
@@ -44,6 +55,15 @@ class Publication(FilePublication):
             volatile_fields=volatile_fields,
             tables=tables,
         )
+
+
+class SnapshotPublication(FilePublication):
+    """The file of all agents as they were on a day, written ``20261128``."""
+
+    def __init__(self, store: Store, day: str, format_name: str, *, full: bool) -> None:
+        filters = {"full": True} if full else {}
+        directory = f"assistants/snapshot_date={day}"
+        super().__init__(store, directory, "assistants", format_name, filters, columns=ASSISTANT_COLUMNS)
 
 
 def window_directory(model_id: str, window: Window) -> str:

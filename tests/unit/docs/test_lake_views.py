@@ -13,8 +13,7 @@ import pytest
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from airflow_provider_synthflow.output.draft import TablesSpec
-from airflow_provider_synthflow.output.publication import Publication
-from airflow_provider_synthflow.output.snapshot import SnapshotPublication
+from airflow_provider_synthflow.output.publication import Publication, SnapshotPublication
 from airflow_provider_synthflow.storage.local import LocalStore
 from airflow_provider_synthflow.storage.open_store import open_store
 from airflow_provider_synthflow.tables.parquet_tables import ParquetTables

@@ -17,8 +17,7 @@ import pytest
 
 from airflow_provider_synthflow.client.call import TERMINAL_STATUSES
 from airflow_provider_synthflow.output.draft import TablesSpec
-from airflow_provider_synthflow.output.publication import Publication
-from airflow_provider_synthflow.output.snapshot import SnapshotPublication
+from airflow_provider_synthflow.output.publication import Publication, SnapshotPublication
 from airflow_provider_synthflow.storage.local import LocalStore
 from airflow_provider_synthflow.tables.parquet_tables import ParquetTables
 from airflow_provider_synthflow.tables.table import TABLES
