@@ -114,7 +114,8 @@ class World:
     def cure(self) -> None:
         """Run each command as it stands."""
         deployment = self.deployment
-        for component in ("scheduler", "dag-processor"):  # SQLite has no room for commands beside a busy scheduler
+        others = ("scheduler", "dag-processor", "triggerer")
+        for component in others:  # SQLite has no room for commands beside those that write all the time
             deployment.kill(component)
         token = json.loads(deployment._send("GET", "/auth/token"))["access_token"]
         env = deployment.env | {"AIRFLOW_URL": deployment.url, "AIRFLOW_TOKEN": token}
@@ -122,7 +123,7 @@ class World:
             done = subprocess.run(["/bin/bash", "-c", command], env=env, capture_output=True, text=True, check=False)  # noqa: S603
             self.told[command] = done.returncode, done.stdout + done.stderr
             assert done.returncode == 0 or "synthflow.audit" in command, f"{command}\n{done.stdout}\n{done.stderr}"
-        deployment.start("dag-processor", "scheduler")
+        deployment.start(*others)
 
 
 @pytest.fixture(scope="module")
