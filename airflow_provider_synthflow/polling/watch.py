@@ -36,22 +36,22 @@ _SOON = 5.0
 """Seconds after which one who joined, or has more to announce or to read, is served."""
 
 _HOLD_OFF = 60.0
-"""Not more: meanwhile Airflow waits for this watcher, up to 300 s, before others' cursors move that share its polls."""
 
 _hold_offs: dict[str, Backoff] = {}
 """Of what could not even begin."""
 
 
 @asynccontextmanager
-async def beginning(what: str) -> AsyncGenerator[None, None]:
+async def beginning(what: str, rest: Callable[[float], Awaitable[None]]) -> AsyncGenerator[None, None]:
     """Wait before a new beginning of what has failed to begin, known by its text."""
     hold_off = _hold_offs.get(what) or Backoff(_HOLD_OFF)
-    await asyncio.sleep(hold_off.left)
+    await rest(hold_off.left)
     try:
         yield
     except Exception:
         hold_off.failed(_HOLD_OFF)
         _hold_offs[what] = hold_off
+        await rest(0)
         raise
     _hold_offs.pop(what, None)
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
+from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -27,14 +28,15 @@ from airflow_provider_synthflow.polling.poll import Poll, wait_for_calls
 from airflow_provider_synthflow.polling.time_grid import CellAnnouncer
 from airflow_provider_synthflow.polling.watch import Watch, beginning
 from airflow_provider_synthflow.timestamps import now_ms
-from airflow_provider_synthflow.triggers.shared_stream import Cursor, SharedPolls, read_asset_names
+from airflow_provider_synthflow.triggers.shared_stream import Cursor, PollStream, SharedPolls, read_asset_names
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Mapping
+    from collections.abc import AsyncIterator, Hashable, Mapping
     from contextlib import AsyncExitStack
 
     from airflow_provider_synthflow.client.query import CallsQuery
     from airflow_provider_synthflow.client.settings import Settings
+    from airflow_provider_synthflow.polling.time_grid import PollResult
 
 __all__ = ["NewCallsPolls"]
 
@@ -83,9 +85,14 @@ class NewCallsPolls:
         """Return what polls for all watchers with the same key."""
         return SharedPolls(self.find_watch())
 
-    async def begin(self, stack: AsyncExitStack, asset_states: Any) -> tuple[Watch, CellAnnouncer, Cursor]:
+    async def begin(
+        self, stack: AsyncExitStack, asset_states: Any, shared_stream: AsyncIterator[PollResult] | None
+    ) -> tuple[AsyncIterator[PollResult], CellAnnouncer, Cursor]:
         """Get ready to announce; after a failure not at once, though Airflow starts the trigger again at once."""
-        async with beginning(repr(sorted(self._given.items()))):
+        shared = None
+        if shared_stream is not None:
+            shared = await stack.enter_async_context(aclosing(PollStream(shared_stream)))
+        async with beginning(repr(sorted(self._given.items())), asyncio.sleep if shared is None else shared.rest):
             watch, cursor = self.find_watch(), self._make_cursor(asset_states)
             announcer = await self._make_announcer(cursor)
             watch.join(
@@ -95,7 +102,9 @@ class NewCallsPolls:
                 assets=read_asset_names(asset_states),
             )
             stack.callback(watch.leave, announcer)
-            return watch, announcer, cursor
+        if shared is not None:
+            return shared, announcer, cursor
+        return await stack.enter_async_context(aclosing(watch.polls())), announcer, cursor
 
     @property
     def _deadline_ms(self) -> int | None:

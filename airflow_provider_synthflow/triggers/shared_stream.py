@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import time
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
     from airflow.triggers.shared_stream import AdvanceItem, AdvanceOutcome
+    from typing_extensions import Self
 
     from airflow_provider_synthflow.polling.time_grid import PollResult
     from airflow_provider_synthflow.polling.watch import Watch
@@ -23,7 +26,7 @@ try:
 except ImportError:  # before Airflow 3.3, which asks for none
     SharedStreamProducer = object  # type: ignore[assignment,misc]
 
-__all__ = ["Cursor", "SharedPolls", "read_asset_names"]
+__all__ = ["Cursor", "PollStream", "SharedPolls", "read_asset_names"]
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +60,53 @@ async def _move_past(poll: PollResult, outcome: AdvanceOutcome) -> None:
         raise SynthflowTransientError(msg)
     for note in poll.on_stored:
         await note()
+
+
+class PollStream:
+    """The polls as one of the watchers that share them gets them."""
+
+    # A watcher that rests takes them all the same. Airflow counts a poll that a watcher has left behind untaken as lost
+    # for all who share it, and then no cursor moves.
+
+    def __init__(self, shared: AsyncIterator[PollResult]) -> None:
+        self._shared = shared
+        self._next: asyncio.Future[PollResult] | None = None
+
+    def __aiter__(self) -> Self:
+        """Return the stream itself."""
+        return self
+
+    async def __anext__(self) -> PollResult:
+        """Return the next poll."""
+        return await self._take(self._wait_for_next())
+
+    async def rest(self, seconds: float) -> None:
+        """Let polls pass for a time; those that are there already, where it is none."""
+        end = time.monotonic() + seconds
+        while True:
+            following = self._wait_for_next()
+            # Waited for but never cancelled, which would end the stream.
+            await asyncio.wait([following], timeout=max(0.0, end - time.monotonic()))
+            if not following.done():
+                return
+            await self._take(following)
+
+    async def aclose(self) -> None:
+        """Wait for no poll any more."""
+        if self._next is not None:
+            self._next.cancel()
+            await asyncio.wait([self._next])
+
+    def _wait_for_next(self) -> asyncio.Future[PollResult]:
+        if self._next is None:
+            self._next = asyncio.ensure_future(anext(self._shared))
+        return self._next
+
+    async def _take(self, following: asyncio.Future[PollResult]) -> PollResult:
+        try:
+            return await following
+        finally:
+            self._next = None
 
 
 class Cursor:

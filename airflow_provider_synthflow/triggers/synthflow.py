@@ -18,11 +18,8 @@ except ImportError:  # Airflow 2, which has no watchers: there the trigger serve
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Hashable
 
-    from airflow_provider_synthflow.polling.time_grid import CellAnnouncer
-    from airflow_provider_synthflow.polling.watch import Watch
     from airflow_provider_synthflow.timestamps import InstantLike
     from airflow_provider_synthflow.triggers.new_calls import NewCallsPolls
-    from airflow_provider_synthflow.triggers.shared_stream import Cursor
 
 __all__ = ["SynthflowNewCallsTrigger"]
 
@@ -152,10 +149,10 @@ class SynthflowNewCallsTrigger(BaseEventTrigger):
     ) -> AsyncGenerator[TriggerEvent, None]:
         """Yield this watcher's events, of polls that it shares, or of its own."""
         try:
-            watch, announcer, cursor = await self._begin()
-            own = await self._open.enter_async_context(aclosing(watch.polls()))
+            states = getattr(self, "asset_state_store", None)
+            polls, announcer, cursor = await self._polls().begin(self._open, states, shared_stream)
             noted = None
-            async for poll in shared_stream or own:
+            async for poll in polls:
                 payload = announcer.next_event(poll)
                 if payload is not None:
                     yield _event(payload)
@@ -170,9 +167,6 @@ class SynthflowNewCallsTrigger(BaseEventTrigger):
         from airflow_provider_synthflow.triggers.new_calls import NewCallsPolls  # noqa: PLC0415 - the triggerer's part
 
         return NewCallsPolls(self._given)
-
-    async def _begin(self) -> tuple[Watch, CellAnnouncer, Cursor]:
-        return await self._polls().begin(self._open, getattr(self, "asset_state_store", None))
 
 
 def _plain(value: Any) -> Any:

@@ -439,10 +439,10 @@ def stores_of_assets(*stores: Store) -> Any:
 class SharedRun:
     """Run watchers as the triggerer of Airflow 3.3 does: over its own shared streams."""
 
-    def __init__(self) -> None:
+    def __init__(self, ack_timeout: float = 20.0) -> None:
         from airflow.triggers.shared_stream import SharedStreamManager  # noqa: PLC0415 - only there
 
-        self.manager = SharedStreamManager(ack_timeout=1.0)
+        self.manager = SharedStreamManager(ack_timeout=ack_timeout)
         self.events: list[tuple[int, Any]] = []
         self.seqs: list[int] = []
 
@@ -465,7 +465,7 @@ class SharedRun:
 class TestSharedLooks:
     def watchers(self, *triggers: Any, stored: bool = True, seconds: float = 2.5, until: Any = None) -> Any:
         async def main():
-            shared = SharedRun()
+            shared = SharedRun() if stored else SharedRun(ack_timeout=1.0)
             tasks = [
                 asyncio.create_task(shared.watch(number, trigger)) for number, trigger in enumerate(triggers, start=1)
             ]
@@ -579,15 +579,15 @@ class TestSharedLooks:
         assert events
 
     def test_of_a_watcher_that_can_begin_go_on_beside_one_that_cannot(self, serve, monkeypatch):
-        monkeypatch.setattr(watching, "_HOLD_OFF", 0.4)  # as 60 s to the 300 s that Airflow waits, here one
+        monkeypatch.setattr(watching, "_HOLD_OFF", 0.4)
         serve(recent_calls(10))
         store = Store()
 
         async def beside():
             shared, starts = SharedRun(), 0
             healthy = asyncio.create_task(shared.watch(1, self.with_store(store)))
-            end = time.monotonic() + 6
-            while time.monotonic() < end and not store.values:
+            begun = time.monotonic()
+            while time.monotonic() < begun + 60 and not store.values:
                 starts += 1
                 broken = asyncio.create_task(shared.watch(2, for_watcher(window=0.5)))
                 while not broken.done():
@@ -598,12 +598,40 @@ class TestSharedLooks:
             healthy.cancel()
             await asyncio.gather(healthy, return_exceptions=True)
             await shared.manager.stop_all()
-            return failed, starts
+            return failed, starts, time.monotonic() - begun
 
-        failed, starts = asyncio.run(beside())
+        failed, starts, seconds = asyncio.run(beside())
         assert store.values
         assert not failed
-        assert starts < 20
+        assert starts <= 2 + seconds / 0.4
+
+    def test_move_the_cursor_while_a_watcher_rests_that_could_not_begin(self, serve, monkeypatch):
+        monkeypatch.setattr(watching, "_HOLD_OFF", 600)
+        serve(recent_calls(10))
+        store = Store()
+
+        async def beside():
+            shared = SharedRun()
+            with pytest.raises(SynthflowConfigError):
+                await shared.watch(2, for_watcher(window=0.5))
+            resting = asyncio.create_task(shared.watch(2, for_watcher(window=0.5)))
+            healthy = asyncio.create_task(shared.watch(1, self.with_store(store)))
+            end = time.monotonic() + 60
+            while time.monotonic() < end and not store.values and not healthy.done():
+                await asyncio.sleep(0.05)
+                shared.store_events()
+            states = resting.done(), healthy.done()
+            resting.cancel()  # as Airflow does where its asset has gone
+            await asyncio.gather(resting, return_exceptions=True)
+            await asyncio.sleep(0.2)
+            states += (healthy.done(),)
+            healthy.cancel()
+            await asyncio.gather(healthy, return_exceptions=True)
+            await shared.manager.stop_all()
+            return states
+
+        assert asyncio.run(beside()) == (False, False, False)
+        assert store.values
 
     def test_pause_after_a_cursor_that_airflow_could_not_tell(self, serve):
         handle = serve()
