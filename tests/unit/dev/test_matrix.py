@@ -25,6 +25,13 @@ TABLES = """| Airflow | Python | passed | skipped | failed |
 """
 
 
+AGAIN = """<testsuites><testsuite>
+<testcase classname="b" name="four"/>
+<testcase classname="b" name="five"><failure message="no"/></testcase>
+<testcase classname="b" name="six"/>
+</testsuite></testsuites>"""
+
+
 def outcomes(folder):
     (folder / "report.xml").write_text(REPORT, encoding="utf-8")
     old = Outcome("2.11", "2.11.2", "3.10.13", "digest")
@@ -37,6 +44,25 @@ def test_an_outcome_is_counted_from_the_report_and_shown_by_version_and_reason(t
 
     assert old.failed == ["b::four", "b::five"]
     assert tables([old, new]) == TABLES
+
+
+def test_what_passes_when_it_runs_alone_has_passed_and_is_named(tmp_path):
+    old, new = outcomes(tmp_path)
+    (tmp_path / "again.xml").write_text(AGAIN, encoding="utf-8")
+
+    old.read_again(tmp_path / "again.xml")
+    new.again = ["tests.integration.test_cures::test_a", "tests.unit.dev.test_b.TestC::test_d"]
+
+    assert (old.passed, old.failed, old.again) == (2, ["b::five"], ["b::four"])
+    assert "| 3.3 | 1 of `test_b`, 1 of `test_cures` |" in tables([new])
+
+
+def test_the_file_of_a_failed_test_is_found_also_where_it_is_in_a_class(tmp_path):
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests" / "test_a.py").touch()
+    failed = ["tests.test_a::test_one", "tests.test_a.TestMore::test_two", "tests.test_gone::test_three"]
+
+    assert Outcome("3.3", "3.3.2", "3.13.0", "", failed=failed).failed_files(tmp_path) == ["tests/test_a.py"]
 
 
 def test_an_outcome_is_the_same_when_it_was_kept(tmp_path):
