@@ -122,8 +122,9 @@ def tables(outcomes: Iterable[Outcome]) -> str:
 
 
 def _count_by_file(names: list[str]) -> str:
-    counts = Counter(next((part for part in name.split(".") if part.startswith("test_")), name) for name in names)
-    return ", ".join(f"{count} of `{file.partition('::')[0]}`" for file, count in sorted(counts.items()))
+    modules = (name.partition("::")[0].split(".") for name in names)
+    counts = Counter(next((part for part in parts if part.startswith("test_")), parts[-1]) for parts in modules)
+    return ", ".join(f"{count} of `{file}`" for file, count in sorted(counts.items()))
 
 
 def _by_version(reason: str) -> tuple[bool, str]:

@@ -157,7 +157,7 @@ def ran(tmp_path_factory):
         if AIRFLOW == (3, 0):  # its `dag.test()` fails a task whose assets Airflow does not know
             airflow.airflow("dags", "reserialize")
         date = "execution_date" if is_airflow_2() else "logical_date"
-        done = airflow.run("-c", PROGRAM, str(FOLDER), date, RUN_AT, ",".join(NOT_ALONE), timeout=400)
+        done = airflow.run("-c", PROGRAM, str(FOLDER), date, RUN_AT, ",".join(NOT_ALONE), timeout=900)
         yield Ran(read_marked(done.stdout), output, server.api)
 
 

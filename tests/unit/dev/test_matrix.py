@@ -51,10 +51,11 @@ def test_what_passes_when_it_runs_alone_has_passed_and_is_named(tmp_path):
     (tmp_path / "again.xml").write_text(AGAIN, encoding="utf-8")
 
     old.read_again(tmp_path / "again.xml")
-    new.again = ["tests.integration.test_cures::test_a", "tests.unit.dev.test_b.TestC::test_d"]
+    new.again = [f"tests.integration.test_cures::{name}" for name in ("test_a", "test_b")]
+    new.again.append("tests.unit.dev.test_b.TestC::test_d")
 
     assert (old.passed, old.failed, old.again) == (2, ["b::five"], ["b::four"])
-    assert "| 3.3 | 1 of `test_b`, 1 of `test_cures` |" in tables([new])
+    assert "| 3.3 | 1 of `test_b`, 2 of `test_cures` |" in tables([new])
 
 
 def test_the_file_of_a_failed_test_is_found_also_where_it_is_in_a_class(tmp_path):
