@@ -469,6 +469,19 @@ class TestConnection:
 
         assert isinstance(caught.value, AirflowFailException)
 
+    @pytest.mark.parametrize(("region", "times"), [("global", 1), ("us", 0), ("eu", 0)])
+    def test_to_the_region_that_is_retired_is_warned_of_once(self, monkeypatch, caplog, region, times):
+        fields = {"conn_type": "synthflow", "password": TEST_KEY, "extra": {"region": region}}
+        monkeypatch.setenv("AIRFLOW_CONN_SYNTHFLOW_DEFAULT", json.dumps(fields))
+        hook = SynthflowHook()
+
+        for _ in range(2):
+            hook.get_conn()
+
+        told = [each.getMessage() for each in caplog.records if "region Global" in each.getMessage()]
+        assert len(told) == times
+        assert all("at the end of 2026" in each and "synthflow_default" in each for each in told)
+
     def test_that_is_missing_is_told_with_the_command_that_adds_it(self):
         with pytest.raises(SynthflowConfigError, match="airflow connections add nowhere --conn-type synthflow"):
             SynthflowHook("nowhere").get_conn()
