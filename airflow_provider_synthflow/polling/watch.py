@@ -36,6 +36,7 @@ _SOON = 5.0
 """Seconds after which one who joined, or has more to announce or to read, is served."""
 
 _HOLD_OFF = 60.0
+"""Seconds before what could not begin does so again."""
 
 _hold_offs: dict[str, Backoff] = {}
 """Of what could not even begin."""
@@ -51,7 +52,7 @@ async def beginning(what: str, rest: Callable[[float], Awaitable[None]]) -> Asyn
     except Exception:
         hold_off.failed(_HOLD_OFF)
         _hold_offs[what] = hold_off
-        await rest(0)
+        await rest(0)  # what came meanwhile is not left behind
         raise
     _hold_offs.pop(what, None)
 

@@ -95,7 +95,7 @@ class PollStream:
         """Wait for no poll any more."""
         if self._next is not None:
             self._next.cancel()
-            await asyncio.wait([self._next])
+            await asyncio.gather(self._next, return_exceptions=True)  # asyncio logs an error that nobody looks at
 
     def _wait_for_next(self) -> asyncio.Future[PollResult]:
         if self._next is None:

@@ -28,7 +28,8 @@ ROWS = 10
 CALLS = 600
 PAGES = 67
 ANSWERED = 40
-ENOUGH = 3  # a store that is too slow has gaps
+ENOUGH = 18
+ENOUGH_IN_S3 = 3  # a store that is too slow has gaps
 A_WHILE = 1.0  # seconds
 
 
@@ -73,9 +74,9 @@ def job(tmp_path, server):
     )
 
 
-def check(job: Job, left: Callable[[], list[str]]) -> None:
+def check(job: Job, left: Callable[[], list[str]], enough: int) -> None:
     retry = run(replace(job, retry=True))
-    assert ANSWERED >= retry["recalled"] >= ENOUGH
+    assert ANSWERED >= retry["recalled"] >= enough
     assert retry["requests"] <= PAGES - retry["recalled"] + 1
     assert (retry["count"], retry["walks"]) == (CALLS, 1)
     assert left() == []
@@ -93,7 +94,7 @@ def test_on_a_local_disk(tmp_path, job, server):
     run_and_kill(job, server, pieces)
 
     assert not (tmp_path / "out").exists()
-    check(job, pieces)
+    check(job, pieces, ENOUGH)
     assert list((tmp_path / "resume").iterdir()) == []
 
 
@@ -103,5 +104,5 @@ def test_in_s3(job, server, s3_server):
 
     run_and_kill(job, server, lambda: s3_server.objects("resume/"))
 
-    check(job, s3_server.objects)
+    check(job, s3_server.objects, ENOUGH_IN_S3)
     assert s3_server.uploads() == []
