@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow_provider_synthflow.output.formats import open_writer
 
@@ -22,6 +22,9 @@ class TableWriter(Protocol):
 
     def write(self, records: Sequence[bytes]) -> object:
         """Add the next records."""
+
+    def take(self, records: Sequence[bytes], columns: Mapping[str, Any] | None) -> object:
+        """Add the next records, which are in columns already; None: those do not give back every value."""
 
     def close(self) -> dict[str, dict[str, int]]:
         """Write the ends of the files, and return each table's ``rows`` and ``odd``."""
@@ -51,11 +54,12 @@ class Draft:
         self._writer = open_writer(format_name, staged, columns)
         self._tables = tables
         self._table_writer = None if spec is None else spec.open(tables)
+        self._leads = self._table_writer is not None and self._writer.lead(self._table_writer.take)
 
     def write(self, records: Sequence[bytes]) -> list[int] | None:
         """Write records, and return their offsets in the file, or None where they cannot be read back."""
         places = self._writer.write(records)
-        if self._table_writer is not None:
+        if self._table_writer is not None and not self._leads:
             self._table_writer.write(records)
         return places
 

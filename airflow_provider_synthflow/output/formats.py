@@ -12,7 +12,7 @@ from airflow_provider_synthflow.output.call_schema import COLUMNS
 from airflow_provider_synthflow.output.json_lines import JsonLines, gzip_compressor, zstd_compressor
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from airflow_provider_synthflow.output.call_schema import Column
     from airflow_provider_synthflow.storage.base import Writable
@@ -22,6 +22,11 @@ __all__ = ["FORMATS", "Format", "RecordWriter", "check_format", "load_library", 
 
 class RecordWriter(Protocol):
     """A writer of records into a binary file."""
+
+    # The follower takes some records and their columns: arrays of texts, and lists of JSON and of numbers; None where
+    # the columns do not give back every value.
+    def lead(self, follower: Callable[[Sequence[bytes], Mapping[str, Any] | None], object]) -> bool:
+        """Hand on all records with their columns, and tell whether this format does."""
 
     def write(self, records: Sequence[bytes]) -> list[int] | None:
         """Write records, and return their offsets in the file, or None where they cannot be read back."""

@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from airflow_provider_synthflow.output.call_schema import COLUMNS, RAW, Column, read_columns
+from airflow_provider_synthflow.output.call_schema import COLUMNS, RAW, Column, read_alike, read_unlike
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from airflow_provider_synthflow.storage.base import Writable
 
-__all__ = ["SCHEMA", "ParquetRecords", "Sink", "make_array", "make_schema"]
+__all__ = ["SCHEMA", "Batches", "ParquetRecords", "Sink", "make_array", "make_schema"]
 
+_NONE = type(None)
 _INSTANT = pa.timestamp("ms", tz="UTC")
 _TYPES = {"text": pa.string(), "json": pa.string(), "integer": pa.int64(), "epoch": _INSTANT, "iso": _INSTANT}
 
@@ -44,10 +45,10 @@ class ParquetRecords:
         self._sink = Sink(file)
         self._columns = columns
         self._schema = make_schema(columns)
-        self._records: list[bytes] = []
-        self._records_bytes = 0
-        self._batches: list[Any] = []
-        self._batches_bytes = 0
+        self._batches = Batches(self._take)
+        self._follower: Callable[[Sequence[bytes], Mapping[str, Any] | None], object] | None = None
+        self._due: list[Any] = []
+        self._due_bytes = 0
         self._writer = pq.ParquetWriter(
             self._sink,
             self._schema,
@@ -64,63 +65,92 @@ class ParquetRecords:
         """Keep pyarrow's writer from writing an end when it is discarded."""
         self._sink.drop()
 
-    def write(self, records: Sequence[bytes]) -> None:
+    def lead(self, follower: Callable[[Sequence[bytes], Mapping[str, Any] | None], object]) -> bool:
+        """Hand on each batch of records with its columns, or None where these do not give back every text."""
+        self._follower = follower
+        return True
+
+    def write(self, records: Iterable[bytes]) -> None:
         """Write records, none of which can be read back."""
-        for record in records:
-            self._records.append(record)
-            self._records_bytes += len(record)
-            if self._records_bytes >= _BATCH:
-                self._take_batch()
+        self._batches.add(records)
 
     def flush(self) -> None:
         """Leave what is due for a row group."""
 
     def close(self) -> None:
         """Write what is still due, and the file's end."""
-        self._take_batch()
+        self._batches.flush()
         self._write_group()
         self._writer.close()
 
-    def _take_batch(self) -> None:
-        """Put the records that are there into columns."""
-        if not self._records:
-            return
-        columns = zip(read_columns(self._records, self._columns), self._schema, strict=True)
-        arrays = [make_array(values, field.type) for values, field in columns]
-        self._batches.append(pa.record_batch(arrays, schema=self._schema))
-        self._batches_bytes += self._records_bytes
-        self._records.clear()
-        self._records_bytes = 0
-        if self._batches_bytes >= _ROW_GROUP:
+    def _take(self, records: list[bytes]) -> None:
+        """Put a batch into columns."""
+        alike = read_alike(records, self._columns)
+        columns = alike or read_unlike(records, self._columns)
+        arrays = [make_array(values, field.type) for values, field in zip(columns, self._schema, strict=True)]
+        self._due.append(pa.record_batch(arrays, schema=self._schema))
+        self._due_bytes += sum(map(len, records))
+        if self._due_bytes >= _ROW_GROUP:
             self._write_group()
+        if self._follower is not None:
+            pairs = zip(self._columns, columns, arrays, strict=False)
+            fields = {column.name: made if column.kind == "text" else values for column, values, made in pairs}
+            self._follower(records, fields if alike else None)
 
     def _write_group(self) -> None:
-        if not self._batches:
+        if not self._due:
             return
-        table = pa.Table.from_batches(self._batches, self._schema)
-        self._batches.clear()
-        self._batches_bytes = 0
+        table = pa.Table.from_batches(self._due, self._schema)
+        self._due.clear()
+        self._due_bytes = 0
         self._writer.write_table(table, row_group_size=table.num_rows)
 
 
-def make_array(values: list[Any], kind: pa.DataType) -> pa.Array:
-    """Make an array of UTF-8 texts, or of whole numbers."""
+class Batches:
+    """Records gathered until they have a mebibyte, so that where a batch ends depends on the records alone."""
+
+    def __init__(self, take: Callable[[list[bytes]], object]) -> None:
+        self._take = take
+        self._records: list[bytes] = []
+        self._size = 0
+
+    def add(self, records: Iterable[bytes]) -> None:
+        """Add records, and hand on each batch that is full."""
+        for record in records:
+            self._records.append(record)
+            self._size += len(record)
+            if self._size >= _BATCH:
+                self.flush()
+
+    def flush(self) -> None:
+        """Hand on what is there, if anything."""
+        records, self._records, self._size = self._records, [], 0
+        if records:
+            self._take(records)
+
+
+def make_array(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
+    """Make an array of texts, all of them strings or all UTF-8, or of whole numbers."""
     # Of buffers, since `pyarrow.array` loads pandas where it is installed, which takes longer than many a window.
-    absent = values.count(None)
-    valid = None
-    if absent == len(values):
-        return pa.nulls(absent, kind)
-    if absent:
+    kinds = set(map(type, values))
+    absent, valid = 0, None
+    if _NONE in kinds:
         bits = "".join(["0" if value is None else "1" for value in reversed(values)])
+        absent = bits.count("0")
+        if absent == len(values):
+            return pa.nulls(absent, kind)
         valid = pa.py_buffer(int(bits, 2).to_bytes(len(values) // 8 + 1, "little"))
+        empty: Any = 0 if not pa.types.is_string(kind) else "" if str in kinds else b""
+        values = [empty if value is None else value for value in values]
     if not pa.types.is_string(kind):
-        numbers = array("q", [value or 0 for value in values] if absent else values)
-        return pa.Array.from_buffers(kind, len(values), [valid, pa.py_buffer(numbers)], absent)
-    if absent:
-        values = [value or b"" for value in values]
+        return pa.Array.from_buffers(kind, len(values), [valid, pa.py_buffer(array("q", values))], absent)
+    if str in kinds and all(map(str.isascii, values)):
+        data = "".join(values).encode()
+    else:
+        values = list(map(str.encode, values)) if str in kinds else values
+        data = b"".join(values)
     offsets = array("i", accumulate(map(len, values), initial=0))
-    buffers = [valid, pa.py_buffer(offsets), pa.py_buffer(b"".join(values))]
-    return pa.Array.from_buffers(kind, len(values), buffers, absent)
+    return pa.Array.from_buffers(kind, len(values), [valid, pa.py_buffer(offsets), pa.py_buffer(data)], absent)
 
 
 class Sink(io.RawIOBase):

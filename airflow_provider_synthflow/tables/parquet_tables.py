@@ -14,13 +14,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from airflow_provider_synthflow.client.raw_json import mend_surrogates, split_members
-from airflow_provider_synthflow.output.parquet import Sink, make_array
+from airflow_provider_synthflow.output.parquet import Batches, Sink, make_array
 from airflow_provider_synthflow.tables.json_text import NULL, read_nearest_text
 from airflow_provider_synthflow.tables.table import TABLES
-from airflow_provider_synthflow.tables.turns import CHOICE
+from airflow_provider_synthflow.tables.turns import CHOICE, Texts, read_texts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from airflow_provider_synthflow.storage.base import Writable
     from airflow_provider_synthflow.tables.table import Table
@@ -29,7 +29,6 @@ __all__ = ["ParquetTable", "ParquetTables"]
 
 _TYPES = {"text": pa.string(), "integer": pa.int64(), "boolean": pa.bool_(), "choice": CHOICE}
 _CALL_IDS = pa.dictionary(pa.int32(), pa.string())
-_BATCH = 1024 * 1024
 _ROW_GROUP = 2 * 1024 * 1024
 _COMPRESSION_LEVEL = 1
 _NULL = msgspec.Raw(NULL)
@@ -45,6 +44,7 @@ class _Record(msgspec.Struct, gc=False):
     judge_results: msgspec.Raw = _NULL
 
 
+_JSON = ("executed_actions", "collected_variables", "judge_results")
 _record_decoder = msgspec.json.Decoder(_Record)
 
 
@@ -55,31 +55,24 @@ class ParquetTables:
 
     def __init__(self, files: Mapping[str, Writable]) -> None:
         self._tables = [ParquetTable(TABLES[name], file) for name, file in files.items()]
-        self._records: list[bytes] = []
-        self._size = 0
+        self._batches = Batches(self.take)
 
     def write(self, records: Iterable[bytes]) -> None:
         """Add the next records."""
-        for record in records:
-            self._records.append(record)
-            self._size += len(record)
-            if self._size >= _BATCH:
-                self._take_batch()
+        self._batches.add(records)
+
+    def take(self, records: Sequence[bytes], columns: Mapping[str, Any] | None = None) -> None:
+        """Add a batch of records, which are in columns already where all their values fit into these."""
+        ids, fields = _read_records(records) if columns is None else _read_columns(columns)
+        for table in self._tables:
+            table.write(ids, fields[table.field])
 
     def close(self) -> dict[str, dict[str, int]]:
         """Write what is still due and the files' ends, and return each table's ``rows`` and ``odd``."""
-        self._take_batch()
+        self._batches.flush()
         for table in self._tables:
             table.close()
         return {table.name: {"rows": table.rows, "odd": table.odd} for table in self._tables}
-
-    def _take_batch(self) -> None:
-        records = list(map(_read_record, self._records))
-        self._records.clear()
-        self._size = 0
-        ids = [read_nearest_text(bytes(record.call_id))[0] for record in records]
-        for table in self._tables:
-            table.write(ids, list(map(bytes, map(attrgetter(table.field), records))))
 
 
 class ParquetTable:
@@ -93,7 +86,7 @@ class ParquetTable:
         self._build = table.build
         kinds = {name: _TYPES[kind] for name, kind in table.columns.items()}
         self._schema = pa.schema([*kinds.items(), ("_raw", pa.string())])
-        self._ids: list[bytes | None] = []
+        self._ids: list[str | None] = []
         self._counts: list[int] = []
         self._batches: list[pa.RecordBatch] = []
         self._due = 0
@@ -115,9 +108,9 @@ class ParquetTable:
         """Keep pyarrow's writer from writing an end when it is discarded."""
         self._sink.drop()
 
-    def write(self, ids: list[bytes | None], values: list[bytes]) -> None:
-        """Write the rows of calls, given their ids and the JSON of the field that the table is made of."""
-        counts, columns = self._build(values)
+    def write(self, ids: list[str | None], field: Any) -> None:
+        """Write the rows of calls, given their ids and the field that the table is made of."""
+        counts, columns = self._build(field)
         made = [_make_column(column, field.type) for column, field in zip(columns, self._schema, strict=True)]
         batch = pa.record_batch(made, schema=self._schema)
         self.rows += batch.num_rows
@@ -146,6 +139,21 @@ class ParquetTable:
         for due in (self._ids, self._counts, self._batches):
             due.clear()
         self._due = 0
+
+
+def _read_columns(columns: Mapping[str, Any]) -> tuple[list[str | None], dict[str, Any]]:
+    """Return the ids and the fields that tables are made of, taken from columns."""
+    fields = {name: [NULL if raw is None else raw for raw in columns[name]] for name in _JSON}
+    return columns["call_id"].to_pylist(), {**fields, "transcript": Texts(columns["transcript"])}
+
+
+def _read_records(records: Iterable[bytes]) -> tuple[list[str | None], dict[str, Any]]:
+    """Return the ids and the fields that tables are made of, read from records."""
+    read = list(map(_read_record, records))
+    ids = [read_nearest_text(bytes(each.call_id))[0] for each in read]
+    fields = {name: list(map(bytes, map(attrgetter(name), read))) for name in _JSON}
+    transcripts = read_texts([bytes(each.transcript) for each in read])
+    return [None if each is None else each.decode() for each in ids], {**fields, "transcript": transcripts}
 
 
 def _read_record(raw: bytes) -> _Record:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_synthflow.tables.actions import build_actions
 from airflow_provider_synthflow.tables.judgements import build_judgements
@@ -12,7 +12,7 @@ from airflow_provider_synthflow.tables.turns import build_turns
 from airflow_provider_synthflow.tables.variables import build_variables
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from airflow_provider_synthflow.tables.rows import Rows
 
@@ -28,7 +28,8 @@ class Table:
     columns: dict[str, str]  # to "text", "choice" (of a few texts), "integer" or "boolean"
     few: tuple[str, ...]
     """The columns, beside ``call_id``, in which the same values come again and again."""
-    build: Callable[[Sequence[bytes]], Rows]
+    build: Callable[[Any], Rows]
+    """Makes the rows of some calls, given each one's field as JSON, for turns as :class:`Texts`."""
 
 
 TABLES = {

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_synthflow.exceptions import SynthflowOutputConflictError
+from airflow_provider_synthflow.output import json_lines
 from airflow_provider_synthflow.output.comparison import are_equal_but_for
 from airflow_provider_synthflow.output.formats import FORMATS, open_writer
 from airflow_provider_synthflow.output.publication import Publication
@@ -96,6 +97,17 @@ class TestAFileOfTheSameCalls:
         publish(tmp_path, format_name, [CALL])
 
         assert publish(tmp_path, format_name, [CALL | {"recording_url": "2"}], ())["changed"] is True
+
+    def test_stays_where_only_the_compressor_has_changed(self, tmp_path, format_name, monkeypatch):
+        first = publish(tmp_path, format_name, [CALL] * 200)
+        for name in ("_GZIP_LEVEL", "_ZSTD_LEVEL"):
+            monkeypatch.setattr(json_lines, name, 1)
+        if format_name == "parquet":
+            monkeypatch.setattr("airflow_provider_synthflow.output.parquet._COMPRESSION_LEVEL", 9)
+
+        told = publish(tmp_path, format_name, [CALL] * 200)
+
+        assert (told["changed"], told["sha256"]) == (False, first["sha256"])
 
     def test_keeps_no_numbers_of_the_reading_before(self, tmp_path, format_name):
         publish(tmp_path, format_name, [CALL], total_records=7, not_started=1)

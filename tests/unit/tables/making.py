@@ -10,10 +10,11 @@ from typing import Any
 import pyarrow.parquet as pq
 from hypothesis import strategies as st
 
+from airflow_provider_synthflow.output.formats import open_writer
 from airflow_provider_synthflow.tables.parquet_tables import ParquetTables
 from airflow_provider_synthflow.tables.table import TABLES
 
-__all__ = ["JSON", "TEXTS", "files_of", "leaves", "rows_of", "rows_of_field"]
+__all__ = ["JSON", "TEXTS", "files_beside_parquet", "files_of", "leaves", "rows_of", "rows_of_field"]
 
 _NESTED = [
     '{"slot": "10:00"}', "{}", "[]", '["a", {"b": "{\\"c\\": 1}"}]', '"{\\"a\\": 1}"', '"text"', "42", "true", "null",
@@ -43,6 +44,18 @@ def files_of(records: list[bytes], names: Any = tuple(TABLES)) -> tuple[dict[str
     tables = ParquetTables(files)
     for record in records:
         tables.write([record])
+    told = tables.close()
+    return {name: file.getvalue() for name, file in files.items()}, told
+
+
+def files_beside_parquet(records: list[bytes]) -> tuple[dict[str, bytes], dict[str, dict[str, int]]]:
+    """Return what :func:`files_of` does, of tables that are written beside a Parquet file of the calls."""
+    files = {name: io.BytesIO() for name in TABLES}
+    tables, calls = ParquetTables(files), open_writer("parquet", io.BytesIO())
+    assert calls.lead(tables.take)
+    for record in records:
+        calls.write([record])
+    calls.close()
     told = tables.close()
     return {name: file.getvalue() for name, file in files.items()}, told
 

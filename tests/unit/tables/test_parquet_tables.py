@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
+import sys
 from collections import Counter
 
 import pyarrow.parquet as pq
@@ -16,10 +18,13 @@ from airflow_provider_synthflow.extraction.privacy import Privacy
 from airflow_provider_synthflow.tables.table import TABLES
 from tests.synthflow_server.dataset import make_calls
 from tests.synthflow_server.records import make_odd
-from tests.unit.tables.making import JSON, files_of, leaves, rows_of
+from tests.unit.tables.making import JSON, TEXTS, files_beside_parquet, files_of, leaves, rows_of
 
 FIELDS = {table.field: name for name, table in TABLES.items()}
 RECORDS = st.dictionaries(st.sampled_from(["call_id", *FIELDS, "other"]), JSON, max_size=6)
+ALIKE = st.fixed_dictionaries(
+    {"call_id": TEXTS, "transcript": st.none() | TEXTS, "executed_actions": JSON, "judge_results": JSON}
+)
 
 
 def held(row: dict) -> list:
@@ -69,6 +74,46 @@ def test_no_record_fails_and_the_same_records_give_the_same_bytes(records):
 def test_records_give_the_same_rows_together_as_each_alone(records):
     for name in TABLES:
         assert rows_of(name, *records) == [row for record in records for row in rows_of(name, record)]
+
+
+@settings(max_examples=80, deadline=None)
+@given(records=st.lists(RECORDS, max_size=6) | st.lists(ALIKE, max_size=6))
+def test_beside_a_parquet_file_whose_columns_they_share_the_tables_are_the_same(records):
+    raws = [json.dumps(record).encode() for record in records]
+
+    assert files_beside_parquet(raws) == files_of(raws)
+
+
+def test_beside_parquet_they_are_the_same_over_many_batches_of_the_server_s_calls():
+    calls = make_calls(count=900, record_bytes=5000)
+    raws = [json.dumps(call.record).encode() for call in calls]
+
+    assert files_beside_parquet(raws) == files_of(raws)
+
+
+def test_making_them_does_not_load_pandas_which_takes_longer_than_many_a_window():
+    code = """
+import io, sys
+sys.modules["airflow"] = None
+from airflow_provider_synthflow.output.formats import open_writer
+from airflow_provider_synthflow.tables.parquet_tables import ParquetTables
+from airflow_provider_synthflow.tables.table import TABLES
+
+fields = b'"executed_actions":{"a":{}},"collected_variables":{"b":1},"judge_results":{"c":"d"}'
+texts = [b'"bot: x"', b'"x\\\\nhuman: y"', b"null", b"5", b"{}"]
+records = [b'{"call_id":"a","transcript":%b,%b}' % (text, fields) for text in texts]
+for some in (records, records[:3]):
+    tables = ParquetTables({name: io.BytesIO() for name in TABLES})
+    calls = open_writer("parquet", io.BytesIO())
+    calls.lead(tables.take)
+    calls.write(some)
+    calls.close()
+    tables.write(some)
+    print(tables.close()["turns"]["rows"], "pandas" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)  # noqa: S603 - ours
+
+    assert done.stdout.splitlines() == ["10 False", "6 False"]
 
 
 def test_a_dropped_field_gives_no_rows_and_a_hashed_one_its_hash():
