@@ -41,7 +41,7 @@ def make_snapshot(
     if publication is not None:
         publication.check()
     agents = sorted(read_assistants(client), key=lambda agent: (read_model_id(agent) or "", encode_record(agent)))
-    records = [mend_surrogates(encode_record(agent if full else _shorten(agent))) for agent in agents]
+    records = [mend_surrogates(encode_record(_identify(agent if full else _shorten(agent)))) for agent in agents]
     ids = (read_model_id(agent) for agent in agents)
     result: dict[str, Any] = {
         "count": len(records),
@@ -58,6 +58,12 @@ def make_snapshot(
         result = publication.publish(records, result)
     log.info("%s: %s.", to_count(len(records), "agent"), result.get("path", "in XCom"))
     return result
+
+
+def _identify(agent: dict[str, Any]) -> dict[str, Any]:
+    """Give an agent that has only ``id`` the ``model_id`` by which its calls are found."""
+    model_id = read_model_id(agent)
+    return agent if agent.get("model_id") or model_id is None else {**agent, "model_id": model_id}
 
 
 def _shorten(agent: Mapping[str, Any]) -> dict[str, Any]:

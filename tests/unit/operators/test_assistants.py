@@ -44,6 +44,10 @@ def serve(synthflow, connect):
     return start
 
 
+def lines_of(file: Path) -> list[Any]:
+    return [json.loads(line) for line in file.read_bytes().splitlines()]
+
+
 def test_all_agents_are_in_the_file_of_the_day_sorted_by_their_ids(serve, tmp_path):
     serve(IDS[::-1])
 
@@ -126,6 +130,17 @@ def test_parquet_has_the_documented_columns_and_the_rest_in_raw(serve, tmp_path)
     assert list(row) == ["model_id", "name", "type", "description", "phone_number", "created_at", "_raw"]
     assert (row["type"], row["created_at"], row["phone_number"]) == ("7", "2026-01-01T00:00:00Z", "+1")
     assert json.loads(row["_raw"]) == {"short": "x" * 1000, "flag": True, "none": None, "type": 7}
+
+
+@pytest.mark.parametrize("output_format", ["jsonl", "parquet"])
+def test_an_agent_that_has_only_id_has_it_as_its_model_id_too(serve, tmp_path, output_format):
+    serve([{"id": 5, "name": "five"}, {"id": "b", "model_id": None}, {"id": "own", "model_id": "c"}])
+
+    result = operator(tmp_path, output_format=output_format).execute(CONTEXT)
+
+    file = tmp_path / PLACE / f"assistants.{output_format}"
+    rows = pq.ParquetFile(file).read().to_pylist() if output_format == "parquet" else lines_of(file)
+    assert [row["model_id"] for row in rows] == ["5", "b", "c"] == result["model_ids"]
 
 
 def test_agents_without_ids_are_kept_and_no_ids(serve):
