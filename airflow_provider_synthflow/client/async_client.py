@@ -105,7 +105,8 @@ class AsyncSynthflowClient:
                 wait = next(steps)
                 continue
             try:
-                result = await once()
+                with self.settings.named_in_errors():
+                    result = await once()
             except SynthflowError as error:
                 failure = error
             else:
@@ -155,13 +156,14 @@ _shared: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Settings, _SharedHttp
 @asynccontextmanager
 async def shared_http_client(settings: Settings) -> AsyncIterator[_SharedHttp]:
     """Open or share the running loop's connections for some settings; the last user closes them."""
-    proxy = read_proxy(settings, "socksio")
     nobody = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # where there is no TLS, nothing is to be trusted, or read
-    certificates = await asyncio.to_thread(trust, settings) if settings.uses_tls else nobody
-    clients = _shared.setdefault(asyncio.get_running_loop(), {})
-    shared = clients.get(settings)
-    if shared is None:  # nothing is awaited from here on, so that two that come at once get the same
-        shared = clients[settings] = _SharedHttp(_open(settings, proxy, certificates), show_proxy(proxy))
+    with settings.named_in_errors():
+        proxy = read_proxy(settings, "socksio")
+        certificates = await asyncio.to_thread(trust) if settings.uses_tls else nobody
+        clients = _shared.setdefault(asyncio.get_running_loop(), {})
+        shared = clients.get(settings)
+        if shared is None:  # nothing is awaited from here on, so that two that come at once get the same
+            shared = clients[settings] = _SharedHttp(_open(settings, proxy, certificates), show_proxy(proxy))
     shared.users += 1
     try:
         yield shared
@@ -189,4 +191,4 @@ def _open(settings: Settings, proxy: str | None, certificates: ssl.SSLContext) -
         )
     except (ImportError, ValueError, httpx.InvalidURL):
         pass  # their texts may hold the proxy's password
-    raise unusable_proxy(settings)
+    raise unusable_proxy()

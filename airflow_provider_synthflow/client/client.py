@@ -148,7 +148,8 @@ class SynthflowClient:
 
     def redirect_once(self, path: str) -> str:
         """Ask as :meth:`redirect` does, in one try that waits for no pace."""
-        return read_address(self.send(path, {}), path, self.settings)
+        with self.settings.named_in_errors():
+            return read_address(self.send(path, {}), path, self.settings)
 
     def retrying(self, once: Callable[[], _T]) -> _T:
         """Call something at the shared pace until it succeeds, its error is final, or the tries are used up."""
@@ -176,8 +177,9 @@ class SynthflowClient:
 
     def _open_session(self) -> requests.Session:
         settings = self.settings
-        proxy = read_proxy(settings, "socks")
-        trusted = trust(settings) if settings.uses_tls else None
+        with settings.named_in_errors():
+            proxy = read_proxy(settings, "socks")
+            trusted = trust() if settings.uses_tls else None
         headers = make_headers(settings)
         session = _Session()
         session.auth = _Bearer(headers.pop("Authorization"))
@@ -242,8 +244,9 @@ class _Request(Generic[_T]):
                 self._client.wait(self._wait)
                 self._wait = next(self._steps)
             try:
-                found = self._once()
-                self._check(found, self.settings)
+                with self.settings.named_in_errors():
+                    found = self._once()
+                    self._check(found, self.settings)
             except SynthflowError as error:
                 failure = error
             else:

@@ -42,23 +42,23 @@ def read_proxy(settings: Settings, socks_library: str) -> str | None:
     except ValueError:  # its text may hold the proxy's password
         proxy, is_usable = "", False
     if not is_usable:
-        raise unusable_proxy(settings)
+        raise unusable_proxy()
     if parts.scheme.startswith("socks") and find_spec(socks_library) is None:
         msg = (
             f"The proxy {show_proxy(proxy)} needs SOCKS support, which is not installed. Install it: pip install "
             "'requests[socks]' 'httpx[socks]', or list the API's host in NO_PROXY."
         )
-        raise SynthflowConfigError(settings.told(msg))
+        raise SynthflowConfigError(msg)
     return proxy
 
 
-def unusable_proxy(settings: Settings) -> SynthflowConfigError:
+def unusable_proxy() -> SynthflowConfigError:
     """Make the error of a proxy whose address is none; it is not shown, since it may hold a password."""
     msg = (
         "The proxy address in HTTPS_PROXY, HTTP_PROXY or ALL_PROXY is not valid. Write it as http://host:port, "
         "or list the API's host in NO_PROXY."
     )
-    return SynthflowConfigError(settings.told(msg))
+    return SynthflowConfigError(msg)
 
 
 def show_proxy(proxy: str | None) -> str | None:
@@ -69,7 +69,7 @@ def show_proxy(proxy: str | None) -> str | None:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
-def trust(settings: Settings) -> ssl.SSLContext:
+def trust() -> ssl.SSLContext:
     """Return what trusts the certificates that this process is to trust, which are read once: that takes a while."""
     bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or certifi.where()
     with _trusted_lock:
@@ -88,7 +88,7 @@ def trust(settings: Settings) -> ssl.SSLContext:
         f"REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE names {bundle}, which contains no readable certificates. Correct "
         "the path, or unset the variable to use the default authorities."
     )
-    raise SynthflowConfigError(settings.told(msg))
+    raise SynthflowConfigError(msg)
 
 
 class TrustingAdapter(HTTPAdapter):

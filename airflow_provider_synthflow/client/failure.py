@@ -30,10 +30,8 @@ def make_failure(
     for each in causes:
         if isinstance(each, ssl.SSLCertVerificationError):
             return SynthflowConfigError(
-                settings.told(
-                    f"The TLS certificate of {host} is not trusted here: {each.verify_message}. "
-                    "Check the connection's host, or add the certificate authority (REQUESTS_CA_BUNDLE)."
-                )
+                f"The TLS certificate of {host} is not trusted here: {each.verify_message}. "
+                "Check the connection's host, or add the certificate authority (REQUESTS_CA_BUNDLE)."
             )
     if proxy is not None:
         for each in causes:
@@ -41,8 +39,8 @@ def make_failure(
             if status is not None:
                 return _make_tunnel_error(int(status[1]), settings, proxy)
     if isinstance(error, bad_address):
-        return SynthflowConfigError(settings.told(f"The connection's host is not a valid address: {host}."))
-    return SynthflowTransientError(settings.told(_describe(causes, settings, proxy)))
+        return SynthflowConfigError(f"The connection's host is not a valid address: {host}.")
+    return SynthflowTransientError(_describe(causes, settings, proxy))
 
 
 def _describe(causes: list[BaseException], settings: Settings, proxy: str | None) -> str:
@@ -67,11 +65,11 @@ def _make_tunnel_error(status: int, settings: Settings, proxy: str) -> Synthflow
     host = settings.host
     if status == 407:
         msg = f"The proxy {proxy} requires a user name and a password (HTTP 407). Add them to {_PROXY_NAMES}."
-        return SynthflowConfigError(settings.told(msg))
+        return SynthflowConfigError(msg)
     if 400 <= status < 500:
         msg = f"The proxy {proxy} blocks requests to {host} (HTTP {status}). Allow them there, or set NO_PROXY."
-        return SynthflowConfigError(settings.told(msg))
-    return SynthflowTransientError(settings.told(f"The proxy {proxy} cannot reach {host} (HTTP {status})."))
+        return SynthflowConfigError(msg)
+    return SynthflowTransientError(f"The proxy {proxy} cannot reach {host} (HTTP {status}).")
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

@@ -209,7 +209,7 @@ class RecordingDownloader:
         session: requests.Session | None = getattr(self._local, "session", None)
         if session is None:
             session = requests.Session()
-            session.mount("https://", TrustingAdapter(trust(self._client.settings)))
+            session.mount("https://", TrustingAdapter(trust()))
             session.auth = _unchanged  # else a .netrc's would go along, beside the signature
             session.headers.update({"User-Agent": HEADERS["User-Agent"], "Accept": "*/*"})
             session.headers["Accept-Encoding"] = "identity"  # so that the length is that of the recording

@@ -255,7 +255,7 @@ def make_error(status: int, headers: Mapping[str, str], body: bytes, settings: S
     if status in {408, 425, 429} or status >= 500:
         what = "The API's rate limit was reached" if status == 429 else "The API failed"
         return SynthflowTransientError(
-            settings.told(f"{what}: HTTP {status}{marked}.{said}"),
+            f"{what}: HTTP {status}{marked}.{said}",
             status=status,
             request_id=request_id,
             retry_after=retry_after_seconds(headers.get("Retry-After")),
@@ -265,22 +265,22 @@ def make_error(status: int, headers: Mapping[str, str], body: bytes, settings: S
         path = ", or the path of the connection's host," if status == 404 else ""
         cure = f"Correct the parameters{path} and run again."
         msg = f"The API refused the request: HTTP {status}{marked}.{said}{named} {cure}"
-        return SynthflowRequestError(settings.told(msg), status=status, request_id=request_id, parameters=parameters)
+        return SynthflowRequestError(msg, status=status, request_id=request_id, parameters=parameters)
     msg = (
         f"The API answered HTTP {status} where a page was due. Redirects are not followed, since the key must not "
         f"go to another host: check the connection's host ({settings.host}) and scheme."
     )
-    return SynthflowProtocolError(settings.told(msg), request_id=request_id)
+    return SynthflowProtocolError(msg, request_id=request_id)
 
 
 def _auth_text(status: str, settings: Settings) -> str:
     where = f"{settings.host} (region '{settings.region}')" if settings.region else settings.host
     if status.startswith("403"):
-        return settings.told(
+        return (
             f"HTTP {status}: the key is not entitled to this at {where}. "
             "Check the key's workspace and plan, and the region."
         )
-    return settings.told(
+    return (
         f"HTTP {status}: {where} did not accept the key. Either the API key is wrong, or it belongs to another "
         "region: the connection's Test button says which region takes it."
     )

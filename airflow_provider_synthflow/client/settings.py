@@ -89,12 +89,8 @@ class Settings:
                 conn_id=conn_id,
             )
 
-    def told(self, text: str) -> str:
-        """Return what an error says, with the connection that it concerns."""
-        return _told(self.conn_id, text)
-
     def named_in_errors(self) -> contextlib.AbstractContextManager[None]:
-        """Name the connection in the errors of what knows of none, as the walk over pages."""
+        """Name the connection in the errors that are raised in the block; those that name it already stay."""
         return _named(self.conn_id)
 
     @property
@@ -118,17 +114,14 @@ class Settings:
         return urlsplit(self.base_url).netloc
 
 
-def _told(conn_id: str, text: str) -> str:
-    prefix = f"Connection '{conn_id}': "
-    return text if not conn_id or text.startswith(prefix) else prefix + text
-
-
 @contextlib.contextmanager
 def _named(conn_id: str) -> Iterator[None]:
     try:
         yield
     except SynthflowError as error:
-        error.args = (_told(conn_id, str(error)),)
+        prefix = f"Connection '{conn_id}': "
+        if conn_id and not str(error).startswith(prefix):
+            error.args = (prefix + str(error),)
         raise
 
 

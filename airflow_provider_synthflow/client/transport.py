@@ -105,7 +105,7 @@ class BodyReader:
         if self._is_error:
             return b""
         msg = f"An answer of {self._settings.host} is not compressed as its header says."
-        raise SynthflowProtocolError(self._settings.told(msg), retriable=True)
+        raise SynthflowProtocolError(msg, retriable=True)
 
     def _inflated(self, body: bytes, window: int) -> bytes:
         """Unpack piece by piece, so that a small body neither fills the memory nor holds up other threads."""
@@ -144,7 +144,7 @@ def too_large(settings: Settings) -> SynthflowProtocolError:
         f"An answer of {settings.host} is larger than {settings.max_response_bytes:,} bytes, unpacked. Set "
         "max_response_bytes in the connection's extra to more, if answers of that size are expected."
     )
-    return SynthflowProtocolError(settings.told(msg))
+    return SynthflowProtocolError(msg)
 
 
 def make_headers(settings: Settings) -> dict[str, str]:
@@ -170,8 +170,7 @@ def check_answer(answer: HttpResponse, settings: Settings) -> None:
 def read_answer(answer: HttpResponse, read: Callable[[bytes], Any], settings: Settings) -> Any:
     """Read an answer, or raise what it says is wrong."""
     check_answer(answer, settings)
-    with settings.named_in_errors():
-        return read(answer.body)
+    return read(answer.body)
 
 
 def read_address(answer: HttpResponse, path: str, settings: Settings) -> str:
@@ -180,7 +179,7 @@ def read_address(answer: HttpResponse, path: str, settings: Settings) -> str:
     if not 300 <= answer.status < 400 or not location:
         error = make_error(answer.status, answer.headers, answer.body, settings)
         msg = f"The API answered HTTP {answer.status} instead of a redirect with an address."
-        raise error or SynthflowProtocolError(settings.told(msg))
+        raise error or SynthflowProtocolError(msg)
     try:
         # what a header may not hold, such as a blank, stands percent-encoded in an address
         address = urljoin(settings.base_url + path, quote(location.encode("latin-1", "replace"), string.punctuation))
@@ -189,7 +188,7 @@ def read_address(answer: HttpResponse, path: str, settings: Settings) -> str:
     except ValueError:
         pass  # its text may hold the address
     msg = "The API redirects to an address that is not https, so it is not used."
-    raise SynthflowProtocolError(settings.told(msg))
+    raise SynthflowProtocolError(msg)
 
 
 def is_safe_address(address: str) -> bool:

@@ -8,6 +8,7 @@ import logging
 import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING
 
 from airflow_provider_synthflow.client.raw_json import mend_surrogates, split_members
@@ -97,12 +98,17 @@ def _get(client: SynthflowClient, call_id: str) -> bytes | None:
     if call_id.startswith(_NO_ID):  # a record without an id
         return None
     try:
-        rows = client.ask(call_path(call_id), {}, read_page).rows
+        return client.ask(call_path(call_id), {}, partial(_read_call, call_id))
     except SynthflowRequestError as error:
         if error.status != _NOT_FOUND:
             raise
         return None
+
+
+def _read_call(call_id: str, body: bytes) -> bytes:
+    """Return the record of the call that was asked for."""
+    rows = read_page(body).rows
     if len(rows) != 1 or rows[0].call_id != call_id:
         msg = "Get a call answered with another call than was asked for, or with several. Nothing was written."
-        raise SynthflowProtocolError(client.settings.told(msg), call_ids=[call_id])
+        raise SynthflowProtocolError(msg, call_ids=[call_id])
     return bytes(rows[0].raw)

@@ -23,12 +23,11 @@ from airflow_provider_synthflow.pagination.walk import Walk
 from airflow_provider_synthflow.timestamps import format_instant
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from airflow_provider_synthflow.client.call import CallRow
     from airflow_provider_synthflow.client.client import SynthflowClient
     from airflow_provider_synthflow.client.response import Page
-    from airflow_provider_synthflow.client.settings import Settings
     from airflow_provider_synthflow.extraction.checkpoint import Checkpoint
     from airflow_provider_synthflow.extraction.plan import WindowPlan
     from airflow_provider_synthflow.extraction.spill import Spill
@@ -68,22 +67,29 @@ def extract_window(
     walk = Walk(
         look_ahead=look_ahead(plan.concurrency), max_walks=plan.max_walks, from_the_end=newest_first, earlier=earlier
     )
-    keeper = _Keeper(plan, spill, privacy or Privacy(), client.settings)
+    keeper = _Keeper(plan, spill, privacy or Privacy())
     order = PageOrder()
     progress = Progress()
     log.info("Reading %s: asking %s for %s; agent %s.", plan.window, client.settings.host, asked, asked.model_id)
     if resume is not None:
         for page in resume.take_up(earlier):  # before the first answer, since of two readings the later counts
-            keeper.take(order.take(page, keeper.place(page), backward=newest_first(page)))
+            with client.settings.named_in_errors():
+                placed = keeper.place(page)
+            keeper.take(order.take(page, placed, backward=newest_first(page)))
     fetch = partial(client.answer, asked)
     for page in read_client_pages(walk, client, fetch, concurrency=plan.concurrency, sleep=sleep):
-        keeper.take(order.take(page, keeper.place(page), backward=walk.tail_first))
+        with client.settings.named_in_errors():
+            placed = keeper.place(page)
+        keeper.take(order.take(page, placed, backward=walk.tail_first))
         if resume is not None:
             resume.keep(page, walk)
         line = progress.line(walk.walks, len(page.rows), walk.total, there=walk.recalled_rows)
         if line is not None:
             log.info("%s", line)
     keeper.take(order.rest())
+    keeper.forget(walk.gone())
+    with client.settings.named_in_errors():
+        keeper.check_placed()
     requests, retries, waits = before
     return keeper.finish(walk, client.requests - requests, client.retries - retries, client.waits - waits)
 
@@ -99,7 +105,7 @@ class _Mark(Enum):
 class _Keeper:
     """The calls that come, sorted: in this window, not started, without a place, and elsewhere."""
 
-    def __init__(self, plan: WindowPlan, spill: Spill, privacy: Privacy, settings: Settings) -> None:
+    def __init__(self, plan: WindowPlan, spill: Spill, privacy: Privacy) -> None:
         self._window = plan.window
         self._include_unplaced = plan.include_unplaced
         reach = plan.settle_ms + STRAY_MS
@@ -107,7 +113,6 @@ class _Keeper:
         self._latest = plan.window.to_ms + reach
         self._spill = spill
         self._privacy = privacy
-        self._settings = settings
         self._check = FilterCheck(plan.query, include=plan.include_mismatched)
         self._marks: dict[str, _Mark] = {}  # most calls have none
         self._others: set[str] = set()  # of another agent or status
@@ -121,8 +126,7 @@ class _Keeper:
         :raises SynthflowProtocolError: where one did far from what was asked for, or is not what was asked for
         """
         self._has_addresses = self._has_addresses or any(row.has_address for row in page.rows)
-        with self._settings.named_in_errors():
-            others = self._check.find_others(page.rows)
+        others = self._check.find_others(page.rows)
         calls = with_starts(page.rows)
         if page.stale:
             calls = [call for call in calls if call[1] not in page.stale]
@@ -138,7 +142,7 @@ class _Keeper:
                         f"The API ignored the window: asked for {self._window}, it sent a call that started at "
                         f"{format_instant(start)}. Nothing was written."
                     )
-                    raise SynthflowProtocolError(self._settings.told(msg), call_ids=[call_id])
+                    raise SynthflowProtocolError(msg, call_ids=[call_id])
         return calls
 
     def take(self, calls: Sequence[Started]) -> None:
@@ -177,24 +181,29 @@ class _Keeper:
             self._mended.add(call_id)
         return start, raw if row.stored else self._privacy.apply(raw)
 
-    def finish(self, walk: Walk, requests: int, retries: int, waits: int) -> WindowResult:
-        """Leave in the spill what the complete walk holds."""
-        for key in walk.gone():
+    def forget(self, gone: Iterable[str]) -> None:
+        """Forget the calls that the complete walk holds no more."""
+        for key in gone:
             self._marks.pop(key, None)
             self._others.discard(key)
             self._mended.discard(key)
             self._spill.put([self._privacy.to_key(key)], [0], [None])
+
+    def check_placed(self) -> None:
+        """Raise where a final call has no place in any window, unless it is to be included here."""
+        unplaced = sorted(key for key, mark in self._marks.items() if mark is _Mark.UNPLACED)
+        if not unplaced or self._include_unplaced:
+            return
+        named = ", ".join(map(SynthflowError.show_id, unplaced[:_NAMED])) + (", …" if len(unplaced) > _NAMED else "")
+        msg = (
+            f"{len(unplaced)} final calls have no readable start, so that no window is known to be theirs: "
+            f"{named}. Nothing was written. Set on_unplaced='include' to have them in this window, marked."
+        )
+        raise SynthflowProtocolError(msg, call_ids=unplaced)
+
+    def finish(self, walk: Walk, requests: int, retries: int, waits: int) -> WindowResult:
+        """Return the numbers of the calls that are in the spill."""
         marked = Counter(self._marks.values())
-        if marked[_Mark.UNPLACED] and not self._include_unplaced:
-            unplaced = sorted(key for key, mark in self._marks.items() if mark is _Mark.UNPLACED)
-            named = ", ".join(map(SynthflowError.show_id, unplaced[:_NAMED])) + (
-                ", …" if len(unplaced) > _NAMED else ""
-            )
-            msg = (
-                f"{len(unplaced)} final calls have no readable start, so that no window is known to be theirs: "
-                f"{named}. Nothing was written. Set on_unplaced='include' to have them in this window, marked."
-            )
-            raise SynthflowProtocolError(self._settings.told(msg), call_ids=unplaced)
         return WindowResult(
             count=len(self._spill),
             unsettled=marked[_Mark.UNSETTLED],

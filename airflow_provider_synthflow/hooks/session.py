@@ -107,10 +107,11 @@ class HookSession:
 
     def get_call(self, call_id: str) -> dict[str, Any]:
         """Return one call."""
-        calls, _ = self.client.elements(call_path(call_id), "calls", {})
-        if len(calls) != 1:
-            msg = self.settings.told(f"The API answered with {len(calls)} calls instead of one.")
-            raise SynthflowProtocolError(msg, call_ids=[call_id])
+        with self.settings.named_in_errors():
+            calls, _ = self.client.elements(call_path(call_id), "calls", {})
+            if len(calls) != 1:
+                msg = f"The API answered with {len(calls)} calls instead of one."
+                raise SynthflowProtocolError(msg, call_ids=[call_id])
         return calls[0]
 
     def list_assistants(self) -> list[dict[str, Any]]:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import asyncio
 import gzip
 import logging
 import re
@@ -11,6 +12,7 @@ import pytest
 import requests
 
 import airflow_provider_synthflow
+from airflow_provider_synthflow.client.async_client import AsyncSynthflowClient
 from airflow_provider_synthflow.client.client import SynthflowClient
 from airflow_provider_synthflow.client.query import CallsQuery
 from airflow_provider_synthflow.client.rate_limit import RateLimiter
@@ -19,6 +21,7 @@ from airflow_provider_synthflow.client.transport import call_path
 from airflow_provider_synthflow.exceptions import (
     SynthflowAuthError,
     SynthflowConfigError,
+    SynthflowError,
     SynthflowProtocolError,
     SynthflowRequestError,
     SynthflowTransientError,
@@ -29,6 +32,7 @@ from tests.unit.synthflow_server.asking import AGENT, make_call
 
 CALLS = [make_call(f"c{n:03}", -n) for n in range(30)]
 QUERY = CallsQuery(AGENT)
+NAMED = "Connection 'other': "
 NEVER_REACHED = "http://127.0.0.1:9/v2"
 
 PASSING = {
@@ -565,3 +569,60 @@ def test_a_proxy_of_the_environment_is_not_given_the_key_of_a_server_on_this_mac
     monkeypatch.delenv("no_proxy", raising=False)
 
     assert len(client.page(QUERY, 100, 0).rows) == 30
+
+
+class TestEveryErrorNamesTheConnectionOnce:
+    FAULTS = named(PASSING | {name: fault for name, (fault, _) in FATAL.items()})
+
+    @staticmethod
+    def check(found):
+        assert str(found.value).startswith(NAMED)
+        assert str(found.value).count(NAMED) == 1
+
+    @pytest.mark.parametrize(
+        "ask",
+        [
+            lambda client: client.page(QUERY, 10, 0),
+            lambda client: client.elements("/calls", "calls", QUERY.parameters(10, 0)),
+        ],
+        ids=["page", "another list"],
+    )
+    @pytest.mark.parametrize("fault", FAULTS)
+    def test_of_a_task_s_client(self, synthflow, ask, fault):
+        handle = synthflow(CALLS, faults=[fault])
+        client = make_client(handle.url, max_attempts=1, conn_id="other", timeout=patience(fault))
+
+        with pytest.raises(SynthflowError) as found, client:
+            ask(client)
+
+        self.check(found)
+
+    @pytest.mark.parametrize("fault", FAULTS)
+    def test_of_a_triggerer_s_client(self, synthflow, fault):
+        handle = synthflow(CALLS, faults=[fault])
+        settings = make_settings(handle.url, max_attempts=1, conn_id="other", timeout=patience(fault))
+
+        async def ask():
+            async with AsyncSynthflowClient.open(settings) as client:
+                await client.page(QUERY, 10, 0)
+
+        with pytest.raises(SynthflowError) as found:
+            asyncio.run(ask())
+
+        self.check(found)
+
+    def test_of_an_answer_that_is_no_address(self, synthflow):
+        client = make_client(synthflow(CALLS).url, conn_id="other")
+
+        for ask in (client.redirect, client.redirect_once):
+            with pytest.raises(SynthflowError) as found:
+                ask("/calls?limit=1")
+            self.check(found)
+
+    def test_of_an_answer_that_is_too_large(self, synthflow):
+        client = make_client(synthflow(CALLS).url, conn_id="other", max_response_bytes=100)
+
+        with pytest.raises(SynthflowProtocolError, match="larger than 100 bytes") as found, client:
+            client.page(QUERY, 10, 0)
+
+        self.check(found)

@@ -184,7 +184,7 @@ def test_certificates_are_read_once(monkeypatch):
     create = environment.ssl.create_default_context
     monkeypatch.setattr(environment, "_trusted", {})
     monkeypatch.setattr(environment.ssl, "create_default_context", lambda *_, **how: made.append(how) or create(**how))
-    threads = [threading.Thread(target=trust, args=(make_settings(),)) for _ in range(20)]
+    threads = [threading.Thread(target=trust) for _ in range(20)]
     for thread in threads:
         thread.start()
     for thread in threads:
