@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from airflow_provider_synthflow.output.call_schema import COLUMNS, RAW, Column, read_alike, read_unlike
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from airflow_provider_synthflow.storage.base import Writable
 
@@ -45,7 +45,7 @@ class ParquetRecords:
         self._sink = Sink(file)
         self._columns = columns
         self._schema = make_schema(columns)
-        self._batches = Batches(self._take)
+        self._batches = Batches()
         self._follower: Callable[[Sequence[bytes], Mapping[str, Any] | None], object] | None = None
         self._due: list[Any] = []
         self._due_bytes = 0
@@ -72,14 +72,16 @@ class ParquetRecords:
 
     def write(self, records: Iterable[bytes]) -> None:
         """Write records, none of which can be read back."""
-        self._batches.add(records)
+        for batch in self._batches.add(records):
+            self._take(batch)
 
     def flush(self) -> None:
         """Leave what is due for a row group."""
 
     def close(self) -> None:
         """Write what is still due, and the file's end."""
-        self._batches.flush()
+        for batch in self._batches.rest():
+            self._take(batch)
         self._write_group()
         self._writer.close()
 
@@ -109,24 +111,23 @@ class ParquetRecords:
 class Batches:
     """Records gathered until they have a mebibyte, so that where a batch ends depends on the records alone."""
 
-    def __init__(self, take: Callable[[list[bytes]], object]) -> None:
-        self._take = take
+    def __init__(self) -> None:
         self._records: list[bytes] = []
         self._size = 0
 
-    def add(self, records: Iterable[bytes]) -> None:
-        """Add records, and hand on each batch that is full."""
+    def add(self, records: Iterable[bytes]) -> Iterator[list[bytes]]:
+        """Add records, and yield each batch that is full."""
         for record in records:
             self._records.append(record)
             self._size += len(record)
             if self._size >= _BATCH:
-                self.flush()
+                yield from self.rest()
 
-    def flush(self) -> None:
-        """Hand on what is there, if anything."""
+    def rest(self) -> Iterator[list[bytes]]:
+        """Yield what is there, if anything."""
         records, self._records, self._size = self._records, [], 0
         if records:
-            self._take(records)
+            yield records
 
 
 def make_array(values: Sequence[Any], kind: pa.DataType) -> pa.Array:

@@ -55,11 +55,12 @@ class ParquetTables:
 
     def __init__(self, files: Mapping[str, Writable]) -> None:
         self._tables = [ParquetTable(TABLES[name], file) for name, file in files.items()]
-        self._batches = Batches(self.take)
+        self._batches = Batches()
 
     def write(self, records: Iterable[bytes]) -> None:
         """Add the next records."""
-        self._batches.add(records)
+        for batch in self._batches.add(records):
+            self.take(batch)
 
     def take(self, records: Sequence[bytes], columns: Mapping[str, Any] | None = None) -> None:
         """Add a batch of records, which are in columns already where all their values fit into these."""
@@ -69,7 +70,8 @@ class ParquetTables:
 
     def close(self) -> dict[str, dict[str, int]]:
         """Write what is still due and the files' ends, and return each table's ``rows`` and ``odd``."""
-        self._batches.flush()
+        for batch in self._batches.rest():
+            self.take(batch)
         for table in self._tables:
             table.close()
         return {table.name: {"rows": table.rows, "odd": table.odd} for table in self._tables}

@@ -8,6 +8,7 @@ import gc
 import io
 import json
 import math
+import weakref
 
 import duckdb
 import pandas as pd
@@ -22,6 +23,8 @@ from airflow_provider_synthflow.output.call_schema import COLUMNS, RAW, read_col
 from airflow_provider_synthflow.output.formats import open_writer
 from airflow_provider_synthflow.output.publication import Publication
 from airflow_provider_synthflow.storage.open_store import open_store
+from airflow_provider_synthflow.tables.parquet_tables import ParquetTables
+from airflow_provider_synthflow.tables.table import TABLES
 from airflow_provider_synthflow.window import Window
 from tests.effort import count_examples
 from tests.synthflow_server.dataset import DAY_MS, DEFAULT_FROM_MS, make_calls
@@ -208,15 +211,23 @@ def test_rows_come_in_groups_of_some_megabytes_so_that_memory_stays_bounded():
 
 
 def test_a_writer_that_is_thrown_away_writes_no_end():
-    file = io.BytesIO()
-    writer = open_writer("parquet", file)
-    writer.write([b'{"call_id":"a"}'])
-    begun = file.getvalue()
+    """Nor do its tables; and all are freed at once, since a collection of cycles might write pyarrow's end first."""
+    files = {name: io.BytesIO() for name in ("calls", *TABLES)}
+    tables = ParquetTables({name: files[name] for name in TABLES})
+    writer = open_writer("parquet", files["calls"])
+    assert writer.lead(tables.take)
+    writer.write([b'{"call_id":"a","transcript":"bot: x"}'])
+    begun = {name: file.getvalue() for name, file in files.items()}
+    left = [weakref.ref(each) for each in (writer, tables)]
 
-    del writer
-    gc.collect()
+    gc.disable()
+    try:
+        del writer, tables
+        assert [each() for each in left] == [None, None]
+    finally:
+        gc.enable()
 
-    assert file.getvalue() == begun
+    assert {name: file.getvalue() for name, file in files.items()} == begun
 
 
 WINDOWS = 28
