@@ -44,7 +44,7 @@ class _Record(msgspec.Struct, gc=False):
     judge_results: msgspec.Raw = _NULL
 
 
-_JSON = ("executed_actions", "collected_variables", "judge_results")
+_TEXT = "transcript"
 _record_decoder = msgspec.json.Decoder(_Record)
 
 
@@ -64,7 +64,8 @@ class ParquetTables:
 
     def take(self, records: Sequence[bytes], columns: Mapping[str, Any] | None = None) -> None:
         """Add a batch of records, which are in columns already where all their values fit into these."""
-        ids, fields = _read_records(records) if columns is None else _read_columns(columns)
+        names = [table.field for table in self._tables]
+        ids, fields = _read_records(records, names) if columns is None else _read_columns(columns, names)
         for table in self._tables:
             table.write(ids, fields[table.field])
 
@@ -143,19 +144,22 @@ class ParquetTable:
         self._due = 0
 
 
-def _read_columns(columns: Mapping[str, Any]) -> tuple[list[str | None], dict[str, Any]]:
+def _read_columns(columns: Mapping[str, Any], names: Iterable[str]) -> tuple[list[str | None], dict[str, Any]]:
     """Return the ids and the fields that tables are made of, taken from columns."""
-    fields = {name: [NULL if raw is None else raw for raw in columns[name]] for name in _JSON}
-    return columns["call_id"].to_pylist(), {**fields, "transcript": Texts(columns["transcript"])}
+    fields = {name: columns[name] for name in names}
+    for name, values in fields.items():
+        fields[name] = Texts(values) if name == _TEXT else [NULL if raw is None else raw for raw in values]
+    return columns["call_id"].to_pylist(), fields
 
 
-def _read_records(records: Iterable[bytes]) -> tuple[list[str | None], dict[str, Any]]:
+def _read_records(records: Iterable[bytes], names: Iterable[str]) -> tuple[list[str | None], dict[str, Any]]:
     """Return the ids and the fields that tables are made of, read from records."""
     read = list(map(_read_record, records))
     ids = [read_nearest_text(bytes(each.call_id))[0] for each in read]
-    fields = {name: list(map(bytes, map(attrgetter(name), read))) for name in _JSON}
-    transcripts = read_texts([bytes(each.transcript) for each in read])
-    return [None if each is None else each.decode() for each in ids], {**fields, "transcript": transcripts}
+    fields: dict[str, Any] = {name: list(map(bytes, map(attrgetter(name), read))) for name in names}
+    if _TEXT in fields:
+        fields[_TEXT] = read_texts(fields[_TEXT])
+    return [None if each is None else each.decode() for each in ids], fields
 
 
 def _read_record(raw: bytes) -> _Record:

@@ -48,9 +48,11 @@ def files_of(records: list[bytes], names: Any = tuple(TABLES)) -> tuple[dict[str
     return {name: file.getvalue() for name, file in files.items()}, told
 
 
-def files_beside_parquet(records: list[bytes]) -> tuple[dict[str, bytes], dict[str, dict[str, int]]]:
+def files_beside_parquet(
+    records: list[bytes], names: Any = tuple(TABLES)
+) -> tuple[dict[str, bytes], dict[str, dict[str, int]]]:
     """Return what :func:`files_of` does, of tables that are written beside a Parquet file of the calls."""
-    files = {name: io.BytesIO() for name in TABLES}
+    files = {name: io.BytesIO() for name in names}
     tables, calls = ParquetTables(files), open_writer("parquet", io.BytesIO())
     assert calls.lead(tables.take)
     for record in records:

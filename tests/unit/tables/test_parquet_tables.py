@@ -77,11 +77,14 @@ def test_records_give_the_same_rows_together_as_each_alone(records):
 
 
 @settings(max_examples=80, deadline=None)
-@given(records=st.lists(RECORDS, max_size=6) | st.lists(ALIKE, max_size=6))
-def test_beside_a_parquet_file_whose_columns_they_share_the_tables_are_the_same(records):
+@given(
+    records=st.lists(RECORDS, max_size=6) | st.lists(ALIKE, max_size=6),
+    names=st.lists(st.sampled_from(list(TABLES)), min_size=1, unique=True),
+)
+def test_beside_a_parquet_file_whose_columns_they_share_the_tables_are_the_same(records, names):
     raws = [json.dumps(record).encode() for record in records]
 
-    assert files_beside_parquet(raws) == files_of(raws)
+    assert files_beside_parquet(raws, names) == files_of(raws, names)
 
 
 def test_beside_parquet_they_are_the_same_over_many_batches_of_the_server_s_calls():
