@@ -203,6 +203,7 @@ class _Keeper:
 
     def finish(self, walk: Walk, requests: int, retries: int, waits: int) -> WindowResult:
         """Return the numbers of the calls that are in the spill."""
+        self._spill.expect(walk.distinct)
         marked = Counter(self._marks.values())
         return WindowResult(
             count=len(self._spill),

@@ -63,7 +63,8 @@ class Spill:
         self._orders = array("q")
         self._places = array("q")  # in the file; of records that the follower has, the complement of that in its file
         self._lengths = array("q")  # or _DISCARDED
-        self._live: array[int] | None = None  # the slots of the last records in order; None: not yet found out
+        self._different = 0  # so many different keys came, or more
+        self._live: Sequence[int] | None = None  # the slots of the last records in order; None: not yet found out
         self._follower: Follower | None = None
         self._lent: Follower | None = None  # the follower, also when it is one no more: it has records to be read back
         self._last = (float("-inf"), "")  # the order and the key of the last one
@@ -142,6 +143,14 @@ class Spill:
         """
         self._follower = self._lent = follower
 
+    def expect(self, different: int) -> None:
+        """
+        Take in how many different keys came at the least: where that is how many came in all, none came twice.
+
+        :param different: how many
+        """
+        self._different = different
+
     def in_step(self) -> bool:
         """Tell whether the follower got just what :meth:`records` gives back."""
         self._sorted()
@@ -191,26 +200,31 @@ class Spill:
         descriptor = self._file.fileno()
         return lambda length, place: os.pread(descriptor, length, place)
 
-    def _sorted(self) -> array[int]:
+    def _sorted(self) -> Sequence[int]:
         """Return the slots of the last record of each key, in the order of the records."""
+        lengths = self._lengths
         if self._live is None and self._follower is not None:
             # All was handed on, in order: that is what there is, unless some of it was replaced or forgotten later.
-            last = sum(self._lengths[slot] != _DISCARDED for slot in self._keys.last_slots())
-            handed_on = [slot for slot, length in enumerate(self._lengths) if length != _DISCARDED]
-            if last == len(handed_on):
-                self._live = array("q", handed_on)
+            handed_on: Sequence[int] = range(len(lengths))
+            if _DISCARDED in lengths:
+                handed_on = array("q", [slot for slot in handed_on if lengths[slot] != _DISCARDED])
+            if len(lengths) == self._different or len(handed_on) == sum(
+                lengths[slot] != _DISCARDED for slot in self._keys.last_slots()
+            ):
+                self._live = handed_on
             else:
                 self._follower = None
         if self._live is None:
-            orders, lengths = self._orders, self._lengths
+            orders = self._orders
             # One number for order and slot: a list of them takes half of what tuples would.
             ranked = [
                 orders[slot] << _SLOT_BITS | slot for slot in self._keys.last_slots() if lengths[slot] != _DISCARDED
             ]
             ranked.sort()
-            self._live = array("q", [rank & (1 << _SLOT_BITS) - 1 for rank in ranked])
+            live = array("q", [rank & (1 << _SLOT_BITS) - 1 for rank in ranked])
             del ranked
-            self._sort_ties(self._live)
+            self._sort_ties(live)
+            self._live = live
         return self._live
 
     def _sort_ties(self, slots: array[int]) -> None:

@@ -47,7 +47,8 @@ class Walk:
         self.done, self.walks = False, 1
         self.total: int | None = None
         self.recalled = self.recalled_rows = 0
-        self.repeated = 0  # rows that came twice in a list that sends rows twice; known once it is done
+        # Known once it is done: the different ids, and the rows that came twice in a list that sends rows twice.
+        self.distinct = self.repeated = 0
         self.tail_first = False
         self._limit = self._full_limit = limit
         self._offset = offset
@@ -354,7 +355,7 @@ class Walk:
         """Finish where what adds up is complete."""
         readings, agreement = self._readings, self._agreement
         if agreement.is_proven(verdict, readings, declared=self.total is not None, overlap=self._overlap):
-            self.done = True
+            self.done, self.distinct = True, verdict.distinct
             self.repeated = readings.repeated() + (len(readings) - 1 if agreement.shift else 0)
         elif not verdict.counted:
             # Cut in another way, a list that has rows twice is the same; pages that lose rows are not.

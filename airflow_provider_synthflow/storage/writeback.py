@@ -8,8 +8,8 @@ import threading
 
 __all__ = ["Writeback"]
 
-_AT_ONCE = 8 * 1024 * 1024
-"""How much is written before the disk is to have it."""
+_AT_ONCE = 2 * 1024 * 1024
+"""How much is written before the disk is to have it: what is left in the end takes as long as that, or less."""
 
 
 class Writeback:

@@ -8,9 +8,11 @@ import json
 import os
 from typing import Any
 
+from airflow.sdk.execution_time import supervisor  # noqa: F401 - a task's process has it
 from peer import KEY, Job, run
 
-from airflow_provider_synthflow.operators import calls_task  # noqa: F401 - imports are left out, as of the others
+from airflow_provider_synthflow.hooks import session  # noqa: F401 - imports are left out, as of the others
+from airflow_provider_synthflow.operators import calls_task  # noqa: F401 - likewise
 from airflow_provider_synthflow.operators.synthflow import SynthflowListCallsOperator
 
 

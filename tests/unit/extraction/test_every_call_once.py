@@ -43,6 +43,18 @@ _DAY = 86_400_000
 _REGRESSIONS = load_regressions()
 
 
+@pytest.fixture(autouse=True)
+def kept_keys(monkeypatch):
+    """Check wherever calls are read that each that is proven to be there was kept, or kept out."""
+
+    def expect(spill: Spill, different: int) -> None:
+        assert different <= len({spill._keys[slot] for slot in range(len(spill._keys))})
+        told(spill, different)
+
+    told = Spill.expect
+    monkeypatch.setattr(Spill, "expect", expect)
+
+
 class _HypothesisPicker:
     """Choose as hypothesis draws, so that a counterexample shrinks."""
 

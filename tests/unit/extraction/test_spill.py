@@ -232,6 +232,20 @@ class TestLeading:
 
         assert spill.in_step()
 
+    @pytest.mark.usefixtures("following")
+    @pytest.mark.parametrize("keys", ["abc", "aabc"], ids=["each once", "one twice"])
+    def test_told_how_many_keys_there_are_looks_for_repeats_only_where_more_came(self, spill, monkeypatch, keys):
+        for order, key in enumerate(keys):
+            put(spill, (key, order, key.encode()))
+        looked = []
+        monkeypatch.setattr(spill._keys, "last_slots", lambda: looked.append(True) or [1, 2, 3])
+
+        spill.expect(3)
+
+        assert list(spill.records()) == [b"a", b"b", b"c"]
+        each_once = keys == "abc"
+        assert (spill.in_step(), bool(looked)) == (each_once, not each_once)
+
     def test_that_nobody_follows_is_not_in_step(self, spill):
         assert not spill.in_step()
 
@@ -246,8 +260,8 @@ class TestLeading:
 
     @pytest.mark.parametrize("in_memory", [0, 3, 1000])
     @pytest.mark.parametrize("lends", [True, False])
-    @given(st.lists(st.tuples(st.sampled_from("abcde"), st.integers(0, 4) | st.none()), max_size=12))
-    def test_gives_back_what_it_would_without_a_follower(self, in_memory, lends, steps):
+    @given(st.lists(st.tuples(st.sampled_from("abcde"), st.integers(0, 4) | st.none()), max_size=12), st.booleans())
+    def test_gives_back_what_it_would_without_a_follower(self, in_memory, lends, steps, told):
         following = Following(lends=lends)
         with Spill() as spill, Spill() as alone, pytest.MonkeyPatch.context() as patch:
             patch.setattr("airflow_provider_synthflow.extraction.spill._IN_MEMORY", in_memory)
@@ -258,6 +272,8 @@ class TestLeading:
                         put(one, (key, 0, None))
                     else:
                         put(one, (key, order, b"%d" % number))
+            if told:
+                spill.expect(len({key for key, _ in steps}))
 
             assert list(spill.records()) == list(alone.records())
             assert not spill.in_step() or following.records == list(alone.records())

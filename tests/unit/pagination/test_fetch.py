@@ -90,6 +90,7 @@ def test_all_rows_come_with_any_number_of_requests_in_flight(concurrency):
         rows = [call_id for page in pages for call_id in ids_of(page)]
 
     assert walk.ids == set(rows) == set(listing.ids)
+    assert walk.distinct == len(walk.ids)
 
 
 @pytest.mark.parametrize("concurrency", [2, 3, 8])
