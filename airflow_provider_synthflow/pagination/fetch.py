@@ -124,6 +124,7 @@ def _side_by_side(
                 if walk.receive(ask, page):
                     stale = sending_order.find_stale(page, ask.serial, threads.in_flight)
                     usable = replace(page, offset=ask.start, stale=frozenset(stale))
+            del answer  # as large as its page
             sending_order.land(ask.serial)
             send()  # before the page's rows are used, so that the next one is on its way meanwhile
             if usable is not None:
