@@ -5,7 +5,7 @@ import hashlib
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_synthflow.client.call import CallRow, decode_record, encode_record, read_call
@@ -121,9 +121,19 @@ values = st.recursive(
 )
 
 
+def mended(value):
+    """Return a value in whose texts the halves of surrogate pairs that belong together are one, and others U+FFFD."""
+    if isinstance(value, str):
+        return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    if isinstance(value, dict):
+        return {name: mended(each) for name, each in value.items()}
+    return [mended(each) for each in value] if isinstance(value, list) else value
+
+
 @settings(deadline=None)
+@example({"halves": "\ud800", "a pair": ["\ud83d\ude00", "\ude00\ud83d"]})
 @given(st.dictionaries(st.text(), values))
-def test_any_record_survives_writing_and_reading(record):
+def test_any_record_survives_writing_and_reading_but_for_halves_of_surrogate_pairs(record):
     raw = encode_record(record)
     assert b"\n" not in raw
-    assert decode_record(raw) == record
+    assert decode_record(raw) == mended(record)
