@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from airflow.providers.http.operators.http import HttpOperator
+from airflow.sdk.execution_time import supervisor  # noqa: F401 - a task's process has it
 from peer import KEY, PAGE, Job, run
 
 
